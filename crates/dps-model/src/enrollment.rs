@@ -1,0 +1,191 @@
+//! Individual enrollments and enrollment groups. Owns the JSON shapes; must not know how they are found or stored.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::attestation::Mechanism;
+use crate::{DeviceId, EnrollmentGroupId, Etag, HubName, RegistrationId, Timestamp};
+
+/// May devices of the enrollment provision?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ProvisioningStatus {
+    /// Yes.
+    #[default]
+    Enabled,
+    /// No: a register request is answered with status `disabled`.
+    Disabled,
+}
+
+/// How a hub is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AllocationPolicy {
+    /// Evenly, by weight, the same device always to the same hub.
+    Hashed,
+    /// The hub nearest to the device.
+    GeoLatency,
+    /// The one hub of the enrollment.
+    Static,
+    /// The enrollment's webhook decides.
+    Custom,
+}
+
+/// What happens to a device that registers again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReprovisionPolicy {
+    /// Evaluate the allocation policy again.
+    #[serde(default = "yes")]
+    pub update_hub_assignment: bool,
+    /// Carry the twin over to the new hub.
+    #[serde(default = "yes")]
+    pub migrate_device_data: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Default for ReprovisionPolicy {
+    /// Azure's default since api-version 2018-09-01: re-evaluate and migrate.
+    fn default() -> Self {
+        Self { update_hub_assignment: true, migrate_device_data: true }
+    }
+}
+
+/// Capabilities of the device on its hub.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceCapabilities {
+    /// An IoT Edge device.
+    #[serde(default)]
+    pub iot_edge: bool,
+}
+
+/// Where a custom allocation asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CustomAllocationDefinition {
+    /// Its query may hold a key: mask it wherever it is shown.
+    pub webhook_url: String,
+    /// Version of the request's shape.
+    pub api_version: String,
+}
+
+/// The twin a device starts with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct InitialTwin {
+    /// Seen by services alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Map<String, Value>>,
+    /// Seen by the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub properties: Option<InitialTwinProperties>,
+}
+
+/// `properties` of an initial twin.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct InitialTwinProperties {
+    /// Desired properties.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<Map<String, Value>>,
+}
+
+/// The members that individual enrollments and groups share. Absent ones stay absent when shown.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnrollmentSettings {
+    /// Capabilities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<DeviceCapabilities>,
+    /// The hub of static allocation, in the older spelling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iot_hub_host_name: Option<HubName>,
+    /// The twin a device starts with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial_twin: Option<InitialTwin>,
+    /// May devices provision?
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisioning_status: Option<ProvisioningStatus>,
+    /// What happens on registering again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reprovision_policy: Option<ReprovisionPolicy>,
+    /// How the hub is chosen; absent means the instance's policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocation_policy: Option<AllocationPolicy>,
+    /// The hubs to choose among; absent or empty means all linked ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iot_hubs: Option<Vec<HubName>>,
+    /// Where a custom allocation asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom_allocation_definition: Option<CustomAllocationDefinition>,
+    /// Kept and shown; certificates are not issued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_policy_name: Option<String>,
+}
+
+impl EnrollmentSettings {
+    /// True when devices may not provision.
+    pub fn is_disabled(&self) -> bool {
+        self.provisioning_status == Some(ProvisioningStatus::Disabled)
+    }
+}
+
+/// An enrollment of one device.
+#[derive(Clone)]
+pub struct IndividualEnrollment {
+    /// Whose it is.
+    pub registration_id: RegistrationId,
+    /// Its id on the hub; absent means the registration id.
+    pub device_id: Option<DeviceId>,
+    /// How the device proves who it is.
+    pub attestation: Mechanism,
+    /// The rest.
+    pub settings: EnrollmentSettings,
+    /// Free-form, kept and shown.
+    pub optional_device_information: Option<Map<String, Value>>,
+    /// Version and times.
+    pub stamp: Stamp,
+}
+
+/// An enrollment of all devices that share a signing certificate or a key.
+#[derive(Clone)]
+pub struct EnrollmentGroup {
+    /// Its name.
+    pub enrollment_group_id: EnrollmentGroupId,
+    /// How devices prove that they belong to it.
+    pub attestation: Mechanism,
+    /// The rest.
+    pub settings: EnrollmentSettings,
+    /// Version and times.
+    pub stamp: Stamp,
+}
+
+/// Version and times of a stored thing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stamp {
+    /// Version.
+    pub etag: Etag,
+    /// When it was made.
+    pub created_date_time_utc: Timestamp,
+    /// When it last changed.
+    pub last_updated_date_time_utc: Timestamp,
+}
+
+impl Stamp {
+    /// The stamp of a thing made now.
+    pub fn fresh(now: Timestamp) -> Self {
+        Self { etag: Etag::fresh(), created_date_time_utc: now, last_updated_date_time_utc: now }
+    }
+
+    /// The stamp of the same thing after a change now.
+    pub fn changed(&self, now: Timestamp) -> Self {
+        Self {
+            etag: Etag::fresh(),
+            created_date_time_utc: self.created_date_time_utc,
+            last_updated_date_time_utc: now,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Every bound of the service, by name. A buffer, page, chain, queue or time without a row here is a defect.
+//!
+//! Sizes are bytes and times are seconds unless the name says otherwise. `Profile` picks the throttles and quotas
+//! that differ between Azure's documented figures and a self-hosted server; the constants protect the process itself
+//! and hold in every profile.
+
+/// Longest registration id or enrollment group id, in characters (Azure: "DPS limits").
+pub const MAX_REGISTRATION_ID: usize = 128;
+/// Longest device id of a hub, in characters (IoT Hub identity registry).
+pub const MAX_DEVICE_ID: usize = 128;
+/// Longest host name of a hub (RFC 1035 §2.3.4).
+pub const MAX_HOST_NAME: usize = 253;
+/// Longest id scope that is looked up at all; real ones have 11 characters.
+pub const MAX_ID_SCOPE: usize = 64;
+/// Longest operation id that is looked up at all; ours have 55 characters.
+pub const MAX_OPERATION_ID: usize = 128;
+/// Largest request or response body of the device and service APIs (Azure: message size 96 KB).
+pub const MAX_BODY: usize = 96 * 1024;
+/// Deepest JSON accepted in a body; matches `serde_json`'s own recursion limit.
+pub const MAX_JSON_DEPTH: usize = 127;
+/// Longest SAS token text, in bytes.
+pub const MAX_SAS_TOKEN: usize = 4 * 1024;
+/// Most certificates of a presented chain that are read.
+pub const MAX_CHAIN_CERTIFICATES: usize = 10;
+/// Largest certificate that is parsed, in DER bytes.
+pub const MAX_CERTIFICATE: usize = 16 * 1024;
+/// Largest PEM or base64 text of one certificate field in an enrollment.
+pub const MAX_CERTIFICATE_TEXT: usize = 64 * 1024;
+/// Most signature checks spent on one presented chain.
+pub const MAX_SIGNATURE_CHECKS: usize = 16;
+/// Shortest symmetric key, in decoded bytes (Azure: 16 to 64).
+pub const MIN_SYMMETRIC_KEY: usize = 16;
+/// Longest symmetric key, in decoded bytes.
+pub const MAX_SYMMETRIC_KEY: usize = 64;
+/// Clock difference forgiven when a SAS token's expiry is checked.
+pub const SAS_CLOCK_SKEW: i64 = 300;
+/// Hubs an enrollment or an instance may name (Azure: 50 linked hubs).
+pub const MAX_LINKED_HUBS: usize = 50;
+/// Highest allocation weight of a linked hub.
+pub const MAX_ALLOCATION_WEIGHT: u32 = 1000;
+
+/// Symmetric-key enrollment groups whose keys one first attempt may be tried against.
+pub const MAX_GROUPS_TRIED: usize = 20_000;
+/// Groups tried in one go before the lane serves another caller.
+pub const GROUPS_PER_TURN: usize = 256;
+/// First attempts that may wait in the group lane; more are refused with 429.
+pub const MAX_GROUP_LANE_WAITING: usize = 4_096;
+/// First attempts of one caller address that may wait in the group lane.
+pub const MAX_GROUP_LANE_WAITING_PER_PEER: usize = 256;
+/// Registration ids whose matched group is remembered in memory.
+pub const MAX_REMEMBERED_GROUPS: u64 = 200_000;
+
+/// Operations worked on at once by one node.
+pub const MAX_RUNNING_OPERATIONS: usize = 512;
+/// Operations taken over by one sweep of the store.
+pub const OPERATIONS_PER_SWEEP: usize = 256;
+/// Time between two sweeps for operations whose lease ran out.
+pub const OPERATION_SWEEP: u64 = 5;
+/// How long a node may hold an operation before another may take it.
+pub const OPERATION_LEASE: i64 = 30;
+/// Attempts to write to a hub before an operation fails.
+pub const HUB_ATTEMPTS: u32 = 5;
+/// Longest pause between two attempts of an operation.
+pub const OPERATION_BACKOFF: u64 = 10;
+/// How long a register request waits for its operation before the 202 leaves, in milliseconds.
+pub const ADMIT_WAIT_MS: u64 = 50;
+/// Superseded operation ids of one registration that a late poll may still name.
+pub const MAX_SUPERSEDED_OPERATIONS: usize = 4;
+/// `Retry-After` of a 202 (Azure sends 3).
+pub const RETRY_AFTER: u32 = 3;
+/// `Retry-After` of a request that was refused because a queue is full.
+pub const RETRY_AFTER_BUSY: u32 = 10;
+
+/// Open connections of one server, all protocols together.
+pub const MAX_CONNECTIONS: usize = 65_536;
+/// TLS handshakes in progress at once.
+pub const MAX_HANDSHAKES: usize = 2_048;
+/// Time a TLS handshake may take.
+pub const HANDSHAKE_TIMEOUT: u64 = 15;
+/// Time an MQTT client may take to send CONNECT.
+pub const CONNECT_TIMEOUT: u64 = 15;
+/// Time an HTTP client may take to send a request's header.
+pub const HEADER_TIMEOUT: u64 = 15;
+/// Time an HTTP client may take to send a request's body.
+pub const BODY_TIMEOUT: u64 = 15;
+/// Time a peer may take to read what we wrote.
+pub const WRITE_TIMEOUT: u64 = 30;
+/// Idle time after which a connection without keep-alive is closed.
+pub const IDLE_TIMEOUT: u64 = 300;
+/// Time that connections get to finish at shutdown.
+pub const DRAIN_TIMEOUT: u64 = 5;
+/// Largest header section of an HTTP request.
+pub const MAX_HTTP_HEADER: usize = 32 * 1024;
+/// Concurrent HTTP/2 streams of one connection.
+pub const MAX_HTTP2_STREAMS: u32 = 64;
+/// Largest MQTT packet from a device: a body and its topic.
+pub const MAX_MQTT_PACKET: usize = MAX_BODY + 4 * 1024;
+/// Largest telemetry or twin packet that the development hub takes (IoT Hub: 256 KB).
+pub const MAX_HUB_PACKET: usize = 256 * 1024 + 4 * 1024;
+/// Subscriptions of one MQTT connection.
+pub const MAX_SUBSCRIPTIONS: usize = 16;
+/// Messages on their way to one MQTT client.
+pub const MAX_MQTT_IN_FLIGHT: usize = 64;
+
+/// Events that wait for the recorder; more are counted as dropped.
+pub const MAX_EVENTS_WAITING: usize = 65_536;
+/// Largest text field copied from a request into an event.
+pub const MAX_EVENT_TEXT: usize = 1_024;
+/// Candidate enrollments kept in an attempt record.
+pub const MAX_CANDIDATES: usize = 16;
+/// Size at which a segment of recorded attempts is closed and a new one begun.
+pub const MAX_ATTEMPT_SEGMENT: u64 = 64 * 1024 * 1024;
+/// Segments of recorded attempts that are kept.
+pub const MAX_ATTEMPT_SEGMENTS: usize = 16;
+
+/// Writes that one commit of the store may carry.
+pub const MAX_WRITES_PER_COMMIT: usize = 1_024;
+/// Writes that may wait for the store's writer.
+pub const MAX_WRITES_WAITING: usize = 16_384;
+/// Rows of one page read from the store.
+pub const MAX_PAGE: usize = 1_000;
+/// Lookup keys stored with one document.
+pub const MAX_LOOKUPS: usize = 16;
+/// Keys of one lookup read.
+pub const MAX_LOOKUP_KEYS: usize = 4 * MAX_CHAIN_CERTIFICATES;
+
+/// Largest tags, desired or reported section of a twin (IoT Hub: 32 KB).
+pub const MAX_TWIN_SECTION: usize = 32 * 1024;
+/// Time one request to a linked hub may take.
+pub const HUB_REQUEST_TIMEOUT: u64 = 30;
+
+/// Throttles and quotas that an operator chooses between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// Azure's documented throttles and quotas.
+    Azure,
+    /// Only what protects the server.
+    #[default]
+    SelfHosted,
+    /// No throttle at all.
+    None,
+}
+
+impl Profile {
+    /// The profile of that name: `azure`, `self-hosted` or `none`.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "azure" => Some(Self::Azure),
+            "self-hosted" => Some(Self::SelfHosted),
+            "none" => Some(Self::None),
+            _ => None,
+        }
+    }
+}

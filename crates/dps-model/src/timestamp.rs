@@ -1,0 +1,66 @@
+//! Instants as Azure writes them: UTC with seven fractional digits and `Z`. Owns the text form; must not read a clock.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// An instant in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub jiff::Timestamp);
+
+impl Timestamp {
+    /// The instant that many milliseconds after 1970-01-01T00:00:00Z; the epoch when out of range.
+    pub fn from_millis(millis: i64) -> Self {
+        Self(jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
+    }
+
+    /// Milliseconds after 1970-01-01T00:00:00Z.
+    pub fn millis(self) -> i64 {
+        self.0.as_millisecond()
+    }
+
+    /// Whole seconds after 1970-01-01T00:00:00Z.
+    pub fn seconds(self) -> i64 {
+        self.0.as_second()
+    }
+
+    /// This instant, so many milliseconds later (or earlier); saturates at the ends of the calendar.
+    pub fn plus_millis(self, millis: i64) -> Self {
+        Self::from_millis(self.millis().saturating_add(millis))
+    }
+}
+
+impl std::fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.7}", self.0)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Timestamp;
+
+    #[test]
+    fn timestamp_written_has_seven_digits_and_z() {
+        assert_eq!(Timestamp::from_millis(1_661_983_370_516).to_string(), "2022-08-31T22:02:50.5160000Z");
+        assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.0000000Z");
+    }
+
+    #[test]
+    fn timestamp_written_reads_back() {
+        let at = Timestamp::from_millis(1_661_983_370_516);
+        let text = serde_json::to_string(&at).unwrap();
+        assert_eq!(serde_json::from_str::<Timestamp>(&text).unwrap(), at);
+    }
+}
