@@ -85,7 +85,7 @@ impl From<crate::ids::InvalidId> for Error {
     }
 }
 
-/// The error body of the device and service APIs (facts: DPS "ProvisioningServiceErrorDetails").
+/// The error body of the device and service APIs (DPS REST reference: `ProvisioningServiceErrorDetails`).
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorBody<'a> {

@@ -1,0 +1,318 @@
+//! The records: facts of one unit of work, bounded, free of secrets (a SAS signature only as a hash).
+
+use std::net::SocketAddr;
+
+use dps_model::{Error, Protocol, Timestamp, TrackingId};
+use serde::Serialize;
+
+/// A closed unit of work.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "camelCase")]
+pub enum Event {
+    /// A register request, a poll or a lookup of a device.
+    Attempt(Box<AttemptRecord>),
+    /// An operation that ended: assigned or failed.
+    Assignment(Box<AssignmentRecord>),
+    /// A call of the service API.
+    ServiceCall(Box<ServiceCallRecord>),
+    /// A connection that ended before there was a request.
+    Connection(Box<ConnectionRecord>),
+}
+
+/// What a device asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Operation {
+    /// Register; this alone is an attestation attempt.
+    Register,
+    /// Operation status poll.
+    OperationStatus,
+    /// Registration status lookup.
+    RegistrationLookup,
+    /// A request that named no operation of the device API (405, 415, unrouted).
+    Unrouted,
+}
+
+/// How a unit of work ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Default)]
+#[serde(tag = "result", rename_all = "camelCase")]
+pub enum Outcome {
+    /// The exit was reached without closing the event: the peer went away or the task was dropped.
+    #[default]
+    Abandoned,
+    /// As asked.
+    Success,
+    /// A challenge was issued; the attempt goes on with its answer.
+    Challenged,
+    /// Refused or failed.
+    #[serde(rename_all = "camelCase")]
+    Failed {
+        /// Code of the catalogue.
+        code: u32,
+        /// Name of the row.
+        name: &'static str,
+        /// `ClientError` or `Failure`.
+        result_type: &'static str,
+        /// What the client was told.
+        message: String,
+        /// What only the operator is told.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cause: Option<String>,
+    },
+}
+
+impl Outcome {
+    /// The outcome of a result.
+    pub fn of<T>(result: &Result<T, Error>) -> Self {
+        match result {
+            Ok(_) => Self::Success,
+            Err(error) => Self::failed(error),
+        }
+    }
+
+    /// The outcome of a failure.
+    pub fn failed(error: &Error) -> Self {
+        let row = error.code.row();
+        Self::Failed {
+            code: row.code,
+            name: row.name,
+            result_type: row.fault.result_type(),
+            message: error.message.clone().into_owned(),
+            cause: error.cause.as_ref().map(|cause| cause.clone().into_owned()),
+        }
+    }
+
+    /// `ResultType` of the log row and `Status` of the metrics.
+    pub fn result_type(&self) -> &'static str {
+        match self {
+            Self::Success | Self::Challenged => "Success",
+            Self::Failed { result_type, .. } => result_type,
+            Self::Abandoned => "Failure",
+        }
+    }
+
+    /// HTTP status of a failure.
+    pub fn status(&self) -> Option<u32> {
+        match self {
+            Self::Failed { code, .. } => Some(code / 1000),
+            _ => None,
+        }
+    }
+}
+
+/// The duration of one step of a unit of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// e.g. `findEnrollment`, `verify`, `admit`.
+    pub name: &'static str,
+    /// Microseconds.
+    pub micros: u64,
+}
+
+/// Which enrollment, as logs name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Enrollment {
+    /// `IndividualEnrollment` or `EnrollmentGroup`.
+    pub kind: &'static str,
+    /// Registration id or group id.
+    pub id: String,
+}
+
+/// An enrollment that might have let the device in, and the first predicate that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    /// Which.
+    pub enrollment: Enrollment,
+    /// Stable code of the reason, e.g. `SAS_SIGNATURE_MISMATCH`.
+    pub reason: &'static str,
+    /// One sentence with the very things involved.
+    pub detail: String,
+}
+
+/// A presented certificate, in a few words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateSummary {
+    /// Subject.
+    pub subject: String,
+    /// Issuer.
+    pub issuer: String,
+    /// SHA-256 thumbprint, upper-case hex.
+    pub sha256_thumbprint: String,
+    /// Subject key identifier, hex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject_key_id: Option<String>,
+    /// Authority key identifier, hex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authority_key_id: Option<String>,
+    /// Start of validity.
+    pub not_before: Timestamp,
+    /// End of validity.
+    pub not_after: Timestamp,
+}
+
+/// A SAS token without its signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SasSummary {
+    /// `sr` as it came.
+    pub resource: String,
+    /// `se`, Unix seconds.
+    pub expiry: i64,
+    /// `skn`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// Hash of the signature, hex.
+    pub signature_hash: String,
+}
+
+/// A device's request: everything an explanation needs.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttemptRecord {
+    /// `trackingId` of the error body.
+    pub tracking_id: TrackingId,
+    /// When it began.
+    pub time: Timestamp,
+    /// Microseconds from begin to close.
+    pub micros: u64,
+    /// What was asked for.
+    pub operation: Operation,
+    /// Name of the instance, once known.
+    pub instance: Option<String>,
+    /// As the client wrote it.
+    pub id_scope: String,
+    /// As the client wrote it.
+    pub registration_id: String,
+    /// `api-version` as the client wrote it.
+    pub api_version: Option<String>,
+    /// SDK and version as the client tells.
+    pub client: Option<String>,
+    /// How it came.
+    pub protocol: Protocol,
+    /// Where from.
+    pub peer: SocketAddr,
+    /// TLS version.
+    pub tls_version: String,
+    /// Cipher suite.
+    pub tls_cipher: String,
+    /// Server name asked for.
+    pub sni: Option<String>,
+    /// Presented chain, leaf first.
+    pub chain: Vec<CertificateSummary>,
+    /// SAS fields.
+    pub sas: Option<SasSummary>,
+    /// Enrollments considered that did not let the device in.
+    pub candidates: Vec<Candidate>,
+    /// Symmetric-key groups tried without a match.
+    pub groups_tried: u32,
+    /// The enrollment that decided.
+    pub enrollment: Option<Enrollment>,
+    /// Its mechanism.
+    pub mechanism: Option<&'static str>,
+    /// `primary` or `secondary`.
+    pub slot: Option<&'static str>,
+    /// Stable code of the reason of a refusal.
+    pub reason: Option<&'static str>,
+    /// Its operation.
+    pub operation_id: Option<String>,
+    /// The status answered.
+    pub status: Option<dps_model::registration::Status>,
+    /// The hub, once known.
+    pub hub: Option<String>,
+    /// Durations, in order.
+    pub steps: Vec<Step>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// An operation that ended.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AssignmentRecord {
+    /// Its own correlation id.
+    pub tracking_id: TrackingId,
+    /// When the operation was taken up.
+    pub time: Timestamp,
+    /// Microseconds from then to the end.
+    pub micros: u64,
+    /// Name of the instance.
+    pub instance: String,
+    /// Whose.
+    pub registration_id: String,
+    /// The operation.
+    pub operation_id: String,
+    /// The protocol of the register request.
+    pub protocol: Option<Protocol>,
+    /// The enrollment.
+    pub enrollment: Enrollment,
+    /// The hub, once chosen.
+    pub hub: Option<String>,
+    /// Id on the hub.
+    pub device_id: Option<String>,
+    /// How it came there.
+    pub substatus: Option<dps_model::registration::Substatus>,
+    /// Attempts made at the hub.
+    pub attempts: u32,
+    /// True when a crash or a lost lease made this node take it over.
+    pub resumed: bool,
+    /// Durations, in order.
+    pub steps: Vec<Step>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// A call of the service API.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceCallRecord {
+    /// `trackingId` of the error body.
+    pub tracking_id: TrackingId,
+    /// When it began.
+    pub time: Timestamp,
+    /// Microseconds from begin to close.
+    pub micros: u64,
+    /// Name of the instance.
+    pub instance: Option<String>,
+    /// `Upsert`, `Get`, `Delete`, `Query` …
+    pub operation: &'static str,
+    /// `IndividualEnrollment`, `EnrollmentGroup`, `Registration` …
+    pub kind: &'static str,
+    /// The id in the path.
+    pub id: Option<String>,
+    /// `api-version` as the client wrote it.
+    pub api_version: Option<String>,
+    /// User agent.
+    pub client: Option<String>,
+    /// Shared access policy or principal.
+    pub caller: Option<String>,
+    /// Where from.
+    pub peer: SocketAddr,
+    /// Version before the change.
+    pub previous_etag: Option<String>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// A connection that ended before there was a request.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionRecord {
+    /// Its own correlation id.
+    pub tracking_id: TrackingId,
+    /// When it was accepted.
+    pub time: Timestamp,
+    /// Microseconds until it ended.
+    pub micros: u64,
+    /// The port's protocol.
+    pub protocol: Protocol,
+    /// Where from.
+    pub peer: SocketAddr,
+    /// `accept`, `handshake`, `connect`, `protocol` …
+    pub stage: &'static str,
+    /// One sentence.
+    pub reason: String,
+    /// Who it claimed to be, where it said so.
+    pub claimed: Option<String>,
+}
