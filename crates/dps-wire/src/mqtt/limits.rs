@@ -13,9 +13,9 @@ pub const DEFAULT_MAX_CONNECT: usize = 8 * 1024;
 pub const DEFAULT_MAX_FILTERS: usize = 16;
 /// Default bound of topic filters that one connection may hold granted.
 pub const DEFAULT_MAX_SUBSCRIPTIONS: usize = 16;
-/// Default bound of `QoS` 1 messages sent and not yet acknowledged by the peer.
+/// Default bound of QoS 1 messages sent and not yet acknowledged by the peer.
 pub const DEFAULT_MAX_IN_FLIGHT: usize = 16;
-/// Default bound of `QoS` 1 messages received and not yet acknowledged by us; beyond it reading pauses.
+/// Default bound of QoS 1 messages received and not yet acknowledged by us; beyond it reading pauses.
 pub const DEFAULT_MAX_UNACKNOWLEDGED: usize = 16;
 /// Default bound of bytes waiting to be written to a peer that does not read.
 pub const DEFAULT_MAX_OUTPUT: usize = 512 * 1024;

@@ -21,13 +21,13 @@ pub enum PacketType {
     ConnAck = 2,
     /// PUBLISH, both ways.
     Publish = 3,
-    /// PUBACK, both ways (`QoS` 1).
+    /// PUBACK, both ways (QoS 1).
     PubAck = 4,
-    /// PUBREC, both ways (`QoS` 2, step 1).
+    /// PUBREC, both ways (QoS 2, step 1).
     PubRec = 5,
-    /// PUBREL, both ways (`QoS` 2, step 2).
+    /// PUBREL, both ways (QoS 2, step 2).
     PubRel = 6,
-    /// PUBCOMP, both ways (`QoS` 2, step 3).
+    /// PUBCOMP, both ways (QoS 2, step 3).
     PubComp = 7,
     /// SUBSCRIBE, client to server.
     Subscribe = 8,
@@ -98,13 +98,13 @@ pub enum Packet {
     ConnAck(ConnAck),
     /// A message.
     Publish(Publish),
-    /// A `QoS` 1 message is received.
+    /// A QoS 1 message is received.
     PubAck(PacketId),
-    /// `QoS` 2, step 1.
+    /// QoS 2, step 1.
     PubRec(PacketId),
-    /// `QoS` 2, step 2.
+    /// QoS 2, step 2.
     PubRel(PacketId),
-    /// `QoS` 2, step 3.
+    /// QoS 2, step 3.
     PubComp(PacketId),
     /// A client asks for messages.
     Subscribe(Subscribe),
@@ -157,7 +157,7 @@ pub enum QoS {
 }
 
 impl QoS {
-    /// The `QoS` of two bits; `None` for 3, which is reserved.
+    /// The QoS of two bits; `None` for 3, which is reserved.
     pub const fn from_bits(bits: u8) -> Option<Self> {
         match bits {
             0 => Some(Self::AtMostOnce),
@@ -291,19 +291,19 @@ impl ConnectReturnCode {
     }
 }
 
-/// How a PUBLISH is delivered; only `QoS` 1 and 2 have an identifier and may be duplicates (§3.3.1, §3.3.2).
+/// How a PUBLISH is delivered; only QoS 1 and 2 have an identifier and may be duplicates (§3.3.1, §3.3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// `QoS` 0.
+    /// QoS 0.
     AtMostOnce,
-    /// `QoS` 1.
+    /// QoS 1.
     AtLeastOnce {
         /// What PUBACK will name.
         packet_id: PacketId,
         /// Sent before.
         dup: bool,
     },
-    /// `QoS` 2.
+    /// QoS 2.
     ExactlyOnce {
         /// What PUBREC will name.
         packet_id: PacketId,
@@ -322,7 +322,7 @@ impl Delivery {
         }
     }
 
-    /// The identifier, unless `QoS` 0.
+    /// The identifier, unless QoS 0.
     pub const fn packet_id(self) -> Option<PacketId> {
         match self {
             Self::AtMostOnce => None,
@@ -336,7 +336,7 @@ impl Delivery {
 pub struct Publish {
     /// Where to; never a wildcard, never empty.
     pub topic: String,
-    /// `QoS`, identifier, duplicate flag.
+    /// QoS, identifier, duplicate flag.
     pub delivery: Delivery,
     /// Asks the server to keep the message.
     pub retain: bool,

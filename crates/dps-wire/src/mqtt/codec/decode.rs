@@ -50,14 +50,14 @@ pub(super) fn check_body_length(packet: PacketType, actual: usize) -> Result<(),
 pub(super) fn packet(
     packet: PacketType,
     flags: u8,
-    frame: Bytes,
+    frame: &Bytes,
     header: usize,
     limits: &Limits,
 ) -> Result<Packet, DecodeError> {
-    let mut body = Reader { packet, frame: &frame, at: header };
+    let mut body = Reader { packet, frame, at: header };
     let decoded = match packet {
-        PacketType::Connect => return connect(&frame, header),
-        PacketType::Publish => return publish(flags, &frame, header),
+        PacketType::Connect => return connect(frame, header),
+        PacketType::Publish => return publish(flags, frame, header),
         PacketType::ConnAck => Packet::ConnAck(connack(&mut body)?),
         PacketType::PubAck => Packet::PubAck(body.packet_id()?),
         PacketType::PubRec => Packet::PubRec(body.packet_id()?),

@@ -118,7 +118,7 @@ pub enum DecodeError {
         /// The flags byte.
         at: usize,
     },
-    /// §3.1.2.5 to 3.1.2.7: will `QoS` or retain without a will, or will `QoS` 3.
+    /// §3.1.2.5 to 3.1.2.7: will QoS or retain without a will, or will QoS 3.
     #[error("the connect flags at byte {at} contradict themselves about the will (QoS, retain)")]
     WillFlags {
         /// The flags byte.
@@ -154,7 +154,7 @@ pub enum DecodeError {
         /// Where.
         at: usize,
     },
-    /// `QoS` 3.
+    /// QoS 3.
     #[error("{packet} asks for the reserved quality of service 3 at byte {at}")]
     ReservedQos {
         /// Of which packet.
@@ -162,7 +162,7 @@ pub enum DecodeError {
         /// Where.
         at: usize,
     },
-    /// §3.8.3-4: the upper six bits beside a requested `QoS`.
+    /// §3.8.3-4: the upper six bits beside a requested QoS.
     #[error("SUBSCRIBE has a reserved bit set in the requested quality of service at byte {at}")]
     RequestedQosBits {
         /// Where.
@@ -236,7 +236,7 @@ pub enum Field {
     TopicName,
     /// SUBSCRIBE and UNSUBSCRIBE: topic filter.
     TopicFilter,
-    /// SUBSCRIBE: requested `QoS`.
+    /// SUBSCRIBE: requested QoS.
     RequestedQos,
     /// Packet identifier.
     PacketId,

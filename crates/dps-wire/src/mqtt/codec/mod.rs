@@ -97,7 +97,7 @@ impl Decoder {
             frame.zeroize();
             decoded
         } else {
-            decode::packet(packet, first & 0x0f, frame.freeze(), header, &self.limits)
+            decode::packet(packet, first & 0x0f, &frame.freeze(), header, &self.limits)
         }?;
         self.greeted = true;
         Ok(Some(decoded))

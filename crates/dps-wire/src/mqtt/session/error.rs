@@ -11,7 +11,7 @@ pub enum SessionError {
     /// The bytes are not MQTT 3.1.1.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// A PUBLISH with `QoS` 2, which Azure's services do not take.
+    /// A PUBLISH with QoS 2, which Azure's services do not take.
     #[error("PUBLISH has quality of service 2, which is not served: publish with 0 or 1")]
     ExactlyOnce,
     /// A packet that answers nothing.
@@ -42,7 +42,7 @@ pub enum SendError {
     /// Nobody subscribed to the topic.
     #[error("the peer holds no subscription for the topic: it must subscribe first")]
     NotSubscribed,
-    /// `QoS` 1 messages wait for their acknowledgement.
+    /// QoS 1 messages wait for their acknowledgement.
     #[error("{limit} messages wait for the peer's PUBACK already")]
     TooManyInFlight {
         /// The bound.

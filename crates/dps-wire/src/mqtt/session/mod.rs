@@ -31,9 +31,9 @@ pub struct SessionLimits {
     pub codec: Limits,
     /// Granted filters held.
     pub max_subscriptions: usize,
-    /// `QoS` 1 messages sent and not acknowledged.
+    /// QoS 1 messages sent and not acknowledged.
     pub max_in_flight: usize,
-    /// `QoS` 1 messages received and not acknowledged; beyond it `poll` pauses.
+    /// QoS 1 messages received and not acknowledged; beyond it `poll` pauses.
     pub max_unacknowledged: usize,
     /// Bytes that wait to be written.
     pub max_output: usize,
@@ -260,7 +260,7 @@ impl Session {
         Ok(())
     }
 
-    /// Answers SUBSCRIBE: what `admit` likes is granted with at most `QoS` 1, the rest is refused, as is what
+    /// Answers SUBSCRIBE: what `admit` likes is granted with at most QoS 1, the rest is refused, as is what
     /// goes beyond the bound. Gives back how many were granted.
     pub fn grant(
         &mut self,
@@ -321,7 +321,7 @@ impl Session {
     }
 
     /// Sends a message with the quality of service that the peer's subscription was granted. Gives back the
-    /// id that [`Event::Delivered`] will name; `None` for `QoS` 0.
+    /// id that [`Event::Delivered`] will name; `None` for QoS 0.
     pub fn deliver(&mut self, topic: String, payload: Bytes) -> Result<Option<PacketId>, SendError> {
         self.expect(Phase::Open)?;
         let qos = self.granted(&topic).ok_or(SendError::NotSubscribed)?;
