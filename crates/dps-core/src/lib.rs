@@ -4,3 +4,6 @@
 //! Must not know any protocol: no HTTP status, topic or link name stands here.
 
 pub mod ports;
+pub mod request;
+
+pub use request::{DeviceOperation, DeviceRequest, DeviceResponse};

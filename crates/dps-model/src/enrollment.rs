@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::attestation::Mechanism;
+use crate::attestation::{AttestationInput, Mechanism};
+use crate::registration::DeviceRegistrationResult;
 use crate::{DeviceId, EnrollmentGroupId, Etag, HubName, RegistrationId, Timestamp};
 
 /// May devices of the enrollment provision?
@@ -187,5 +188,121 @@ impl Stamp {
             created_date_time_utc: self.created_date_time_utc,
             last_updated_date_time_utc: now,
         }
+    }
+}
+
+/// An enrollment or group as a client writes it. One shape for both: what a group must not have is refused when read.
+/// Read-only members that clients echo (`registrationState`, times) are ignored.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnrollmentInput {
+    /// Individual only; must agree with the path.
+    pub registration_id: Option<String>,
+    /// Group only; must agree with the path.
+    pub enrollment_group_id: Option<String>,
+    /// Individual only.
+    pub device_id: Option<String>,
+    /// Required.
+    pub attestation: Option<AttestationInput>,
+    /// Capabilities.
+    pub capabilities: Option<DeviceCapabilities>,
+    /// The hub of static allocation.
+    pub iot_hub_host_name: Option<String>,
+    /// The twin a device starts with.
+    pub initial_twin: Option<InitialTwin>,
+    /// May devices provision?
+    pub provisioning_status: Option<ProvisioningStatus>,
+    /// What happens on registering again.
+    pub reprovision_policy: Option<ReprovisionPolicy>,
+    /// How the hub is chosen.
+    pub allocation_policy: Option<AllocationPolicy>,
+    /// The hubs to choose among.
+    pub iot_hubs: Option<Vec<String>>,
+    /// Where a custom allocation asks.
+    pub custom_allocation_definition: Option<CustomAllocationDefinition>,
+    /// Individual only; free-form.
+    pub optional_device_information: Option<Map<String, Value>>,
+    /// Kept and shown.
+    pub credential_policy_name: Option<String>,
+    /// Version, for bulk updates.
+    pub etag: Option<String>,
+}
+
+/// Are keys shown?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// In the answer to a PUT and by `attestationmechanism`.
+    Shown,
+    /// Everywhere else.
+    Hidden,
+}
+
+impl IndividualEnrollment {
+    /// As the service API shows it.
+    pub fn to_json(&self, keys: Keys, state: Option<&DeviceRegistrationResult>) -> Value {
+        let mut object = Map::new();
+        object.insert("registrationId".into(), self.registration_id.as_str().into());
+        insert(&mut object, "deviceId", self.device_id.as_ref());
+        insert(&mut object, "registrationState", state);
+        insert(&mut object, "optionalDeviceInformation", self.optional_device_information.as_ref());
+        finish(object, &self.attestation, &self.settings, &self.stamp, keys)
+    }
+}
+
+impl EnrollmentGroup {
+    /// As the service API shows it.
+    pub fn to_json(&self, keys: Keys) -> Value {
+        let mut object = Map::new();
+        object.insert("enrollmentGroupId".into(), self.enrollment_group_id.as_str().into());
+        finish(object, &self.attestation, &self.settings, &self.stamp, keys)
+    }
+}
+
+fn insert<T: Serialize>(object: &mut Map<String, Value>, name: &str, value: Option<T>) {
+    if let Some(Ok(value)) = value.map(serde_json::to_value) {
+        object.insert(name.into(), value);
+    }
+}
+
+fn finish(
+    mut object: Map<String, Value>,
+    attestation: &Mechanism,
+    settings: &EnrollmentSettings,
+    stamp: &Stamp,
+    keys: Keys,
+) -> Value {
+    let attestation = match keys {
+        Keys::Shown => attestation.exposed_json(),
+        Keys::Hidden => attestation.public_json(),
+    };
+    object.insert("attestation".into(), attestation);
+    for part in [serde_json::to_value(settings), serde_json::to_value(stamp)] {
+        if let Ok(Value::Object(members)) = part {
+            object.extend(members);
+        }
+    }
+    Value::Object(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EnrollmentGroup, EnrollmentSettings, Keys, Stamp};
+    use crate::attestation::{Mechanism, SymmetricKeys};
+    use crate::{EnrollmentGroupId, Secret, Timestamp};
+
+    #[test]
+    fn group_shown_without_keys_has_no_absent_member() {
+        let keys = SymmetricKeys { primary: Secret::new(vec![1; 16]), secondary: Secret::new(vec![2; 16]) };
+        let group = EnrollmentGroup {
+            enrollment_group_id: EnrollmentGroupId::parse("g").unwrap(),
+            attestation: Mechanism::SymmetricKey(keys),
+            settings: EnrollmentSettings::default(),
+            stamp: Stamp::fresh(Timestamp::from_millis(0)),
+        };
+        let hidden = group.to_json(Keys::Hidden);
+        assert_eq!(hidden["attestation"].to_string(), r#"{"type":"symmetricKey"}"#);
+        assert_eq!(hidden.as_object().unwrap().len(), 5, "{hidden}");
+        let shown = group.to_json(Keys::Shown);
+        assert_eq!(shown["attestation"]["symmetricKey"]["primaryKey"], "AQEBAQEBAQEBAQEBAQEBAQ==");
     }
 }
