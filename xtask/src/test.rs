@@ -1,0 +1,24 @@
+//! Everything that CI runs, cheapest first; a failure does not hide the ones behind it.
+
+use crate::{conformance, shell, steps, tidy};
+use anyhow::Result;
+
+/// Format, style, lints, all tests, documentation, then the official SDKs.
+pub fn run() -> Result<()> {
+    steps::all(vec![
+        ("format", Box::new(steps::format)),
+        ("tidy", Box::new(tidy::run)),
+        ("supply chain", Box::new(steps::supply_chain_tools)),
+        ("lints", Box::new(steps::lints)),
+        // Before the tests: the conformance step then finds `muster` with the same features, and no
+        // dependency is built a second time for it.
+        ("build", Box::new(steps::build)),
+        ("tests", Box::new(|| steps::tests(&["--workspace"]))),
+        ("documentation tests", Box::new(steps::doc_tests)),
+        ("API documentation", Box::new(steps::api_docs)),
+        (
+            "conformance",
+            Box::new(|| conformance::run_against(&shell::target_dir().join("debug/muster"), &[])),
+        ),
+    ])
+}

@@ -1,0 +1,103 @@
+//! Events are emitted at few, listed places; everything else returns facts.
+//!
+//! The list is `xtask/emission-sites.txt`: a path a line. A call of `.record(` or `.emit(` in another file
+//! fails, and so does a listed file that emits nothing.
+
+use super::finding::Finding;
+use super::lexer::find;
+use super::tree::{RustFile, Tree};
+
+/// Where the sites are listed.
+const SITES: &str = "xtask/emission-sites.txt";
+/// What an emission looks like.
+const CALLS: &[&str] = &[".record(", ".emit("];
+/// Receivers that have a `record` of their own: spans of `tracing`, which are no events of ours.
+const SPANS: &[&str] = &["span", "current()"];
+
+/// Every emission against the list.
+pub fn check(tree: &Tree) -> Vec<Finding> {
+    let list = tree.text.iter().find(|file| file.path == SITES).map_or("", |file| &file.text);
+    judge(&tree.rust, list)
+}
+
+fn judge(files: &[RustFile], list: &str) -> Vec<Finding> {
+    let sites: Vec<&str> =
+        list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    let mut findings = Vec::new();
+    let mut used = Vec::new();
+    // The events' own crate is where recording is defined.
+    for file in files.iter().filter(|file| file.in_product() && !file.in_crate("dps-events")) {
+        for at in emissions(file) {
+            if sites.contains(&file.path.as_str()) {
+                used.push(file.path.as_str());
+            } else {
+                findings.push(file.finding(
+                    at,
+                    "emission-site",
+                    "an event is emitted here".to_owned(),
+                    "one unit of work has one event, closed once by whoever opened it",
+                    "return the fact to the caller; a new site is added to xtask/emission-sites.txt with its reason",
+                ));
+            }
+        }
+    }
+    for (line, site) in list.lines().enumerate().filter(|(_, line)| sites.contains(&line.trim())) {
+        if !used.contains(&site.trim()) {
+            findings.push(Finding {
+                path: SITES.to_owned(),
+                line: line + 1,
+                rule: "emission-site",
+                what: format!("{} emits nothing", site.trim()),
+                why: "the list says where to look",
+                mend: "remove the line",
+            });
+        }
+    }
+    findings
+}
+
+fn emissions(file: &RustFile) -> Vec<usize> {
+    let code = &file.views.code;
+    let hits = CALLS.iter().flat_map(|call| find(code, call)).filter(|at| {
+        let receiver = code[..*at].trim_end();
+        !file.is_test(*at) && !SPANS.iter().any(|span| receiver.ends_with(span))
+    });
+    hits.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: &str = "fn a() { self.sink.record(event); }";
+
+    fn found(path: &str, source: &str, list: &str) -> usize {
+        judge(&[RustFile::new(path, source)], list).len()
+    }
+
+    #[test]
+    fn emission_at_a_listed_site_passes_and_elsewhere_fails() {
+        let path = "crates/dps-core/src/provisioning.rs";
+        assert_eq!(found(path, SOURCE, "# the attempt\ncrates/dps-core/src/provisioning.rs\n"), 0);
+        assert_eq!(found(path, SOURCE, ""), 1);
+    }
+
+    #[test]
+    fn listed_site_that_emits_nothing_fails() {
+        assert_eq!(found("crates/dps-core/src/a.rs", "fn a() {}", "crates/dps-core/src/a.rs\n"), 1);
+    }
+
+    #[test]
+    fn spans_tests_and_the_crate_of_the_events_pass() {
+        assert_eq!(
+            found(
+                "crates/dps-core/src/a.rs",
+                "fn a() { span.record(\"x\", 1); Span::current().record(y); }",
+                ""
+            ),
+            0
+        );
+        assert_eq!(found("crates/dps-core/tests/it/main.rs", SOURCE, ""), 0);
+        assert_eq!(found("crates/dps-events/src/sink.rs", SOURCE, ""), 0);
+    }
+}
