@@ -1,0 +1,1 @@
+//! The behaviour of every store, as tests.
