@@ -23,8 +23,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("node", "nodejs"),
     ("npm", "npm"),
-    ("openssl", "openssl"),
-    ("ip", "iproute2"),
+    ("mount", "mount"),
     ("unshare", "util-linux"),
 ];
 

@@ -1,14 +1,14 @@
 //! Events are emitted at few, listed places; everything else returns facts.
 //!
-//! The list is `xtask/emission-sites.txt`: a path a line. A call of `.record(` or `.emit(` in another file
-//! fails, and so does a listed file that emits nothing.
+//! The list is the table of sites in `docs/reference/events.md`: rows that begin with a path. A call of
+//! `.record(` or `.emit(` in another file fails, and so does a listed file that emits nothing.
 
 use super::finding::Finding;
 use super::lexer::find;
 use super::tree::{RustFile, Tree};
 
 /// Where the sites are listed.
-const SITES: &str = "xtask/emission-sites.txt";
+const SITES: &str = "docs/reference/events.md";
 /// What an emission looks like.
 const CALLS: &[&str] = &[".record(", ".emit("];
 /// Receivers that have a `record` of their own: spans of `tracing`, which are no events of ours.
@@ -21,8 +21,7 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
 }
 
 fn judge(files: &[RustFile], list: &str) -> Vec<Finding> {
-    let sites: Vec<&str> =
-        list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    let sites: Vec<&str> = list.lines().filter_map(listed).collect();
     let mut findings = Vec::new();
     let mut used = Vec::new();
     // The events' own crate is where recording is defined.
@@ -36,24 +35,30 @@ fn judge(files: &[RustFile], list: &str) -> Vec<Finding> {
                     "emission-site",
                     "an event is emitted here".to_owned(),
                     "one unit of work has one event, closed once by whoever opened it",
-                    "return the fact to the caller; a new site is added to xtask/emission-sites.txt with its reason",
+                    "return the fact to the caller; a new site gets a row in docs/reference/events.md",
                 ));
             }
         }
     }
-    for (line, site) in list.lines().enumerate().filter(|(_, line)| sites.contains(&line.trim())) {
-        if !used.contains(&site.trim()) {
+    for (line, site) in list.lines().enumerate().filter_map(|(line, text)| Some((line, listed(text)?))) {
+        if !used.contains(&site) {
             findings.push(Finding {
                 path: SITES.to_owned(),
                 line: line + 1,
                 rule: "emission-site",
-                what: format!("{} emits nothing", site.trim()),
-                why: "the list says where to look",
-                mend: "remove the line",
+                what: format!("{site} emits nothing"),
+                why: "the table says where to look",
+                mend: "remove the row",
             });
         }
     }
     findings
+}
+
+/// The path that a row of the table begins with.
+fn listed(line: &str) -> Option<&str> {
+    let cell = line.trim().strip_prefix("| `")?;
+    cell.split('`').next().filter(|path| path.starts_with("crates/"))
 }
 
 fn emissions(file: &RustFile) -> Vec<usize> {
@@ -78,13 +83,20 @@ mod tests {
     #[test]
     fn emission_at_a_listed_site_passes_and_elsewhere_fails() {
         let path = "crates/dps-core/src/provisioning.rs";
-        assert_eq!(found(path, SOURCE, "# the attempt\ncrates/dps-core/src/provisioning.rs\n"), 0);
+        assert_eq!(
+            found(
+                path,
+                SOURCE,
+                "| file | closes |\n| --- | --- |\n| `crates/dps-core/src/provisioning.rs` | the attempt |\n"
+            ),
+            0
+        );
         assert_eq!(found(path, SOURCE, ""), 1);
     }
 
     #[test]
     fn listed_site_that_emits_nothing_fails() {
-        assert_eq!(found("crates/dps-core/src/a.rs", "fn a() {}", "crates/dps-core/src/a.rs\n"), 1);
+        assert_eq!(found("crates/dps-core/src/a.rs", "fn a() {}", "| `crates/dps-core/src/a.rs` | x |\n"), 1);
     }
 
     #[test]
