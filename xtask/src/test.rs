@@ -13,8 +13,8 @@ pub fn run() -> Result<()> {
         // Before the tests: the conformance step then finds `muster` with the same features, and no
         // dependency is built a second time for it.
         ("build", Box::new(steps::build)),
-        ("tests", Box::new(|| steps::tests(&["--workspace"]))),
         ("documentation tests", Box::new(steps::doc_tests)),
+        ("tests", Box::new(|| steps::tests(&["--workspace"]))),
         ("API documentation", Box::new(steps::api_docs)),
         (
             "conformance",

@@ -9,6 +9,7 @@ mod emission;
 mod finding;
 mod layout;
 mod lexer;
+mod links;
 mod machine;
 pub mod metadata;
 mod panics;
@@ -33,6 +34,7 @@ pub fn run() -> Result<()> {
     findings.extend(layout::check(&tree));
     findings.extend(emission::check(&tree));
     findings.extend(machine::check(&tree));
+    findings.extend(links::check(&tree));
     findings.sort();
     findings.dedup();
     for finding in &findings {

@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use super::lexer::line_of;
-use super::tree::{TextFile, Tree};
+use super::tree::{TextFile, Tree, extension};
 
 /// Folders of one machine. Written in halves, so that this file does not break its own rule.
 const FOLDERS: &[&str] = &[
@@ -72,8 +72,7 @@ fn paths(file: &TextFile, folder: &str) -> Vec<Finding> {
 /// The rule of `no-todo` for scripts; Rust is judged by its comments.
 fn unnumbered_tasks(file: &TextFile) -> Vec<Finding> {
     let scripts = ["py", "ts", "tsx", "js", "mjs", "cjs", "sh"];
-    let extension = file.path.rsplit_once('.').map_or("", |(_, extension)| extension);
-    if !scripts.contains(&extension) || file.path.contains("/dist/") {
+    if !scripts.contains(&extension(&file.path)) || file.path.contains("/dist/") {
         return Vec::new();
     }
     let lines =

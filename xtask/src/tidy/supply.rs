@@ -137,6 +137,10 @@ fn graph_finding(what: String, why: &'static str, mend: &'static str) -> Finding
 
 /// Whether the name of a dependency stands nowhere in the crate that has it.
 fn is_unused(dependency: &Dependency, files: &[RustFile]) -> bool {
+    // A crate that turns on a feature of its own for its tests names itself in the manifest alone.
+    if dependency.from == dependency.to {
+        return false;
+    }
     let folder = folder(&dependency.from);
     let mut sources = files.iter().filter(|file| file.path.starts_with(&folder));
     !sources.any(|file| find(&file.views.code, &dependency.library).next().is_some())

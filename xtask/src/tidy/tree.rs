@@ -92,7 +92,7 @@ impl Tree {
         }
         let mut rust: Vec<RustFile> = text
             .iter()
-            .filter(|file| is_rust(&file.path))
+            .filter(|file| extension(&file.path) == "rs")
             .map(|file| RustFile::new(&file.path, &file.text))
             .collect();
         mark_test_modules(&mut rust);
@@ -100,8 +100,10 @@ impl Tree {
     }
 }
 
-fn is_rust(path: &str) -> bool {
-    std::path::Path::new(path).extension().is_some_and(|extension| extension == "rs")
+/// What stands behind the last dot of a path, or nothing.
+pub fn extension(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 
 /// Files that hold nothing but tests by their place: `tests/…`, `…/tests.rs`, `…/tests/…`.
