@@ -1,7 +1,6 @@
 //! What must not be there (ARCHITECTURE.md, invariants), as far as words can decide it.
 //!
-//! One row per absence: where it holds, the words that break it, why, and what to do instead. Test code
-//! is judged only where the row says so.
+//! One row per absence: where it holds, the words that break it, why, and what to do instead.
 
 use super::finding::Finding;
 use super::lexer::find;
@@ -15,13 +14,20 @@ enum View {
     Comments,
 }
 
+/// Which code a row judges.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Judges {
+    Product,
+    Tests,
+    Both,
+}
+
 /// One absence.
 struct Absence {
     rule: &'static str,
     /// Files that the rule holds for.
     holds: fn(&RustFile) -> bool,
-    /// Whether test code is judged too.
-    tests_too: bool,
+    judges: Judges,
     view: View,
     /// Finds the offsets that break it, with what stands there.
     breaks: fn(&str) -> Vec<(usize, String)>,
@@ -43,7 +49,8 @@ fn check_file(file: &RustFile) -> Vec<Finding> {
             View::Comments => &file.views.comments,
         };
         for (at, what) in (row.breaks)(text) {
-            if row.tests_too || !file.is_test(at) {
+            let skipped = if file.is_test(at) { Judges::Product } else { Judges::Tests };
+            if row.judges != skipped {
                 findings.push(file.finding(at, row.rule, what, row.why, row.mend));
             }
         }
@@ -55,7 +62,7 @@ const ABSENCES: &[Absence] = &[
     Absence {
         rule: "no-wire-in-core",
         holds: is_core,
-        tests_too: false,
+        judges: Judges::Product,
         view: View::Code,
         breaks: |code| {
             words(code, &["http", "hyper", "axum", "StatusCode", "http_status", "topic", "topics"])
@@ -66,7 +73,7 @@ const ABSENCES: &[Absence] = &[
     Absence {
         rule: "no-wire-in-core",
         holds: is_core,
-        tests_too: false,
+        judges: Judges::Product,
         view: View::Literals,
         breaks: |text| parts(text, &["$dps", "$iothub", "api-version=", "amqps:", "x-opt-", "iotdps-"]),
         why: "topic, link, header and status words stop at decode",
@@ -75,7 +82,7 @@ const ABSENCES: &[Absence] = &[
     Absence {
         rule: "no-sql-outside-store",
         holds: |file| !file.in_crate("dps-store"),
-        tests_too: true,
+        judges: Judges::Both,
         view: View::Code,
         breaks: |code| words(code, &["rusqlite", "tokio_postgres", "deadpool_postgres", "sqlx"]),
         why: "dps-store is the only crate that speaks to a database",
@@ -84,7 +91,7 @@ const ABSENCES: &[Absence] = &[
     Absence {
         rule: "no-sql-outside-store",
         holds: |file| file.in_product() && !file.in_crate("dps-store"),
-        tests_too: false,
+        judges: Judges::Product,
         view: View::Literals,
         breaks: sql_statements,
         why: "SQL lives in dps-store",
@@ -93,7 +100,7 @@ const ABSENCES: &[Absence] = &[
     Absence {
         rule: "no-if-postgres",
         holds: |_| true,
-        tests_too: true,
+        judges: Judges::Both,
         view: View::Code,
         breaks: if_backend,
         why: "two backends with one suite, not one code with branches",
@@ -102,7 +109,7 @@ const ABSENCES: &[Absence] = &[
     Absence {
         rule: "no-wall-clock",
         holds: |file| file.in_product() && !is_clock(file),
-        tests_too: false,
+        judges: Judges::Product,
         view: View::Code,
         breaks: |code| {
             words(
@@ -123,7 +130,7 @@ const ABSENCES: &[Absence] = &[
     Absence {
         rule: "no-wall-clock",
         holds: |file| file.in_product() && !is_clock(file),
-        tests_too: false,
+        judges: Judges::Product,
         view: View::Code,
         breaks: std_instant,
         why: "std's Instant cannot be held by a test, tokio's can (start_paused)",
@@ -132,7 +139,7 @@ const ABSENCES: &[Absence] = &[
     Absence {
         rule: "no-env-outside-config",
         holds: |file| file.in_product() && !file.path.starts_with("crates/muster/src/config"),
-        tests_too: false,
+        judges: Judges::Product,
         view: View::Code,
         breaks: |code| {
             words(
@@ -146,7 +153,7 @@ const ABSENCES: &[Absence] = &[
     Absence {
         rule: "no-unbounded-queue",
         holds: RustFile::in_product,
-        tests_too: false,
+        judges: Judges::Product,
         view: View::Code,
         breaks: |code| words(code, &["unbounded_channel", "unbounded", "UnboundedSender", "mpsc::channel()"]),
         why: "a queue without a bound is a memory leak that a peer controls",
@@ -155,7 +162,7 @@ const ABSENCES: &[Absence] = &[
     Absence {
         rule: "limits-in-limits",
         holds: |file| file.in_product() && !is_limits(file),
-        tests_too: false,
+        judges: Judges::Product,
         view: View::Code,
         breaks: limit_constants,
         why: "every limit is found in one place",
@@ -164,7 +171,7 @@ const ABSENCES: &[Absence] = &[
     Absence {
         rule: "no-todo",
         holds: |_| true,
-        tests_too: true,
+        judges: Judges::Both,
         view: View::Code,
         breaks: |code| words(code, &["todo!", "unimplemented!"]),
         why: "a stub that compiles is taken for work that is done",
@@ -173,7 +180,7 @@ const ABSENCES: &[Absence] = &[
     Absence {
         rule: "no-todo",
         holds: |_| true,
-        tests_too: true,
+        judges: Judges::Both,
         view: View::Comments,
         breaks: todo_without_issue,
         why: "a task without an issue is forgotten",
@@ -182,11 +189,20 @@ const ABSENCES: &[Absence] = &[
     Absence {
         rule: "no-sleep-in-tests",
         holds: |file| !file.text.contains("start_paused"),
-        tests_too: true,
+        judges: Judges::Tests,
         view: View::Code,
-        breaks: |code| words(code, &["thread::sleep"]),
+        breaks: |code| words(code, &["thread::sleep", "time::sleep"]),
         why: "a sleep is too short on a slow machine and too long on a fast one",
         mend: "wait for the event itself, or hold the clock (tokio: start_paused)",
+    },
+    Absence {
+        rule: "no-blocking-sleep",
+        holds: RustFile::in_product,
+        judges: Judges::Product,
+        view: View::Code,
+        breaks: |code| words(code, &["thread::sleep"]),
+        why: "it holds a whole thread, and every connection on it",
+        mend: "use tokio::time::sleep, or wait on a condition with a timeout",
     },
 ];
 

@@ -113,7 +113,13 @@ fn stub_fails_everywhere_and_a_task_wants_a_number() {
 
 #[test]
 fn sleep_in_a_test_fails_unless_the_clock_is_held() {
-    let source = "#[test]\nfn a() { std::thread::sleep(b); }";
+    let source = "#[tokio::test]\nasync fn a() { tokio::time::sleep(b).await; }";
     fails("no-sleep-in-tests", "crates/dps-core/src/a.rs", source);
-    passes("crates/dps-core/src/a.rs", &source.replace("#[test]", "#[tokio::test(start_paused = true)]"));
+    passes("crates/dps-core/src/a.rs", &source.replace("::test]", "::test(start_paused = true)]"));
+    passes("crates/dps-core/src/a.rs", "async fn a() { tokio::time::sleep(b).await; }");
+}
+
+#[test]
+fn blocking_sleep_in_the_product_fails() {
+    fails("no-blocking-sleep", "crates/dps-core/src/a.rs", "fn a() { std::thread::sleep(b); }");
 }
