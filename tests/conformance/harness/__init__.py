@@ -1,0 +1,1 @@
+"""What the conformance cases stand on: installation, sandbox, server, SDK drivers, test PKI, runner."""
