@@ -19,7 +19,7 @@ pub const DEFAULT_MAX_IN_FLIGHT: usize = 16;
 pub const DEFAULT_MAX_UNACKNOWLEDGED: usize = 16;
 /// Default bound of bytes waiting to be written to a peer that does not read.
 pub const DEFAULT_MAX_OUTPUT: usize = 512 * 1024;
-/// Default time from the first byte to the accepted CONNECT, in milliseconds.
+/// Default time from the first byte to CONNECT, and from CONNECT to its verdict, in milliseconds.
 pub const DEFAULT_CONNECT_TIMEOUT_MS: u64 = 30_000;
 
 /// Longest `$rid` that is echoed, in bytes.

@@ -199,7 +199,7 @@ pub struct Connect {
     pub clean_session: bool,
     /// Seconds; 0 means that the client is never timed out.
     pub keep_alive: u16,
-    /// The client identifier; may be empty.
+    /// The client identifier; may be empty (with `clean_session` unset the caller then owes CONNACK 2, §3.1.3-8).
     pub client_id: String,
     /// The last will, if one is set. Azure's services refuse or ignore it; the caller decides.
     pub will: Option<Will>,
@@ -222,7 +222,8 @@ pub struct Will {
     pub retain: bool,
 }
 
-/// The password of a CONNECT: a SAS token. Not printed, and wiped when dropped.
+/// The password of a CONNECT: a SAS token. Not printed, and wiped when dropped. `==` takes no constant time: it is
+/// for tests, never for authentication.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(Zeroizing<Vec<u8>>);
 

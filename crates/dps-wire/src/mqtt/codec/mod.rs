@@ -6,8 +6,6 @@
 mod decode;
 mod encode;
 mod error;
-#[cfg(test)]
-pub(crate) mod tests;
 
 use bytes::BytesMut;
 use zeroize::Zeroize;

@@ -8,8 +8,6 @@
 //! event, write [`Session::take_output`], wait for bytes or for [`Session::deadline`].
 
 mod error;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 
@@ -37,7 +35,7 @@ pub struct SessionLimits {
     pub max_unacknowledged: usize,
     /// Bytes that wait to be written.
     pub max_output: usize,
-    /// Milliseconds from [`Session::new`] to the verdict on CONNECT.
+    /// Milliseconds from [`Session::new`] to CONNECT, and again from CONNECT to its verdict.
     pub connect_timeout_ms: u64,
 }
 

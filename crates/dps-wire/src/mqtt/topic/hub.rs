@@ -338,10 +338,13 @@ impl UserName {
         bounded("the hub's host name", hub_host, 0, MAX_USER_NAME)?;
         let from = hub_host.len() + 1;
         // A device id may have a `?` in it, so only a `/?`, or `/api-version=`, begins the query.
-        let (path, query) = match (rest.find("/?"), rest.find("/api-version=")) {
-            (Some(at), _) => (rest.get(..at), rest.get(at + 2..)),
-            (None, Some(at)) => (rest.get(..at), rest.get(at + 1..)),
-            (None, None) => (Some(rest.strip_suffix('/').unwrap_or(rest)), None),
+        let begins = [(rest.find("/?"), 2), (rest.find("/api-version="), 1)]
+            .into_iter()
+            .filter_map(|(at, skip)| Some((at?, skip)))
+            .min();
+        let (path, query) = match begins {
+            Some((at, skip)) => (rest.get(..at), rest.get(at + skip..)),
+            None => (Some(rest.strip_suffix('/').unwrap_or(rest)), None),
         };
         let (path, query) = (path.unwrap_or_default(), query.unwrap_or_default());
         let (device_id, module_id) =
