@@ -45,7 +45,9 @@ pub fn format() -> Result<()> {
 
 /// Clippy over everything, warnings denied.
 pub fn lints() -> Result<()> {
-    run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
+    let arguments =
+        ["clippy", "--workspace", "--all-targets", "--locked", "--keep-going", "--", "-D", "warnings"];
+    run(&mut cargo(&arguments))
 }
 
 /// Builds every target once, with the features that the tests use.
