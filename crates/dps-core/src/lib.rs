@@ -1,9 +1,23 @@
 //! Provisioning: a device says who it is, we check, we choose a hub, we write it down, we tell the device.
 //!
 //! Owns the straight line of a registration, enrollments, allocation and operations, and the ports they need.
-//! Must not know any protocol: no HTTP status, topic or link name stands here.
+//! Must not know any protocol: no status line, topic or link name stands here.
 
+pub mod allocation;
+pub mod enrollment;
+mod event;
+#[cfg(test)]
+mod fixtures;
+pub mod instance;
+pub mod operation;
 pub mod ports;
+pub mod provisioning;
+pub mod registration;
+pub mod reprovision;
 pub mod request;
 
+pub use enrollment::{Changed, Enrollments};
+pub use instance::Instances;
+pub use operation::Operations;
+pub use provisioning::Provisioning;
 pub use request::{DeviceOperation, DeviceRequest, DeviceResponse};

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use dps_model::{Error, Protocol, Timestamp, TrackingId};
+use dps_model::{Channel, Error, Protocol, Timestamp, TrackingId};
 use serde::Serialize;
 
 /// A closed unit of work.
@@ -225,6 +225,41 @@ pub struct AttemptRecord {
     pub steps: Vec<Step>,
     /// How it ended.
     pub outcome: Outcome,
+}
+
+impl AttemptRecord {
+    /// The record of a request that begins now: what the connection tells is filled in, the rest is to come.
+    pub fn open(tracking_id: TrackingId, time: Timestamp, channel: &Channel, operation: Operation) -> Self {
+        Self {
+            tracking_id,
+            time,
+            micros: 0,
+            operation,
+            instance: None,
+            id_scope: String::new(),
+            registration_id: String::new(),
+            api_version: None,
+            client: None,
+            protocol: channel.protocol,
+            peer: channel.peer,
+            tls_version: channel.tls.version.clone(),
+            tls_cipher: channel.tls.cipher.clone(),
+            sni: channel.tls.sni.clone(),
+            chain: Vec::new(),
+            sas: None,
+            candidates: Vec::new(),
+            groups_tried: 0,
+            enrollment: None,
+            mechanism: None,
+            slot: None,
+            reason: None,
+            operation_id: None,
+            status: None,
+            hub: None,
+            steps: Vec::new(),
+            outcome: Outcome::Abandoned,
+        }
+    }
 }
 
 /// An operation that ended.

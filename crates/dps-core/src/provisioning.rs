@@ -1,0 +1,452 @@
+//! The straight line of a registration. `handle` is read from top to bottom; each step consumes the type of the last.
+//! Owns control flow alone: what is decided is in `enrollment`, `dps_attestation`, `reprovision` and `allocation`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dps_attestation::sas_token::SasToken;
+use dps_attestation::{Attested, Evidence, Subject, Verdict, x509};
+use dps_events::EventSink;
+use dps_model::hub::{HubAuthentication, HubTwin};
+use dps_model::instance::Instance;
+use dps_model::registration::{
+    DeviceRegistration, DeviceRegistrationResult, RegistrationOperationStatus, Status, Substatus,
+};
+use dps_model::{ApiVersion, Error, ErrorCode, Etag, OperationId, RegistrationId, Timestamp, limits};
+
+use crate::allocation;
+use crate::enrollment::find::{Claim, Finder};
+use crate::enrollment::group_lane::GroupLane;
+use crate::enrollment::{Found, KeyRings};
+use crate::event::RegistrationEvent;
+use crate::instance::Instances;
+use crate::operation::{Admitted, Operations};
+use crate::ports::{Clock, Collection, Refusal, Store, StoreError};
+use crate::registration::{self, Plan, Proof, RegistrationRecord, Versioned};
+use crate::reprovision::{self, Decision};
+use crate::request::{DeviceOperation, DeviceRequest, DeviceResponse};
+
+/// Answers devices.
+pub struct Provisioning {
+    instances: Arc<Instances>,
+    store: Arc<dyn Store>,
+    finder: Finder,
+    operations: Arc<Operations>,
+    clock: Arc<dyn Clock>,
+    sink: Arc<dyn EventSink>,
+}
+
+/// A device under an enrollment that it proved to belong to.
+struct Proven {
+    registration_id: RegistrationId,
+    found: Found,
+    attested: Attested,
+    proof: Proof,
+}
+
+impl Provisioning {
+    /// Joins the rooms.
+    pub fn new(
+        instances: Arc<Instances>,
+        rings: Arc<KeyRings>,
+        lane: Arc<GroupLane>,
+        operations: Arc<Operations>,
+        clock: Arc<dyn Clock>,
+        sink: Arc<dyn EventSink>,
+    ) -> Self {
+        let store = Arc::clone(instances.store());
+        let finder = Finder::new(Arc::clone(&store), rings, lane);
+        Self { instances, store, finder, operations, clock, sink }
+    }
+
+    /// Does an instance have this id scope?
+    pub fn knows_scope(&self, id_scope: &str) -> bool {
+        self.instances.by_scope(id_scope).is_some()
+    }
+
+    /// Answers one request and records it once.
+    pub async fn serve(self: &Arc<Self>, request: DeviceRequest) -> Result<DeviceResponse, Error> {
+        let mut event = RegistrationEvent::open(&request, &self.sink, &self.clock);
+        let answer = self.handle(&request, &mut event).await;
+        event.close(&answer);
+        answer
+    }
+
+    async fn handle(
+        &self,
+        request: &DeviceRequest,
+        event: &mut RegistrationEvent,
+    ) -> Result<DeviceResponse, Error> {
+        api_version(request.api_version.as_deref())?;
+        let instance = self
+            .instances
+            .by_scope(&request.id_scope)
+            .ok_or_else(|| Error::new(ErrorCode::IdScopeNotFound))?;
+        event.fill(|record| record.instance = Some(instance.name.clone()));
+        let id = RegistrationId::parse(&request.registration_id)?;
+        match &request.operation {
+            DeviceOperation::Register(body) => self.register(request, &instance, &id, body, event).await,
+            DeviceOperation::OperationStatus { operation_id } => {
+                let kept = self.returning(request, &instance, &id, event).await?;
+                operation_status(kept.as_ref(), operation_id)
+            }
+            DeviceOperation::RegistrationLookup(body) => {
+                names_itself(body, &id)?;
+                let kept = self.returning(request, &instance, &id, event).await?;
+                let kept = kept.ok_or_else(|| Error::new(ErrorCode::RegistrationNotFound))?;
+                Ok(DeviceResponse::Registration(Box::new(kept.record.shown(&kept.etag))))
+            }
+        }
+    }
+
+    async fn register(
+        &self,
+        request: &DeviceRequest,
+        instance: &Arc<Instance>,
+        id: &RegistrationId,
+        body: &DeviceRegistration,
+        event: &mut RegistrationEvent,
+    ) -> Result<DeviceResponse, Error> {
+        names_itself(body, id)?;
+        let previous = self.registration(instance, id).await?;
+        let last = previous.as_ref().map(|kept| &kept.record);
+        let proven = self.prove(request, instance, id, last, event).await?;
+        if proven.found.settings().is_disabled() {
+            return self.disabled(instance, id, proven, previous).await;
+        }
+        if let Some(operation_id) = running(last, self.clock.now()) {
+            // The device lost our answer and asks again: it gets the operation that is under way.
+            return Ok(DeviceResponse::Admitted { operation_id, retry_after: limits::RETRY_AFTER });
+        }
+        let allocated = allocate(&proven.found, &proven.attested, last, instance, id);
+        event.fill(|record| record.hub = allocated.as_ref().ok().map(|plan| plan.hub.as_str().to_owned()));
+        event.step("allocate");
+        let admitted = self.admit(request, instance, proven, allocated, previous).await?;
+        event.step("admit");
+        let answer = self.begin(admitted).await;
+        event.step("operation");
+        answer
+    }
+
+    /// Finds the enrollment that the evidence satisfies.
+    async fn prove(
+        &self,
+        request: &DeviceRequest,
+        instance: &Instance,
+        id: &RegistrationId,
+        previous: Option<&RegistrationRecord>,
+        event: &mut RegistrationEvent,
+    ) -> Result<Proven, Error> {
+        let evidence = evidence(request, event)?;
+        let claim =
+            Claim { instance, registration_id: id, evidence: &evidence, channel: &request.channel, previous };
+        let candidates = self.finder.candidates(&claim, event).await?;
+        event.step("findEnrollment");
+        let proven = judge(candidates, &claim, self.clock.now(), event);
+        event.step("verify");
+        proven
+    }
+
+    /// A request that continues a registration: the same proof as at its register request, or a full one.
+    async fn returning(
+        &self,
+        request: &DeviceRequest,
+        instance: &Instance,
+        id: &RegistrationId,
+        event: &mut RegistrationEvent,
+    ) -> Result<Option<Versioned>, Error> {
+        let kept = self.registration(instance, id).await?;
+        if let Some(kept) =
+            kept.as_ref().filter(|kept| shown_proof(request).as_ref() == Some(&kept.record.proof))
+        {
+            event
+                .fill(|record| record.hub = kept.record.state.assigned_hub.as_ref().map(ToString::to_string));
+            event.step("verify");
+        } else {
+            self.prove(request, instance, id, kept.as_ref().map(|kept| &kept.record), event).await?;
+        }
+        Ok(kept)
+    }
+
+    async fn registration(
+        &self,
+        instance: &Instance,
+        id: &RegistrationId,
+    ) -> Result<Option<Versioned>, Error> {
+        let document = self.store.get(Collection::Registrations, &instance.name, &id.key()).await?;
+        document.as_ref().map(Versioned::read).transpose()
+    }
+
+    /// The one conditional write that makes the request durable, with its plan, or with the reason why there is none.
+    async fn admit(
+        &self,
+        request: &DeviceRequest,
+        instance: &Arc<Instance>,
+        proven: Proven,
+        allocated: Result<Plan, Error>,
+        previous: Option<Versioned>,
+    ) -> Result<Admitted, Error> {
+        let now = self.clock.now();
+        let id = &proven.registration_id;
+        let (last, expected) = previous.map(|kept| (kept.record, kept.etag)).unzip();
+        let last_operation = last.as_ref().and_then(|record| record.operation.as_ref());
+        let operation = registration::next_operation(id, last_operation, now, request.channel.protocol);
+        let enrollment = proven.found.name();
+        // Until the operation ends, the record keeps what is true on the hub.
+        let mut state = last.map_or_else(
+            || DeviceRegistrationResult::bare(id.clone(), Status::Assigning),
+            |record| record.state,
+        );
+        state.status = Status::Assigning;
+        state.created_date_time_utc.get_or_insert(now);
+        state.last_updated_date_time_utc = Some(now);
+        registration::name_mechanism(&mut state, &proven.proof, &enrollment);
+        let credential = proven.attested.authentication().clone();
+        let record =
+            RegistrationRecord { state, enrollment, proof: proven.proof, operation: Some(operation) };
+        let record = match &allocated {
+            Ok(plan) => record.planned(plan.clone()),
+            Err(error) => record.ended(Err(error), now),
+        };
+        let etag = self.put(instance, &record, expected.as_ref(), Some(&credential)).await?;
+        let refused = allocated.err();
+        Ok(Admitted { instance: Arc::clone(instance), record, etag, credential, resumed: false, refused })
+    }
+
+    /// Starts the operation and waits a moment for its end, so that the device's first poll finds it done.
+    async fn begin(&self, admitted: Admitted) -> Result<DeviceResponse, Error> {
+        let operation_id = admitted
+            .operation_id()
+            .cloned()
+            .ok_or_else(|| Error::internal("an admitted registration has no operation"))?;
+        if let Some(running) = self.operations.start(admitted) {
+            // The 202 leaves in any case; a failure inside shows in the operation's own event and status.
+            let _ = tokio::time::timeout(Duration::from_millis(limits::ADMIT_WAIT_MS), running).await;
+        }
+        Ok(DeviceResponse::Admitted { operation_id, retry_after: limits::RETRY_AFTER })
+    }
+
+    /// The answer under a disabled enrollment. A device that is on a hub stays there and keeps its record.
+    async fn disabled(
+        &self,
+        instance: &Instance,
+        id: &RegistrationId,
+        proven: Proven,
+        previous: Option<Versioned>,
+    ) -> Result<DeviceResponse, Error> {
+        let assigned = previous.as_ref().is_some_and(|kept| kept.record.state.assigned_hub.is_some());
+        if !assigned {
+            let now = self.clock.now();
+            let mut state = DeviceRegistrationResult::bare(id.clone(), Status::Disabled);
+            state.last_updated_date_time_utc = Some(now);
+            let (last, expected) = previous.map(|kept| (kept.record, kept.etag)).unzip();
+            state.created_date_time_utc =
+                last.and_then(|record| record.state.created_date_time_utc).or(Some(now));
+            let record = RegistrationRecord {
+                state,
+                enrollment: proven.found.name(),
+                proof: proven.proof,
+                operation: None,
+            };
+            self.put(instance, &record, expected.as_ref(), None).await?;
+        }
+        let status = RegistrationOperationStatus {
+            operation_id: String::new(),
+            status: Status::Disabled,
+            registration_state: Some(DeviceRegistrationResult::bare(id.clone(), Status::Disabled)),
+        };
+        Ok(DeviceResponse::Status { status: Box::new(status), retry_after: None })
+    }
+
+    async fn put(
+        &self,
+        instance: &Instance,
+        record: &RegistrationRecord,
+        expected: Option<&Etag>,
+        credential: Option<&HubAuthentication>,
+    ) -> Result<Etag, Error> {
+        let due = record.running().map(|_| self.operations.lease());
+        let (write, etag) = record.write(&instance.name, expected, credential, due)?;
+        self.store.write(vec![write]).await.map_err(conflict)?;
+        Ok(etag)
+    }
+}
+
+fn api_version(text: Option<&str>) -> Result<ApiVersion, Error> {
+    let text = text.ok_or_else(|| Error::new(ErrorCode::ApiVersionUnknown).because("no api-version"))?;
+    ApiVersion::parse(text).ok_or_else(|| Error::new(ErrorCode::ApiVersionUnknown))
+}
+
+/// A body may leave the registration id out, but not name another.
+fn names_itself(body: &DeviceRegistration, id: &RegistrationId) -> Result<(), Error> {
+    match &body.registration_id {
+        Some(other) if !other.eq_ignore_ascii_case(id.as_str()) => Err(Error::argument(
+            "registrationId of the body differs from the one the request is addressed to; make them equal",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What the device shows: a token where there is one, else the certificates of the connection.
+fn evidence(request: &DeviceRequest, event: &mut RegistrationEvent) -> Result<Evidence, Error> {
+    let evidence = match &request.sas_token {
+        Some(text) => {
+            let text = String::from_utf8_lossy(text.expose());
+            let token = SasToken::parse(&text).map_err(|why| {
+                event.fill(|record| record.reason = Some("SAS_MALFORMED"));
+                Error::new(ErrorCode::Unauthorized).because(why.to_string())
+            })?;
+            Evidence::Sas(token)
+        }
+        None if request.channel.tls.chain.is_empty() => Evidence::None,
+        None => {
+            let chain = x509::PresentedChain::parse(&request.channel.tls.chain).map_err(|denial| {
+                event.fill(|record| record.reason = Some(denial.reason.code()));
+                Error::with(denial.code, denial.message).because(denial.reason.to_string())
+            })?;
+            Evidence::X509(chain)
+        }
+    };
+    event.evidence(&evidence);
+    Ok(evidence)
+}
+
+/// The first candidate that the evidence satisfies; else the refusal of the first, which had precedence.
+fn judge(
+    candidates: Vec<Found>,
+    claim: &Claim<'_>,
+    now: Timestamp,
+    event: &mut RegistrationEvent,
+) -> Result<Proven, Error> {
+    let mut refusal = None;
+    for found in candidates {
+        let subject = Subject {
+            id_scope: &claim.instance.id_scope,
+            registration_id: claim.registration_id,
+            scope: found.kind(),
+        };
+        match dps_attestation::verify(found.mechanism(), claim.evidence, &subject, now) {
+            Verdict::Attested(attested) => {
+                event.enrollment(&found);
+                event.fill(|record| {
+                    record.slot = Some(attested.slot().as_str());
+                    record.reason = None;
+                });
+                let proof =
+                    proof_of(claim.evidence).ok_or_else(|| Error::internal("attested without evidence"))?;
+                let registration_id = claim.registration_id.clone();
+                return Ok(Proven { registration_id, found, attested, proof });
+            }
+            Verdict::Denied(denial) => {
+                event.candidate(&found, denial.reason.code(), denial.reason.to_string());
+                refusal.get_or_insert_with(|| {
+                    Error::with(denial.code, denial.message.clone()).because(denial.reason.to_string())
+                });
+            }
+        }
+    }
+    Err(refusal.unwrap_or_else(|| unknown(claim.evidence)))
+}
+
+/// The answer to a device that no enrollment knows: devices must not learn more (wire-protocol facts §6).
+fn unknown(evidence: &Evidence) -> Error {
+    match evidence {
+        Evidence::X509(_) => Error::new(ErrorCode::CertificateRejected)
+            .because("no individual enrollment has this registration id, and no group's signing certificate is named by the presented chain"),
+        Evidence::Sas(_) => Error::new(ErrorCode::Unauthorized)
+            .because("no individual enrollment has this registration id, and the token's key derives from no enrollment group"),
+        Evidence::None => Error::new(ErrorCode::Unauthorized)
+            .because("the device sent neither a SAS token nor a client certificate"),
+    }
+}
+
+fn proof_of(evidence: &Evidence) -> Option<Proof> {
+    match evidence {
+        Evidence::X509(chain) => Some(Proof::Certificate(chain.leaf().info().sha256_thumbprint.clone())),
+        Evidence::Sas(token) => Some(Proof::SasToken(token.signature_hash())),
+        Evidence::None => None,
+    }
+}
+
+/// The proof that a request shows, without judging it. Possession of the leaf's key was proven by the handshake, and
+/// a token's signature is as good as its first use: both were attested with the registration.
+fn shown_proof(request: &DeviceRequest) -> Option<Proof> {
+    match (&request.sas_token, request.channel.tls.chain.first()) {
+        (Some(text), _) => {
+            let token = SasToken::parse(std::str::from_utf8(text.expose()).ok()?).ok()?;
+            Some(Proof::SasToken(token.signature_hash()))
+        }
+        (None, Some(leaf)) => Some(Proof::Certificate(x509::certificate::thumbprint(leaf))),
+        (None, None) => None,
+    }
+}
+
+/// The operation under way, unless its lease ended long ago and a sweep is due to take it up.
+fn running(last: Option<&RegistrationRecord>, now: Timestamp) -> Option<OperationId> {
+    let (operation, _) = last?.running()?;
+    let fresh = now.seconds() - operation.admitted.seconds()
+        < limits::OPERATION_LEASE * i64::from(limits::HUB_ATTEMPTS);
+    fresh.then(|| operation.id.clone())
+}
+
+/// Decides and chooses: what the operation will do is settled here, before anything is written anywhere.
+fn allocate(
+    found: &Found,
+    attested: &Attested,
+    last: Option<&RegistrationRecord>,
+    instance: &Instance,
+    id: &RegistrationId,
+) -> Result<Plan, Error> {
+    let settings = found.settings();
+    let (hub, substatus, twin) = match reprovision::decide(last, settings, instance) {
+        Decision::Stay { hub, substatus } => (hub, substatus, None),
+        Decision::Assign => {
+            let hub = allocation::choose(settings, instance, id)?.name.clone();
+            (hub, Substatus::InitialAssignment, settings.initial_twin.as_ref().map(initial_twin))
+        }
+    };
+    let thumbprint = match attested.authentication() {
+        HubAuthentication::SelfSigned { primary_thumbprint, .. } => Some(primary_thumbprint.clone()),
+        HubAuthentication::Sas { .. } => None,
+    };
+    Ok(Plan {
+        hub,
+        device_id: found.device_id(id),
+        capabilities: settings.capabilities.unwrap_or_default(),
+        thumbprint,
+        twin,
+        substatus,
+        attempts: 0,
+    })
+}
+
+fn initial_twin(twin: &dps_model::enrollment::InitialTwin) -> HubTwin {
+    HubTwin {
+        tags: twin.tags.clone().unwrap_or_default(),
+        desired: twin
+            .properties
+            .as_ref()
+            .and_then(|properties| properties.desired.clone())
+            .unwrap_or_default(),
+        reported: serde_json::Map::new(),
+    }
+}
+
+fn operation_status(kept: Option<&Versioned>, operation_id: &str) -> Result<DeviceResponse, Error> {
+    let unknown = || Error::new(ErrorCode::OperationNotFound);
+    let operation_id = OperationId::parse(operation_id)?;
+    let kept = kept.filter(|kept| kept.record.answers_for(&operation_id)).ok_or_else(unknown)?;
+    let status = kept.record.status(&operation_id, &kept.etag);
+    let retry_after = (status.status == Status::Assigning).then_some(limits::RETRY_AFTER);
+    Ok(DeviceResponse::Status { status: Box::new(status), retry_after })
+}
+
+fn conflict(error: StoreError) -> Error {
+    match error.refusal() {
+        Some(Refusal::Exists | Refusal::Missing | Refusal::Mismatch) => {
+            Error::new(ErrorCode::RegistrationConflict)
+                .because("another request changed this registration at the same time")
+        }
+        None => error.into(),
+    }
+}

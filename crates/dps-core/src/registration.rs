@@ -1,0 +1,278 @@
+//! The registration record: a device's state, its current operation and what the operation needs to end.
+//! Owns the document's form; must not know who writes it when (`provisioning` admits, `operation` ends).
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use dps_model::enrollment::DeviceCapabilities;
+use dps_model::hub::{HubAuthentication, HubDevice, HubTwin};
+use dps_model::registration::{
+    DeviceRegistrationResult, GroupResult, RegistrationOperationStatus, Status, Substatus,
+};
+use dps_model::{
+    DeviceId, Error, Etag, HubName, OperationId, Protocol, RegistrationId, Secret, Timestamp, limits,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::ports::{Collection, Document, Precondition, Write};
+
+/// One device's registration.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct RegistrationRecord {
+    /// What the APIs show; its etag is the document's.
+    pub state: DeviceRegistrationResult,
+    /// The enrollment that let the device in.
+    pub enrollment: EnrollmentName,
+    /// What proved the device at its last register request.
+    pub proof: Proof,
+    /// The last operation.
+    pub operation: Option<OperationRecord>,
+}
+
+/// Which enrollment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EnrollmentName {
+    /// The individual enrollment of the same registration id.
+    Individual,
+    /// A group, by its id as its creator spelt it.
+    Group(String),
+}
+
+/// What a poll may show to continue an attested registration: the same certificate, or the very same token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Proof {
+    /// SHA-256 thumbprint of the leaf.
+    Certificate(String),
+    /// Hash of the SAS token's signature.
+    SasToken(String),
+}
+
+/// An operation: running while `plan` is there.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct OperationRecord {
+    /// Its id.
+    pub id: OperationId,
+    /// Ids of earlier operations that a late poll may still name.
+    pub superseded: Vec<OperationId>,
+    /// When it was admitted.
+    pub admitted: Timestamp,
+    /// The protocol of the register request.
+    pub protocol: Protocol,
+    /// What is to be done; none when it has ended.
+    pub plan: Option<Plan>,
+}
+
+/// What an operation does, decided and durable before any hub is written.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Plan {
+    /// The hub.
+    pub hub: HubName,
+    /// Id on the hub.
+    pub device_id: DeviceId,
+    /// Capabilities on the hub.
+    pub capabilities: DeviceCapabilities,
+    /// X.509 credential on the hub; a symmetric one is sealed.
+    pub thumbprint: Option<String>,
+    /// The twin to start with; none leaves the twin alone.
+    pub twin: Option<HubTwin>,
+    /// What the record will say.
+    pub substatus: Substatus,
+    /// Attempts made at the hub so far.
+    pub attempts: u32,
+}
+
+/// The keys of a running operation's plan, sealed.
+#[derive(Serialize, Deserialize)]
+struct SealedKeys {
+    primary: String,
+    secondary: String,
+}
+
+/// A record with the version it was read or written at.
+pub struct Versioned {
+    /// The record.
+    pub record: RegistrationRecord,
+    /// Its version.
+    pub etag: Etag,
+    /// What the device proves itself with at the hub; only while an operation runs.
+    pub credential: Option<HubAuthentication>,
+}
+
+impl Versioned {
+    /// Reads the stored document. Errors name the document, never its sealed part.
+    pub fn read(document: &Document) -> Result<Self, Error> {
+        let damaged = |what: &str, why: String| {
+            Error::internal(format!("{what} of registration {} is damaged: {why}", document.id))
+        };
+        let record: RegistrationRecord =
+            serde_json::from_str(&document.body).map_err(|error| damaged("the body", error.to_string()))?;
+        let plan = record.operation.as_ref().and_then(|operation| operation.plan.as_ref());
+        let credential = match (plan, &document.sealed) {
+            (Some(Plan { thumbprint: Some(thumbprint), .. }), _) => Some(HubAuthentication::SelfSigned {
+                primary_thumbprint: thumbprint.clone(),
+                secondary_thumbprint: None,
+            }),
+            (Some(_), Some(sealed)) => {
+                Some(open_keys(sealed).ok_or_else(|| damaged("the sealed part", "no keys".into()))?)
+            }
+            _ => None,
+        };
+        Ok(Self { record, etag: document.etag.clone(), credential })
+    }
+}
+
+impl RegistrationRecord {
+    /// The write that stores this record as a new version, if the stored one is still `expected`.
+    pub fn write(
+        &self,
+        instance: &str,
+        expected: Option<&Etag>,
+        credential: Option<&HubAuthentication>,
+        due: Option<Timestamp>,
+    ) -> Result<(Write, Etag), Error> {
+        let etag = Etag::fresh();
+        let mut stored = self.clone();
+        stored.state.etag = None;
+        let document = Document {
+            id: self.state.registration_id.key(),
+            etag: etag.clone(),
+            body: serde_json::to_string(&stored).map_err(Error::internal)?,
+            sealed: credential.and_then(seal_keys),
+            owner: match &self.enrollment {
+                EnrollmentName::Group(id) => Some(id.to_ascii_lowercase()),
+                EnrollmentName::Individual => None,
+            },
+            due: due.map(Timestamp::millis),
+            lookups: Vec::new(),
+        };
+        let precondition = expected.map_or(Precondition::Absent, |etag| Precondition::Matches(etag.clone()));
+        let write = Write::Put {
+            collection: Collection::Registrations,
+            instance: instance.to_owned(),
+            document,
+            precondition,
+        };
+        Ok((write, etag))
+    }
+
+    /// This record with its operation's plan: the operation runs.
+    pub fn planned(mut self, plan: Plan) -> Self {
+        if let Some(operation) = &mut self.operation {
+            operation.plan = Some(plan);
+        }
+        self
+    }
+
+    /// This record after its operation has ended.
+    pub fn ended(mut self, ended: Result<(), &Error>, now: Timestamp) -> Self {
+        let plan = self.operation.as_mut().and_then(|operation| operation.plan.take());
+        let state = &mut self.state;
+        state.last_updated_date_time_utc = Some(now);
+        (state.error_code, state.error_message) = (None, None);
+        match (ended, plan) {
+            (Ok(()), Some(plan)) => {
+                state.status = Status::Assigned;
+                state.assigned_hub = Some(plan.hub);
+                state.device_id = Some(plan.device_id);
+                state.substatus = Some(plan.substatus);
+            }
+            (Ok(()), None) => {}
+            (Err(error), _) => {
+                state.status = Status::Failed;
+                (state.assigned_hub, state.device_id, state.substatus) = (None, None, None);
+                state.error_code = Some(error.code.row().code);
+                state.error_message = Some(error.message.clone().into_owned());
+            }
+        }
+        self
+    }
+
+    /// The running operation and its plan.
+    pub fn running(&self) -> Option<(&OperationRecord, &Plan)> {
+        let operation = self.operation.as_ref()?;
+        Some((operation, operation.plan.as_ref()?))
+    }
+
+    /// True when a poll for that id means this record's operation, or one that it replaced.
+    pub fn answers_for(&self, id: &OperationId) -> bool {
+        self.operation
+            .as_ref()
+            .is_some_and(|operation| operation.id == *id || operation.superseded.contains(id))
+    }
+
+    /// Answer to an operation status poll.
+    pub fn status(&self, id: &OperationId, etag: &Etag) -> RegistrationOperationStatus {
+        RegistrationOperationStatus {
+            operation_id: id.as_str().to_owned(),
+            status: self.state.status,
+            registration_state: Some(self.shown(etag)),
+        }
+    }
+
+    /// The state as the APIs show it.
+    pub fn shown(&self, etag: &Etag) -> DeviceRegistrationResult {
+        match self.state.status {
+            // While it runs a client needs these two and nothing else (wire-protocol facts §0.9).
+            Status::Assigning => {
+                DeviceRegistrationResult::bare(self.state.registration_id.clone(), Status::Assigning)
+            }
+            _ => DeviceRegistrationResult { etag: Some(etag.clone()), ..self.state.clone() },
+        }
+    }
+}
+
+/// The next operation of a registration: remembers the ids it replaces.
+pub fn next_operation(
+    registration_id: &RegistrationId,
+    previous: Option<&OperationRecord>,
+    now: Timestamp,
+    protocol: Protocol,
+) -> OperationRecord {
+    let mut superseded: Vec<OperationId> = previous
+        .map(|last| std::iter::once(&last.id).chain(&last.superseded).cloned().collect())
+        .unwrap_or_default();
+    superseded.truncate(limits::MAX_SUPERSEDED_OPERATIONS);
+    let mut hasher = DefaultHasher::new();
+    registration_id.key().hash(&mut hasher);
+    let id = OperationId::fresh(hasher.finish());
+    OperationRecord { id, superseded, admitted: now, protocol, plan: None }
+}
+
+/// The attestation member of a result: present and perhaps empty for the mechanism in use.
+pub fn name_mechanism(state: &mut DeviceRegistrationResult, proof: &Proof, enrollment: &EnrollmentName) {
+    let group = GroupResult {
+        enrollment_group_id: match enrollment {
+            EnrollmentName::Group(id) => Some(id.clone()),
+            EnrollmentName::Individual => None,
+        },
+    };
+    (state.x509, state.symmetric_key) = match proof {
+        Proof::Certificate(_) => (Some(group), None),
+        Proof::SasToken(_) => (None, Some(group)),
+    };
+}
+
+/// The hub's identity under a plan.
+pub fn hub_device(plan: &Plan, credential: &HubAuthentication) -> HubDevice {
+    HubDevice {
+        device_id: plan.device_id.clone(),
+        authentication: credential.clone(),
+        capabilities: plan.capabilities,
+    }
+}
+
+fn seal_keys(credential: &HubAuthentication) -> Option<Secret> {
+    let HubAuthentication::Sas { primary, secondary } = credential else { return None };
+    let keys = SealedKeys {
+        primary: STANDARD.encode(primary.expose()),
+        secondary: STANDARD.encode(secondary.expose()),
+    };
+    serde_json::to_vec(&keys).ok().map(Secret::new)
+}
+
+fn open_keys(sealed: &Secret) -> Option<HubAuthentication> {
+    let keys: SealedKeys = serde_json::from_slice(sealed.expose()).ok()?;
+    let decode = |text: &str| STANDARD.decode(text).ok().map(Secret::new);
+    Some(HubAuthentication::Sas { primary: decode(&keys.primary)?, secondary: decode(&keys.secondary)? })
+}
