@@ -126,7 +126,7 @@ def connack_codes(case):
     for what, client_id, name, code in wanted:
         with RawMqtt(case) as mqtt:
             expect(mqtt.connect(client_id, name, token), (0, code), f"CONNACK for {what}")
-            mqtt.expect_closed()
+            mqtt.expect_closed(what)
 
 
 @SUITE.case("mqtt/x509-without-a-password")
@@ -149,7 +149,7 @@ def other_topics(case):
         with RawMqtt(case) as mqtt:
             mqtt.connect_device(case, registration_id, key)
             mqtt.publish(topic, b"{}", qos=0)
-            mqtt.expect_closed()
+            mqtt.expect_closed(f"PUBLISH to {topic}")
 
 
 @SUITE.case("mqtt/bad-json-is-told-on-the-topic")

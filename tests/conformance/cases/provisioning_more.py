@@ -74,7 +74,7 @@ def device_id_of_the_enrollment(case, sdk):
     expect((result["status"], result["deviceId"]), ("assigned", device_id), "status and deviceId")
 
 
-@for_each_sdk("provisioning/static-allocation")
+@for_each_sdk("provisioning/static-allocation", own_server=True)
 def static_allocation(case, sdk):
     """The enrollment's one hub is the one assigned."""
     for hub in ("hub-b.test", "hub-a.test"):

@@ -5,11 +5,9 @@
 import base64
 import re
 
-from azure.core import MatchConditions
-
 from cases import SUITE
 from harness import pki, python_sdk, raw_https, sas
-from harness.credentials import Key, client_certificates, signing_certificates, symmetric_key
+from harness.credentials import Certificate, Key, client_certificates, signing_certificates, symmetric_key
 from harness.device_sdks import TIMESTAMP, NodeHttp, expect_error_body
 from harness.errors import expect, expect_member, expect_that, refusal
 
@@ -183,6 +181,29 @@ def update_keeps_the_keys(case):
     expect(mechanism["symmetricKey"]["primaryKey"], key, "primaryKey after the update")
 
 
+@SUITE.case("service-api/node/update-keeps-the-certificates")
+def update_keeps_the_certificates(case):
+    """So must an update whose certificates are only the `info` of a GET: the Azure CLI sends that."""
+    registration_id, device_id, root = case.name(), case.name("renamed"), pki.authority(case.name("root"))
+    leaf = pki.device(registration_id)
+    case.enroll(registration_id, client_certificates(leaf))
+    got = case.service("getIndividualEnrollment", registration_id)
+    got.pop("registrationState")
+    updated = case.service("createOrUpdateIndividualEnrollment", {**got, "deviceId": device_id})
+    expect_certificate_info(updated["attestation"], "clientCertificates", leaf)
+    result = NodeHttp().register(case, registration_id, Certificate(leaf))
+    expect((result["status"], result["deviceId"]), ("assigned", device_id), "status and deviceId")
+    case.at_end(case.registry, result["assignedHub"], "delete", device_id)
+
+    group_id = case.name("group")
+    case.enroll_group(group_id, signing_certificates(root))
+    got = case.service("getEnrollmentGroup", group_id)
+    case.service("createOrUpdateEnrollmentGroup", got)
+    registration_id = case.name()
+    device = Certificate(pki.device(registration_id, root))
+    expect(NodeHttp().register(case, registration_id, device)["status"], "assigned", "status in the group")
+
+
 @SUITE.case("service-api/node/wrong-key")
 def wrong_key(case):
     """The service client with a key that is not the policy's."""
@@ -254,10 +275,9 @@ def python_individual(case):
 
     error = refusal(None, write, enrollment)
     expect((error.name, error.status), ("ResourceExistsError", 409), "a second create")
-    matching = {"match_condition": MatchConditions.IfNotModified}
-    updated = write({**made, "provisioningStatus": "disabled"}, etag=made["etag"], **matching)
+    updated = write({**made, "provisioningStatus": "disabled"}, if_match=made["etag"])
     expect(updated["provisioningStatus"], "disabled", "provisioningStatus")
-    error = refusal(None, write, made, etag=made["etag"], **matching)
+    error = refusal(None, write, made, if_match=made["etag"])
     expect(error.status, 412, "HTTP status with an old etag")
     with python_sdk.raised():
         client.enrollment.delete(id=registration_id)
@@ -277,9 +297,7 @@ def python_group(case):
     expect(got["etag"], made["etag"], "etag")
     expect_certificate_info(got["attestation"], "signingCertificates", root)
     with python_sdk.raised():
-        client.enrollment_group.delete(
-            id=group_id, etag=made["etag"], match_condition=MatchConditions.IfNotModified
-        )
+        client.enrollment_group.delete(id=group_id, if_match=made["etag"])
     error = refusal(None, python_get, client.enrollment_group, group_id)
     expect((error.name, error.status), ("ResourceNotFoundError", 404), "after the delete")
 

@@ -100,7 +100,7 @@ class RawMqtt:
             rest = rest[2:]
         return topic, rest, qos
 
-    def expect_closed(self, within=20):
+    def expect_closed(self, what, within=20):
         """The server closes the connection, whatever it says before."""
         deadline = time.monotonic() + within
         try:
@@ -112,7 +112,7 @@ class RawMqtt:
             pass
         except OSError:
             return
-        raise Unexpected(f"the connection is still open after {within} s")
+        raise Unexpected(f"the connection is still open {within} s after {what}")
 
     def _parse(self):
         length, shift = 0, 0
