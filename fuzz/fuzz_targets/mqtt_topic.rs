@@ -16,6 +16,11 @@ fuzz_target!(|text: &str| {
     if let Some((filter, topic)) = text.split_once('\n') {
         let _ = filter_matches(filter, topic);
     }
+    // Whatever `$rid` comes in a PUBLISH, a response can carry. The decoder refuses these three before.
+    if let (false, Ok(request)) = (text.contains(['+', '#', '\0']), Request::parse(text)) {
+        let response = Response { status: 202, rid: request.rid().to_owned(), retry_after: Some(3) };
+        response.topic().expect("a parsed $rid is legal");
+    }
     // A topic without wildcards is a filter for itself alone.
     if !text.contains(['+', '#']) {
         assert!(filter_matches(text, text));

@@ -209,8 +209,8 @@ pub struct Connect {
     pub password: Option<Password>,
 }
 
-/// The last will inside CONNECT (§3.1.2.5).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The last will inside CONNECT (§3.1.2.5). Its message is not printed.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Will {
     /// Where it would be published.
     pub topic: String,
@@ -220,6 +220,17 @@ pub struct Will {
     pub qos: QoS,
     /// Whether it would be retained.
     pub retain: bool,
+}
+
+impl fmt::Debug for Will {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Will")
+            .field("topic", &self.topic)
+            .field("message", &format_args!("{} bytes", self.message.len()))
+            .field("qos", &self.qos)
+            .field("retain", &self.retain)
+            .finish()
+    }
 }
 
 /// The password of a CONNECT: a SAS token. Not printed, and wiped when dropped. `==` takes no constant time: it is
@@ -332,8 +343,8 @@ impl Delivery {
     }
 }
 
-/// PUBLISH (§3.3).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// PUBLISH (§3.3). Its payload is the application's and is not printed.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Publish {
     /// Where to; never a wildcard, never empty.
     pub topic: String,
@@ -343,6 +354,17 @@ pub struct Publish {
     pub retain: bool,
     /// The message; may be empty.
     pub payload: Bytes,
+}
+
+impl fmt::Debug for Publish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publish")
+            .field("topic", &self.topic)
+            .field("delivery", &self.delivery)
+            .field("retain", &self.retain)
+            .field("payload", &format_args!("{} bytes", self.payload.len()))
+            .finish()
+    }
 }
 
 /// SUBSCRIBE (§3.8).
@@ -398,6 +420,15 @@ mod tests {
     fn password_debug_hides_content() {
         let shown = format!("{:?}", Password::new(b"SharedAccessSignature sr=x".to_vec()));
         assert_eq!(shown, "Password(26 bytes)");
+    }
+
+    #[test]
+    fn publish_debug_hides_payload() {
+        let payload = Bytes::from_static(b"hush");
+        let publish =
+            Publish { topic: "t".to_owned(), delivery: Delivery::AtMostOnce, retain: false, payload };
+        let shown = format!("{publish:?}");
+        assert!(shown.contains("4 bytes") && !shown.contains("hush"), "{shown}");
     }
 
     #[test]

@@ -136,6 +136,16 @@ fn tls_record_and_http_request_are_refused_from_their_first_byte() {
 }
 
 #[test]
+fn connect_with_flags_or_a_null_in_its_client_id_is_refused() {
+    let error = DecodeError::ReservedFlags { packet: CONNECT, flags: 1 };
+    assert_eq!(decode(Role::Server, &[0x11]), Err(error));
+    let mut null = connect_bytes(0x02, b"");
+    null[14] = 0;
+    let error = DecodeError::NullCharacter { field: Field::ClientId, at: 14 };
+    assert_eq!(decode(Role::Server, &null), Err(error));
+}
+
+#[test]
 fn second_connect_is_refused_from_its_first_byte() {
     let mut decoder = greeted(Role::Server);
     let error = Err(DecodeError::Repeated { packet: CONNECT });

@@ -336,7 +336,7 @@ fn sentences_say_how_to_mend() {
     let error = dps::UserName::parse("scope").expect_err("no registration id");
     assert_eq!(
         error.to_string(),
-        "the text departs from what is served at byte 5: write \
+        "from byte 5 on, the text is not one that is served here: write \
          {idScope}/registrations/{registrationId}/api-version={version}"
     );
 }
@@ -354,6 +354,7 @@ proptest! {
         prop_assert_eq!(Request::parse(&register.topic().unwrap()), Ok(register));
         let poll = Request::OperationStatus { rid: rid.clone(), operation_id };
         prop_assert_eq!(Request::parse(&poll.topic().unwrap()), Ok(poll));
+        // Whatever `$rid` a request brought, a response can carry.
         let response = Response { status, rid, retry_after };
         prop_assert_eq!(Response::parse(&response.topic().unwrap()), Ok(response));
     }

@@ -6,6 +6,34 @@
 //!
 //! The caller's loop: [`Session::receive`] what came, [`Session::poll`] until it gives `None`, answer each
 //! event, write [`Session::take_output`], wait for bytes or for [`Session::deadline`].
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use bytes::Bytes;
+//! # use dps_wire::mqtt::session::{Event, Session, SessionLimits};
+//! # use dps_wire::mqtt::topic::dps::{Request, Response, SUBSCRIBE_FILTER};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (came, now_ms) = (b"\x10\x0e\0\x04MQTT\x04\x02\0\x3c\0\x02d1", 0);
+//! let mut session = Session::new(Arc::new(SessionLimits::default()), now_ms);
+//! session.receive(came);
+//! while let Some(event) = session.poll(now_ms)? {
+//!     match event {
+//!         Event::Connect(_) => session.accept(now_ms)?, // or refuse(code)
+//!         Event::Subscribe(wanted) => {
+//!             session.grant(&wanted, |entry| entry.filter == SUBSCRIBE_FILTER)?;
+//!         }
+//!         Event::Publish(publish) => {
+//!             let rid = Request::parse(&publish.topic)?.rid().to_owned();
+//!             let topic = Response { status: 202, rid, retry_after: Some(3) }.topic()?;
+//!             session.respond(publish.delivery, topic, Bytes::from_static(b"{}"))?;
+//!         }
+//!         Event::UnsupportedProtocol(_) | Event::Unsubscribed(_) | Event::Delivered(_) | Event::Disconnected => {}
+//!     }
+//! }
+//! assert_eq!(&session.take_output()[..], [0x20, 2, 0, 0]);
+//! # Ok(())
+//! # }
+//! ```
 
 mod error;
 

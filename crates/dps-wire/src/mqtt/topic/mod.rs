@@ -15,7 +15,7 @@ use crate::mqtt::limits::MAX_REQUEST_ID;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TopicError {
     /// Another topic than the ones served.
-    #[error("the text departs from what is served at byte {at}: write {expected}")]
+    #[error("from byte {at} on, the text is not one that is served here: write {expected}")]
     Unexpected {
         /// Where.
         at: usize,
