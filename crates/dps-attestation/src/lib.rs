@@ -107,7 +107,7 @@ pub struct Attested {
     authentication: HubAuthentication,
     slot: Slot,
     kind: &'static str,
-    path: Option<x509::Path>,
+    path: Option<Box<x509::Path>>,
     lower_case_id: bool,
 }
 
@@ -140,7 +140,7 @@ impl Attested {
 
     /// The certificates that proved it, for X.509.
     pub fn path(&self) -> Option<&x509::Path> {
-        self.path.as_ref()
+        self.path.as_deref()
     }
 
     /// The device's certificate.

@@ -37,7 +37,7 @@ pub enum KeyError {
 
 /// Reads a key: base64 of 16 to 64 bytes.
 pub fn read(text: &str) -> Result<Secret, KeyError> {
-    let bytes = STANDARD.decode(text.trim()).map_err(|error| not_base64(text, error))?;
+    let bytes = STANDARD.decode(text.trim()).map_err(|error| not_base64(text, &error))?;
     let length = bytes.len();
     let key = Secret::new(bytes);
     if (MIN_SYMMETRIC_KEY..=MAX_SYMMETRIC_KEY).contains(&length) {
@@ -47,8 +47,8 @@ pub fn read(text: &str) -> Result<Secret, KeyError> {
     }
 }
 
-fn not_base64(text: &str, error: base64::DecodeError) -> KeyError {
-    let (what, position) = match error {
+fn not_base64(text: &str, error: &base64::DecodeError) -> KeyError {
+    let (what, position) = match *error {
         base64::DecodeError::InvalidByte(position, b'-' | b'_') => {
             ("a character of the URL-safe alphabet", position)
         }

@@ -11,6 +11,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{ParsedExtension, X509Extension};
 use x509_parser::prelude::FromDer as _;
 
+use super::constraints::{Constraints, Name};
 use super::der;
 pub use super::der::Spki;
 use super::name::{self, NameKey};
@@ -53,6 +54,7 @@ pub struct ParsedCertificate {
     pub(crate) info: X509CertificateInfo,
     pub(crate) common_names: Vec<String>,
     pub(crate) subject: NameKey,
+    pub(crate) subject_rdns: Vec<Vec<u8>>,
     pub(crate) issuer: NameKey,
     /// Unix seconds; the info's timestamps cannot hold the year 9999's last day.
     pub(crate) not_before: i64,
@@ -70,6 +72,9 @@ pub(crate) struct Extensions {
     pub(crate) key_cert_sign: Option<bool>,
     pub(crate) subject_key: Option<Vec<u8>>,
     pub(crate) authority_key: Option<Vec<u8>>,
+    pub(crate) name_constraints: Option<Constraints>,
+    /// Subject alternative names of the forms that constraints speak of.
+    pub(crate) alternative_names: Vec<Name>,
     /// The first critical extension that is not understood.
     pub(crate) unknown_critical: Option<String>,
 }
@@ -109,14 +114,16 @@ impl ParsedCertificate {
             serial_number: hex::encode_upper(parts.serial),
             version: tbs.version.0.saturating_add(1),
         };
+        let subject_rdns = name::rdns(&tbs.subject);
         let mut spki = [0; 32];
         spki.copy_from_slice(digest::digest(&digest::SHA256, parts.spki.whole).as_ref());
         Ok(Self {
             der: der.to_vec(),
             info,
             common_names: tbs.subject.iter_common_name().map(name::value).collect(),
-            subject: name::key(&tbs.subject),
-            issuer: name::key(&tbs.issuer),
+            subject: name::key(&subject_rdns),
+            subject_rdns,
+            issuer: name::key(&name::rdns(&tbs.issuer)),
             not_before,
             not_after,
             spki,
@@ -192,8 +199,16 @@ impl Extensions {
             ParsedExtension::AuthorityKeyIdentifier(id) => {
                 self.authority_key = id.key_identifier.as_ref().map(|id| id.0.to_vec());
             }
+            ParsedExtension::SubjectAlternativeName(names) => {
+                self.alternative_names = names.general_names.iter().filter_map(Name::read).collect();
+            }
+            ParsedExtension::NameConstraints(constraints) => {
+                self.name_constraints = Constraints::read(constraints);
+                if self.name_constraints.is_none() {
+                    self.unknown_critical.get_or_insert_with(|| extension.oid.to_id_string());
+                }
+            }
             ParsedExtension::ExtendedKeyUsage(_)
-            | ParsedExtension::SubjectAlternativeName(_)
             | ParsedExtension::IssuerAlternativeName(_)
             | ParsedExtension::CertificatePolicies(_)
             | ParsedExtension::CRLDistributionPoints(_)
@@ -219,8 +234,8 @@ impl Extensions {
 }
 
 /// Extensions that a judgement rests on: unreadable ones must not count as absent (`BasicConstraints`, `KeyUsage`,
-/// `NameConstraints`).
-const JUDGED_BY: [&str; 3] = ["2.5.29.19", "2.5.29.15", "2.5.29.30"];
+/// `NameConstraints`, `SubjectAltName`).
+const JUDGED_BY: [&str; 4] = ["2.5.29.19", "2.5.29.15", "2.5.29.30", "2.5.29.17"];
 
 fn hex_upper(digest: &digest::Digest) -> String {
     hex::encode_upper(digest)

@@ -4,6 +4,7 @@
 pub mod certificate;
 pub mod lookup;
 
+mod constraints;
 mod der;
 mod name;
 pub(crate) mod path;
@@ -25,6 +26,8 @@ use crate::{Attested, Slot, Subject};
 pub struct PresentedChain {
     /// The leaf, then every other certificate that could be read.
     certificates: Vec<ParsedCertificate>,
+    /// Places and faults of those that could not.
+    unreadable: Vec<(usize, CertificateError)>,
 }
 
 impl PresentedChain {
@@ -43,16 +46,17 @@ impl PresentedChain {
             return Err(Reason::CertificateTooLarge { position, length: der.len() }.into());
         }
         let mut certificates = Vec::with_capacity(presented.len());
+        let mut unreadable = Vec::new();
         for (position, der) in presented.iter().enumerate() {
             match ParsedCertificate::parse(der) {
                 Ok(certificate) => certificates.push(certificate),
                 Err(error) if position == 0 => {
                     return Err(Reason::CertificateMalformed { position, why: error.to_string() }.into());
                 }
-                Err(_) => {}
+                Err(error) => unreadable.push((position, error)),
             }
         }
-        Ok(Self { certificates })
+        Ok(Self { certificates, unreadable })
     }
 
     /// The device's own certificate.
@@ -64,6 +68,16 @@ impl PresentedChain {
     /// Every certificate that could be read, the leaf first.
     pub fn certificates(&self) -> &[ParsedCertificate] {
         &self.certificates
+    }
+
+    /// A certificate that seems to be missing may be one that could not be read.
+    fn or_unreadable(&self, reason: Reason) -> Reason {
+        match (reason, self.unreadable.first()) {
+            (Reason::ChainIncomplete { .. }, Some((position, error))) => {
+                Reason::CertificateMalformed { position: *position, why: error.to_string() }
+            }
+            (reason, _) => reason,
+        }
     }
 }
 
@@ -94,7 +108,7 @@ fn attested(slot: Slot, path: Path) -> Attested {
         },
         slot,
         kind: "x509",
-        path: Some(path),
+        path: Some(Box::new(path)),
         lower_case_id: false,
     }
 }
@@ -155,7 +169,8 @@ pub(crate) fn verify_group(
         .filter_map(|(slot, certificate)| Some((slot, ParsedCertificate::parse(&certificate.der).ok()?)))
         .collect();
     let (slots, signers): (Vec<_>, Vec<_>) = signers.into_iter().unzip();
-    let found = path::find(chain.certificates(), &signers, now)?;
+    let found =
+        path::find(chain.certificates(), &signers, now).map_err(|reason| chain.or_unreadable(reason))?;
     common_name_is(leaf, subject)?;
     let info = |place: &usize| chain.certificates().get(*place).map(|certificate| certificate.info.clone());
     let path = Path {

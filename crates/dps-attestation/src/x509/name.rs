@@ -2,7 +2,7 @@
 //! must not know what a name is used for.
 
 use aws_lc_rs::digest;
-use x509_parser::x509::{AttributeTypeAndValue, X509Name};
+use x509_parser::x509::{AttributeTypeAndValue, RelativeDistinguishedName, X509Name};
 
 /// SHA-256 of a name's canonical form: equal for names that RFC 5280 §7.1 calls equal, whatever their encoding.
 pub(crate) type NameKey = [u8; 32];
@@ -36,12 +36,18 @@ fn attribute_text(attribute: &AttributeTypeAndValue<'_>) -> String {
     let oid = attribute.attr_type().to_id_string();
     let label = SHORT.iter().find(|(id, _)| *id == oid).map(|(_, short)| (*short).to_owned());
     let label = label.unwrap_or_else(|| format!("OID.{oid}"));
-    format!("{label}={}", quoted(&value(attribute)))
+    format!("{label}={}", quoted(&printable(&value(attribute))))
+}
+
+/// Control characters escaped: a name is chosen by whoever made the certificate, and ends up in logs and terminals.
+fn printable(value: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_unicode().to_string() } else { c.to_string() };
+    value.chars().map(escaped).collect()
 }
 
 /// Quotes what would be misread (RFC 1779 §2.3, as .NET does).
 fn quoted(value: &str) -> String {
-    let risky = |c: char| matches!(c, ',' | '+' | '=' | '"' | '\n' | '<' | '>' | '#' | ';');
+    let risky = |c: char| matches!(c, ',' | '+' | '=' | '"' | '<' | '>' | '#' | ';');
     if value.contains(risky) || value.trim() != value || value.is_empty() {
         format!("\"{}\"", value.replace('"', "\"\""))
     } else {
@@ -73,16 +79,25 @@ fn string(tag: u32, bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// The canonical form, hashed.
-pub(crate) fn key(name: &X509Name<'_>) -> NameKey {
-    let mut canonical = Vec::new();
-    for rdn in name.iter_rdn() {
+/// The canonical form of each relative name, from the root down.
+pub(crate) fn rdns(name: &X509Name<'_>) -> Vec<Vec<u8>> {
+    let rdn = |rdn: &RelativeDistinguishedName<'_>| {
         let mut attributes: Vec<Vec<u8>> = rdn.iter().map(canonical_attribute).collect();
         attributes.sort();
-        extend(&mut canonical, &attributes.len().to_be_bytes());
+        let mut canonical = Vec::new();
         for attribute in attributes {
             extend(&mut canonical, &attribute);
         }
+        canonical
+    };
+    name.iter_rdn().map(rdn).collect()
+}
+
+/// The canonical form, hashed.
+pub(crate) fn key(rdns: &[Vec<u8>]) -> NameKey {
+    let mut canonical = Vec::new();
+    for rdn in rdns {
+        extend(&mut canonical, rdn);
     }
     let hash = digest::digest(&digest::SHA256, &canonical);
     let mut key = NameKey::default();
@@ -94,16 +109,13 @@ fn canonical_attribute(attribute: &AttributeTypeAndValue<'_>) -> Vec<u8> {
     let any = attribute.attr_value();
     let mut canonical = Vec::new();
     extend(&mut canonical, attribute.attr_type().as_bytes());
-    match string(any.tag().0, any.data) {
-        Some(text) => {
-            let folded = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-            extend(&mut canonical, b"text");
-            extend(&mut canonical, folded.as_bytes());
-        }
-        None => {
-            extend(&mut canonical, &any.tag().0.to_be_bytes());
-            extend(&mut canonical, any.data);
-        }
+    if let Some(text) = string(any.tag().0, any.data) {
+        let folded = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+        extend(&mut canonical, b"text");
+        extend(&mut canonical, folded.as_bytes());
+    } else {
+        extend(&mut canonical, &any.tag().0.to_be_bytes());
+        extend(&mut canonical, any.data);
     }
     canonical
 }

@@ -167,13 +167,19 @@ impl<'a> Search<'a> {
                 self.note(refused, path, Reason::SignatureAlgorithmRefused { subject, algorithm });
                 return Ok(false);
             }
+            // A self-signed certificate is the end of its chain; others of its name say nothing about it.
+            Checked::Invalid if child.is_self_issued() => {
+                self.note(Weight::DeadEnd, path, self.dead_end(child));
+                return Ok(false);
+            }
             Checked::Invalid => {
-                self.note(other_key, path, other_key_reason(child, certificate, role));
+                self.note(other_key, path, self.other_key(child, certificate, role));
                 return Ok(false);
             }
         }
         let allowed = may_sign(certificate, role, self.now)
-            .and_then(|()| path_length(certificate, role, self.cas_on(path)));
+            .and_then(|()| path_length(certificate, role, self.cas_on(path)))
+            .and_then(|()| self.names_allowed(certificate, path));
         match allowed {
             Ok(()) => Ok(true),
             Err(reason) => {
@@ -211,6 +217,38 @@ impl<'a> Search<'a> {
         u32::try_from(cas.filter(|certificate| !certificate.is_self_issued()).count()).unwrap_or(u32::MAX)
     }
 
+    /// The issuer's name constraints hold for all below it: the leaf, and CAs that are not self-issued.
+    fn names_allowed(&self, issuer: &ParsedCertificate, path: &[usize]) -> Result<(), Reason> {
+        let Some(constraints) = &issuer.extensions.name_constraints else { return Ok(()) };
+        for (depth, place) in path.iter().enumerate() {
+            let Some(below) = self.chain.get(*place) else { continue };
+            if depth > 0 && below.is_self_issued() {
+                continue;
+            }
+            if let Some(name) = constraints.forbidden(below) {
+                let (subject, issuer) = (below.subject_text(), issuer.subject_text());
+                return Err(Reason::NameConstraintViolated { subject, issuer, name });
+            }
+        }
+        Ok(())
+    }
+
+    /// An issuer's name without its key: a signer of the group that was issued anew, unless the chain means its key.
+    fn other_key(&self, child: &ParsedCertificate, issuer: &ParsedCertificate, role: Role) -> Reason {
+        let meant = key_fits(child, issuer).unwrap_or_else(|| {
+            self.chain.iter().any(|held| held.subject == issuer.subject && held.spki == issuer.spki)
+        });
+        if role == Role::Signer && !meant {
+            return Reason::SignerReissued {
+                subject: child.subject_text(),
+                signer: issuer.subject_text(),
+                enrolled_key: issuer.subject_key_id().map(String::into_boxed_str),
+                presented_key: child.authority_key_id().map(String::into_boxed_str),
+            };
+        }
+        Reason::SignatureInvalid { subject: child.subject_text(), issuer: issuer.subject_text() }
+    }
+
     fn dead_end(&self, child: &ParsedCertificate) -> Reason {
         if child.is_self_issued() {
             let enrolled: Vec<_> = self.signers.iter().map(ParsedCertificate::subject_text).collect();
@@ -242,31 +280,18 @@ fn key_fits(child: &ParsedCertificate, issuer: &ParsedCertificate) -> Option<boo
     Some(child.extensions.authority_key.as_ref()? == issuer.extensions.subject_key.as_ref()?)
 }
 
-fn other_key_reason(child: &ParsedCertificate, issuer: &ParsedCertificate, role: Role) -> Reason {
-    if role == Role::Signer && key_fits(child, issuer) != Some(true) {
-        return Reason::SignerReissued {
-            subject: child.subject_text(),
-            signer: issuer.subject_text(),
-            enrolled_key: issuer.subject_key_id().map(String::into_boxed_str),
-            presented_key: child.authority_key_id().map(String::into_boxed_str),
-        };
-    }
-    Reason::SignatureInvalid { subject: child.subject_text(), issuer: issuer.subject_text() }
-}
-
 /// What a certificate needs in order to sign another.
 fn may_sign(issuer: &ParsedCertificate, role: Role, now: i64) -> Result<(), Reason> {
     valid_at(issuer, role, now)?;
     let not_ca = |why| Err(Reason::IssuerNotCa { role, subject: issuer.subject_text(), why });
     match issuer.extensions.basic_constraints {
-        Some((true, _)) => {}
         Some((false, _)) => return not_ca("its BasicConstraints say CA:FALSE"),
         None if issuer.info.version >= 3 => return not_ca("it has no BasicConstraints"),
         // Before version 3 a certificate cannot say; the operator said so of a signer, nobody of an intermediate.
         None if role != Role::Signer => {
             return not_ca("its version is before 3, so it has no BasicConstraints");
         }
-        None => {}
+        Some((true, _)) | None => {}
     }
     if issuer.extensions.key_cert_sign == Some(false) {
         return Err(Reason::IssuerMayNotSign { role, subject: issuer.subject_text() });
