@@ -34,6 +34,7 @@ def parse_arguments():
     )
     parser.add_argument("--full", action="store_true", help="also the slow and the repetitive cases")
     parser.add_argument("-k", dest="pattern", default="", help="only cases whose name contains this")
+    parser.add_argument("--pending", action="store_true", help="also what cases/__init__.py leaves out")
     parser.add_argument("--list", action="store_true", help="print the case names and stop")
     parser.add_argument("--jobs", type=int, default=12, help="cases at the same time (default 12)")
     parser.add_argument(
@@ -54,7 +55,7 @@ def main():
     installed = install.ensure(HERE, arguments.cache)
     command = [str(installed.python), "-m", "harness", "--node-modules", str(installed.node_modules)]
     command += ["--jobs", str(arguments.jobs), "-k", arguments.pattern]
-    for option in ("full", "list", "keep"):
+    for option in ("full", "list", "keep", "pending"):
         if getattr(arguments, option):
             command.append(f"--{option}")
     if arguments.dev_env:

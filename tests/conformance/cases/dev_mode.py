@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from cases import SUITE
 from cases.device_https import poll
 from harness import raw_https, sas
+from harness.device_sdks import expect_error_body
 from harness.errors import Unexpected, expect, expect_member, expect_that
 from harness.raw_https import HttpDevice
 from harness.raw_mqtt import RawMqtt
@@ -124,13 +125,13 @@ def sigint(case):
 @own("restart-keeps-everything")
 def restart(case):
     """Scope, keys, CA, enrollment, registration and hub identity outlive a clean restart."""
-    server = Own(case).start()
+    options = ("--https-port", "--mqtt-port", "--amqp-port")
+    ports = [word for option in options for word in (option, str(case.port()))] + ["--http-port", "0"]
+    server = Own(case, *ports).start()
     device = server.enroll("kept", sas.new_key())
     before = poll(device, device.register().json["operationId"]).json["registrationState"]
     first, authority = server.env, open(server.ca_file, "rb").read()
     expect(server.server.stop(), 0, "exit status")
-    ports = ["--https-port", first["MUSTER_HTTPS_PORT"], "--mqtt-port", first["MUSTER_MQTT_PORT"]]
-    ports += ["--amqp-port", first["MUSTER_AMQP_PORT"], "--http-port", "0"]
     again = Own(case, *ports, data_dir=server.server.data_dir).start()
     for name in KEPT:
         expect(again.env[name], first[name], name)
@@ -243,8 +244,7 @@ def taken_port_is_told(case):
 @own("portal-port-and-metrics")
 def portal_port(case):
     """The plain port serves `/metrics` on loopback alone."""
-    with taken_port() as port:
-        pass  # Free again, and nobody else in this sandbox takes it.
+    port = case.port()
     ports = [*FREE_PORTS[:-1], str(port)]
     server = Own(case, *ports).start()
     expect(server.env["MUSTER_HTTP_PORT"], str(port), "MUSTER_HTTP_PORT")
@@ -275,6 +275,37 @@ def secrets_on_disk(case):
     expect_that(private, "there are key files")
     for path in private:
         expect(stat.S_IMODE(path.stat().st_mode), 0o600, f"mode of {path.name}")
+
+
+@own("attempts-are-printed")
+def attempts_are_printed(case):
+    """Every attempt is in the output as it happens, the refused one too, and the ID scope is."""
+    server = Own(case).start()
+    device = server.enroll("seen-well", sas.new_key())
+    expect(device.register().status, 202, "status")
+    expect(HttpDevice(server, "seen-badly", sas.new_key()).register().status, 401, "status")
+    expect(server.server.stop(), 0, "exit status")
+    output = server.server.log.read_text(encoding="utf-8")
+    for text in ("seen-well", "seen-badly", server.id_scope):
+        expect_that(text in output, f"{text} is not in the output: {server.server.tail()}")
+
+
+@own("what-is-not-built-answers-cleanly")
+def not_built(case):
+    """The ports and routes of later issues: a 404 with the error body, a close after the handshake."""
+    server = Own(case).start()
+    token = {"Authorization": f"Bearer {server.env['MUSTER_BEARER_TOKEN']}"}
+    for path in (server.env["MUSTER_RESOURCE_ID"], f"/v1/workspaces/{server.env['MUSTER_WORKSPACE_ID']}/query"):
+        answer = raw_https.request(server, "GET", f"{path}?api-version=2022-02-05", headers=token)
+        expect(answer.status, 404, f"status of {path}")
+        expect_error_body(answer.json, None, None)
+    for header in (b"AMQP\x00\x01\x00\x00", b"AMQP\x03\x01\x00\x00"):
+        with raw_https.connect(server, int(server.env["MUSTER_AMQP_PORT"])) as amqp:
+            amqp.sendall(header)
+            amqp.settimeout(ENDS_SECONDS)
+            with contextlib.suppress(ConnectionError):
+                while amqp.recv(4096):
+                    pass
 
 
 @contextlib.contextmanager

@@ -169,6 +169,13 @@ def unknown_scope(case):
         expect_error_body(answer.json, None, None)
 
 
+@SUITE.case("https/error-code-header")
+def error_code_header(case):
+    """The code of an error is in a header too."""
+    answer = enrolled(case).register(token="SharedAccessSignature x")
+    expect(answer.headers.get("x-ms-error-code"), str(answer.json["errorCode"]), "x-ms-error-code")
+
+
 @SUITE.case("https/tls-versions")
 def tls_versions(case):
     """TLS 1.2 and 1.3, without a client certificate and with one that nothing trusts."""

@@ -24,6 +24,7 @@ def parse_arguments():
     parser.add_argument("--node-modules", type=Path)
     parser.add_argument("--jobs", type=int, default=12)
     parser.add_argument("--full", action="store_true")
+    parser.add_argument("--pending", action="store_true")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("-k", dest="pattern", default="")
@@ -37,7 +38,7 @@ def select(arguments):
         if arguments.pattern not in entry.name:
             continue
         reason = SUITE.why_pending(entry.name)
-        if reason:
+        if reason and not arguments.pending:
             left_out[entry.name] = reason
         elif (entry.full and not arguments.full) or (entry.own_server and arguments.dev_env):
             continue

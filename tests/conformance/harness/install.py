@@ -57,7 +57,10 @@ def fingerprint(source):
 
 
 def install_python(source, home):
-    venv.create(home, with_pip=True)
+    try:
+        venv.create(home, with_pip=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        sys.exit(f"cannot make a venv (Debian: apt-get install python3-venv): {error}")
     pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps"]
     run([*pip, "--disable-pip-version-check", "-r", str(source / "requirements.txt")], home)
 

@@ -60,6 +60,10 @@ class Case:
         """A name that nothing else in this server has."""
         return f"{prefix}-{self.world.number()}-{uuid.uuid4().hex[:8]}"
 
+    def port(self):
+        """A free port: below the range that the kernel gives out, in a network of this run's own."""
+        return 20_000 + self.world.number()
+
     def at_end(self, undo, *arguments):
         """Runs `undo` when the case is over; that it fails then is no matter."""
         self._undo.callback(self._quietly, undo, *arguments)
