@@ -295,7 +295,8 @@ fn limit_constants(code: &str) -> Vec<(usize, String)> {
             || name.ends_with("_MAX")
             || name.ends_with("_LIMIT")
             || name.ends_with("_TIMEOUT");
-        if number && limit {
+        // `NO_LIMIT` says that there is none.
+        if number && limit && !name.starts_with("NO_") {
             found.push((at, format!("`const {name}: {typ}`")));
         }
     }

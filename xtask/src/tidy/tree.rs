@@ -106,9 +106,9 @@ pub fn extension(path: &str) -> &str {
     name.rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 
-/// Files that hold nothing but tests by their place: `tests/…`, `…/tests.rs`, `…/tests/…`.
+/// Files that hold nothing but tests by their place: `tests/…`, `…/tests.rs`, `…/tests/…`, fuzz targets.
 fn is_test_path(path: &str) -> bool {
-    path.split('/').any(|part| part == "tests" || part == "tests.rs")
+    path.starts_with("fuzz/") || path.split('/').any(|part| part == "tests" || part == "tests.rs")
 }
 
 fn everything(text: &str) -> Vec<Range<usize>> {
@@ -234,7 +234,12 @@ mod tests {
 
     #[test]
     fn path_of_integration_tests_marks_the_whole_file() {
-        for path in ["crates/a/tests/it/main.rs", "crates/a/src/store/tests.rs", "crates/a/src/tests/x.rs"] {
+        for path in [
+            "crates/a/tests/it/main.rs",
+            "crates/a/src/store/tests.rs",
+            "crates/a/src/tests/x.rs",
+            "fuzz/fuzz_targets/a.rs",
+        ] {
             assert!(RustFile::new(path, "fn a() {}").is_test(3), "{path}");
         }
         assert!(!RustFile::new("crates/a/src/testing.rs", "fn a() {}").is_test(3));

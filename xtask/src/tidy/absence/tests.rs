@@ -100,7 +100,10 @@ fn limit_constant_passes_in_limits_alone() {
         passes("crates/dps-model/src/limits.rs", source);
         passes("crates/dps-wire/src/mqtt/limits.rs", source);
     }
-    passes("crates/dps-device-api/src/a.rs", "const PROTOCOL_NAME: &str = \"MQTT\"; const fn f() {}");
+    passes(
+        "crates/dps-device-api/src/a.rs",
+        "const NAME_MAX: &str = A; const NO_LIMIT: u32 = 1; const fn f() {}",
+    );
 }
 
 #[test]
