@@ -305,7 +305,7 @@ fn limit_constants(code: &str) -> Vec<(usize, String)> {
 
 /// Marks of work left, without an issue number behind them.
 fn todo_without_issue(comments: &str) -> Vec<(usize, String)> {
-    let marks = words(comments, &["TODO", "FIXME", "XXX", "HACK"]);
+    let marks = words(comments, &["TODO", "FIXME"]);
     marks.into_iter().filter(|(at, _)| !has_issue_number(&comments[*at..])).collect()
 }
 
