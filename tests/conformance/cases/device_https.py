@@ -169,6 +169,16 @@ def unknown_scope(case):
         expect_error_body(answer.json, None, None)
 
 
+@SUITE.case("https/ids-differ-in-case")
+def ids_differ_in_case(case):
+    """A registration id is one whatever its case; the spelling in the path is the one that is signed."""
+    device = enrolled(case)
+    shouting = HttpDevice(case, device.registration_id.upper(), device.key)
+    done = poll(shouting, shouting.register().json["operationId"])
+    expect(done.json["status"], "assigned", "status")
+    expect(device.lookup().json["etag"], done.json["registrationState"]["etag"], "etag under the other spelling")
+
+
 @SUITE.case("https/error-code-header")
 def error_code_header(case):
     """The code of an error is in a header too."""

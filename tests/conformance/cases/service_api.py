@@ -89,11 +89,24 @@ def individual_x509(case):
     expect_certificate_info(made["attestation"], "clientCertificates", leaf)
     got = case.service("getIndividualEnrollment", registration_id)
     expect_certificate_info(got["attestation"], "clientCertificates", leaf)
+    leaf = pki.device(case.name(), kind="rsa")
     bare = base64.b64encode(leaf.der).decode()
-    other = case.name()
     attestation = {"type": "x509", "x509": {"clientCertificates": {"primary": {"certificate": bare}}}}
-    made = case.enroll(other, attestation)
+    made = case.enroll(case.name(), attestation)
     expect_certificate_info(made["attestation"], "clientCertificates", leaf)
+
+
+@SUITE.case("service-api/node/one-certificate-one-enrollment")
+def one_certificate_one_enrollment(case):
+    """A certificate stands in one enrollment only, whichever slot it has there."""
+    leaf, root = pki.device(case.name()), pki.authority(case.name("root"))
+    case.enroll(case.name(), client_certificates(leaf))
+    second = client_certificates(pki.device(case.name()), leaf)
+    error = refusal("DeviceAlreadyExistsError", case.enroll, case.name(), second)
+    expect(error.status, 409, "HTTP status of the individual enrollment")
+    case.enroll_group(case.name("group"), signing_certificates(root))
+    error = refusal(None, case.enroll_group, case.name("group"), signing_certificates(root))
+    expect(error.status, 409, "HTTP status of the group")
 
 
 @SUITE.case("service-api/node/group-x509")

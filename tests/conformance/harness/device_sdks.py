@@ -151,8 +151,8 @@ class NodeHttp(NodeMqtt):
 
     def expect_unknown_scope(self, error):
         """The service answered with an error of its own catalogue."""
-        expect_member(error.status, (401, 404), "HTTP status")
-        expect_error_body(error.result, None, None)
+        expect((error.message, error.status), ("Not found", 404), "error")
+        expect_error_body(error.result, 404204, None)
 
 
 def expect_error_body(body, code, messages):
