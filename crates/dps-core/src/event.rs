@@ -79,14 +79,14 @@ impl RegistrationEvent {
     }
 
     /// Notes an enrollment that did not let the device in.
-    pub fn candidate(&mut self, found: &Found, reason: &'static str, detail: String) {
+    pub fn candidate(&mut self, found: &Found, reason: &'static str, detail: &str) {
         self.fill(|record| {
             record.reason = Some(reason);
             if record.candidates.len() < limits::MAX_CANDIDATES {
                 record.candidates.push(Candidate {
                     enrollment: name(found),
                     reason,
-                    detail: bounded(&detail),
+                    detail: bounded(detail),
                 });
             }
         });

@@ -338,7 +338,7 @@ fn judge(
                 return Ok(Proven { registration_id, found, attested, proof });
             }
             Verdict::Denied(denial) => {
-                event.candidate(&found, denial.reason.code(), denial.reason.to_string());
+                event.candidate(&found, denial.reason.code(), &denial.reason.to_string());
                 refusal.get_or_insert_with(|| {
                     Error::with(denial.code, denial.message.clone()).because(denial.reason.to_string())
                 });

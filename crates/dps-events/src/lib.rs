@@ -1,15 +1,23 @@
-//! One wide event per unit of work, and everything that is made of it: log row, metric points, trace line, attempt
-//! record. Owns the records and their projections; must not know who emits them or where they are kept.
+//! One wide event per unit of work, and everything that is made of it: log row, metric points, attempt record.
+//! Owns the records, their projections and the recorder; must not know who emits them.
 //!
 //! An event is opened at the top of a unit of work, filled on the way and recorded once, on every exit. The sites that
-//! record are listed in docs/reference/events.md and held by `xtask tidy`.
+//! record are few and listed; `xtask tidy` holds the list.
 
+pub mod attempt_log;
+pub mod metrics;
 pub mod record;
+pub mod recorder;
+pub mod row;
 
+pub use attempt_log::AttemptLog;
+pub use metrics::Metrics;
 pub use record::{
     AssignmentRecord, AttemptRecord, Candidate, CertificateSummary, ConnectionRecord, Enrollment, Event,
     Operation, Outcome, SasSummary, ServiceCallRecord, Step,
 };
+pub use recorder::Recorder;
+pub use row::LogRow;
 
 /// Where closed events go. Recording never blocks and never fails; what cannot be kept is counted.
 pub trait EventSink: Send + Sync + 'static {

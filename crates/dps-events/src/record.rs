@@ -32,6 +32,18 @@ pub enum Operation {
     Unrouted,
 }
 
+impl Operation {
+    /// The value in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Register => "Register",
+            Self::OperationStatus => "OperationStatus",
+            Self::RegistrationLookup => "RegistrationLookup",
+            Self::Unrouted => "Unrouted",
+        }
+    }
+}
+
 /// How a unit of work ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Default)]
 #[serde(tag = "result", rename_all = "camelCase")]
@@ -87,6 +99,14 @@ impl Outcome {
             Self::Success | Self::Challenged => "Success",
             Self::Failed { result_type, .. } => result_type,
             Self::Abandoned => "Failure",
+        }
+    }
+
+    /// Code of the catalogue, of a failure.
+    pub fn code(&self) -> Option<u32> {
+        match self {
+            Self::Failed { code, .. } => Some(*code),
+            _ => None,
         }
     }
 

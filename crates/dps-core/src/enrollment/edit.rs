@@ -292,11 +292,10 @@ fn precondition(current: Option<&Document>, if_match: Option<IfMatch>) -> Result
         (None, None) => Ok(Precondition::Absent),
         (Some(_), None) => Err(Error::new(ErrorCode::EnrollmentExists)),
         (None, Some(IfMatch::Any)) => Err(not_found()),
-        (None, Some(IfMatch::Tag(_))) => Err(Error::new(ErrorCode::EtagMismatch)),
         // Replacing reads the kept secrets first, so it must be that very version.
         (Some(document), Some(IfMatch::Any)) => Ok(Precondition::Matches(document.etag.clone())),
         (Some(document), Some(IfMatch::Tag(tag))) if tag == document.etag => Ok(Precondition::Matches(tag)),
-        (Some(_), Some(IfMatch::Tag(_))) => Err(Error::new(ErrorCode::EtagMismatch)),
+        (_, Some(IfMatch::Tag(_))) => Err(Error::new(ErrorCode::EtagMismatch)),
     }
 }
 

@@ -1,0 +1,151 @@
+//! Takes closed events without ever holding up who closed them: metrics at once, the rest on a thread behind a bounded
+//! queue. What does not fit, or cannot be written, is counted, and said when it begins. Must not know who emits.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use dps_model::limits::MAX_EVENTS_WAITING;
+
+use crate::EventSink;
+use crate::attempt_log::AttemptLog;
+use crate::metrics::Metrics;
+use crate::record::Event;
+
+/// What else wants to see each event, on the recorder's thread: the terminal's line, a test.
+pub type Listener = Box<dyn FnMut(&Event) + Send>;
+
+/// The recorder.
+pub struct Recorder {
+    metrics: Arc<Metrics>,
+    sender: SyncSender<Message>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Message {
+    Event(Event),
+    Close,
+}
+
+/// Longest time that a written row stays in memory.
+const FLUSH_AFTER: Duration = Duration::from_millis(200);
+
+impl Recorder {
+    /// Starts the recorder's thread.
+    pub fn start(metrics: Arc<Metrics>, log: AttemptLog, listener: Listener) -> std::io::Result<Self> {
+        let (sender, receiver) = sync_channel(MAX_EVENTS_WAITING);
+        let keeper = Keeper { log, listener, metrics: Arc::clone(&metrics), failing: false };
+        let thread =
+            std::thread::Builder::new().name("recorder".into()).spawn(move || keeper.keep(&receiver))?;
+        Ok(Self { metrics, sender, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Writes what waits and ends the thread; later events are counted only.
+    pub fn close(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = self.sender.send(Message::Close); // fails only when the thread has ended
+            let _ = thread.join(); // a panic in there was printed by its hook
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl EventSink for Recorder {
+    fn record(&self, event: Event) {
+        self.metrics.observe(&event);
+        if self.sender.try_send(Message::Event(event)).is_err() {
+            self.metrics.drop_one();
+        }
+    }
+}
+
+struct Keeper {
+    log: AttemptLog,
+    listener: Listener,
+    metrics: Arc<Metrics>,
+    failing: bool,
+}
+
+impl Keeper {
+    fn keep(mut self, receiver: &Receiver<Message>) {
+        let mut unflushed = false;
+        loop {
+            match receiver.recv_timeout(FLUSH_AFTER) {
+                Ok(Message::Event(event)) => {
+                    (self.listener)(&event);
+                    let written = self.log.append(&event);
+                    self.note(written, 1);
+                    unflushed = true;
+                }
+                Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) if unflushed => {
+                    let flushed = self.log.flush();
+                    self.note(flushed, 0);
+                    unflushed = false;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        let flushed = self.log.flush();
+        self.note(flushed, 0);
+    }
+
+    /// A full disk must not flood the terminal: the first failure is said, the others are counted.
+    fn note(&mut self, result: std::io::Result<()>, lost: u32) {
+        let Err(error) = result else {
+            self.failing = false;
+            return;
+        };
+        for _ in 0..lost {
+            self.metrics.drop_one();
+        }
+        if !std::mem::replace(&mut self.failing, true) {
+            tracing::error!(%error, "the log of attempts cannot be written; events are counted as dropped");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use dps_model::{Protocol, Timestamp, TrackingId};
+
+    use super::Recorder;
+    use crate::record::{ConnectionRecord, Event};
+    use crate::{AttemptLog, EventSink as _, Metrics};
+
+    #[test]
+    fn closed_recorder_has_written_every_event_it_took() {
+        let folder = tempfile::tempdir().unwrap();
+        let (metrics, seen) = (Arc::new(Metrics::new()), Arc::new(Mutex::new(0)));
+        let counter = Arc::clone(&seen);
+        let listener = Box::new(move |_: &Event| *counter.lock().unwrap() += 1);
+        let log = AttemptLog::open(folder.path()).unwrap();
+        let recorder = Recorder::start(Arc::clone(&metrics), log, listener).unwrap();
+        let connection = ConnectionRecord {
+            tracking_id: TrackingId::fresh(),
+            time: Timestamp::from_millis(0),
+            micros: 1,
+            protocol: Protocol::Http,
+            peer: "127.0.0.1:9".parse().unwrap(),
+            stage: "handshake",
+            reason: "no TLS record".into(),
+            claimed: None,
+        };
+        for _ in 0..100 {
+            recorder.record(Event::Connection(Box::new(connection.clone())));
+        }
+        recorder.close();
+        recorder.record(Event::Connection(Box::new(connection)));
+        let text = std::fs::read_to_string(folder.path().join("attempts-0000000000000000.jsonl")).unwrap();
+        assert_eq!((text.lines().count(), *seen.lock().unwrap(), metrics.dropped()), (100, 100, 1));
+    }
+}

@@ -1,0 +1,220 @@
+//! The resource-log row of an event: the columns that `AzureDiagnostics` shows, and beneath `properties` the whole
+//! record. Owns names and masking; must not know where rows are kept.
+
+use std::net::{IpAddr, SocketAddr};
+
+use dps_model::{ApiVersion, Timestamp, TrackingId};
+use serde::Serialize;
+
+use crate::record::{Event, Operation, Outcome};
+
+/// One row (Azure: "DPS resource logs"; raw shape with the record in place of Azure's three properties).
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogRow<'a> {
+    /// When the unit of work began.
+    pub time: Timestamp,
+    /// `DeviceOperations` or `ServiceOperations`.
+    pub category: &'static str,
+    /// `AttestationAttempt`, `RegistrationAttempt`, `Upsert` …
+    pub operation_name: &'static str,
+    /// API version as month and year; empty when unknown.
+    pub operation_version: &'static str,
+    /// `Success`, `ClientError` or `Failure`.
+    pub result_type: &'static str,
+    /// HTTP status of a failure, else empty.
+    pub result_signature: String,
+    /// What went wrong, else empty.
+    pub result_description: String,
+    /// Milliseconds, as text.
+    pub duration_ms: String,
+    /// Last part masked.
+    pub caller_ip_address: String,
+    /// `trackingId` of the error body.
+    pub correlation_id: TrackingId,
+    /// `Information`, `Warning` or `Error`.
+    pub level: &'static str,
+    /// The whole record.
+    pub properties: &'a Event,
+}
+
+impl Event {
+    /// The row; none for what is counted only: polls and lookups that were answered.
+    pub fn row(&self) -> Option<LogRow<'_>> {
+        let (category, operation_name, api_version, time, micros, peer, correlation_id, outcome) = match self
+        {
+            Self::Attempt(attempt) => {
+                let name = match attempt.operation {
+                    Operation::Register => "AttestationAttempt",
+                    Operation::OperationStatus => "OperationStatusLookup",
+                    Operation::RegistrationLookup => "RegistrationStatusLookup",
+                    Operation::Unrouted => "Unrouted",
+                };
+                if attempt.outcome == Outcome::Success && attempt.operation != Operation::Register {
+                    return None;
+                }
+                let version = attempt.api_version.as_deref();
+                (
+                    "DeviceOperations",
+                    name,
+                    version,
+                    attempt.time,
+                    attempt.micros,
+                    Some(attempt.peer),
+                    attempt.tracking_id,
+                    &attempt.outcome,
+                )
+            }
+            Self::Assignment(assignment) => (
+                "DeviceOperations",
+                "RegistrationAttempt",
+                None,
+                assignment.time,
+                assignment.micros,
+                None,
+                assignment.tracking_id,
+                &assignment.outcome,
+            ),
+            Self::ServiceCall(call) => (
+                "ServiceOperations",
+                call.operation,
+                call.api_version.as_deref(),
+                call.time,
+                call.micros,
+                Some(call.peer),
+                call.tracking_id,
+                &call.outcome,
+            ),
+            Self::Connection(connection) => (
+                "DeviceOperations",
+                "Connection",
+                None,
+                connection.time,
+                connection.micros,
+                Some(connection.peer),
+                connection.tracking_id,
+                &CONNECTION_REFUSED,
+            ),
+        };
+        Some(LogRow {
+            time,
+            category,
+            operation_name,
+            operation_version: api_version.and_then(ApiVersion::parse).map_or("", ApiVersion::month_year),
+            result_type: outcome.result_type(),
+            result_signature: outcome.status().map(|status| status.to_string()).unwrap_or_default(),
+            result_description: description(self, outcome),
+            duration_ms: (micros / 1_000).to_string(),
+            caller_ip_address: peer.map(masked).unwrap_or_default(),
+            correlation_id,
+            level: match outcome.result_type() {
+                "Success" => "Information",
+                "ClientError" => "Warning",
+                _ => "Error",
+            },
+            properties: self,
+        })
+    }
+}
+
+/// A connection that ended before a request has no other outcome.
+const CONNECTION_REFUSED: Outcome = Outcome::Failed {
+    code: 0,
+    name: "ConnectionRefused",
+    result_type: "ClientError",
+    message: String::new(),
+    cause: None,
+};
+
+fn description(event: &Event, outcome: &Outcome) -> String {
+    match (event, outcome) {
+        (Event::Connection(connection), _) => format!("{}: {}", connection.stage, connection.reason),
+        (_, Outcome::Failed { code, message, cause: Some(cause), .. }) => {
+            format!("{code} {message}: {cause}")
+        }
+        (_, Outcome::Failed { code, message, .. }) => format!("{code} {message}"),
+        (_, Outcome::Abandoned) => "the client went away before it was answered".to_owned(),
+        (_, Outcome::Success | Outcome::Challenged) => String::new(),
+    }
+}
+
+/// An address as Azure logs it: the last part is `XXX`.
+fn masked(peer: SocketAddr) -> String {
+    match peer.ip() {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            format!("{a}.{b}.{c}.XXX")
+        }
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}:XXX")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dps_model::registration::Substatus;
+    use dps_model::{Channel, Error, ErrorCode, Protocol, Timestamp, TlsSession, TrackingId};
+
+    use crate::record::{AssignmentRecord, AttemptRecord, Enrollment, Event, Operation, Outcome};
+
+    fn attempt(operation: Operation, outcome: Outcome) -> Event {
+        let peer = "24.18.226.7:5000".parse().unwrap();
+        let channel = Channel { protocol: Protocol::Mqtt, peer, tls: TlsSession::default() };
+        let mut record =
+            AttemptRecord::open(TrackingId::fresh(), Timestamp::from_millis(0), &channel, operation);
+        record.api_version = Some("2019-03-31".into());
+        record.micros = 226_400;
+        record.outcome = outcome;
+        Event::Attempt(Box::new(record))
+    }
+
+    #[test]
+    fn accepted_register_is_a_row_of_azures_columns() {
+        let event = attempt(Operation::Register, Outcome::Success);
+        let row = serde_json::to_value(event.row().unwrap()).unwrap();
+        assert_eq!(row["operationName"], "AttestationAttempt");
+        assert_eq!(row["operationVersion"], "March2019");
+        assert_eq!(row["durationMs"], "226");
+        assert_eq!(row["callerIpAddress"], "24.18.226.XXX");
+        assert_eq!((&row["resultSignature"], &row["resultDescription"]), (&"".into(), &"".into()));
+    }
+
+    #[test]
+    fn poll_is_a_row_only_when_refused() {
+        assert!(attempt(Operation::OperationStatus, Outcome::Success).row().is_none());
+        let error = Error::new(ErrorCode::OperationNotFound);
+        let event = attempt(Operation::OperationStatus, Outcome::failed(&error));
+        let row = event.row().unwrap();
+        assert_eq!((row.result_type, row.result_signature.as_str()), ("ClientError", "404"));
+    }
+
+    #[test]
+    fn failed_assignment_tells_code_and_cause() {
+        let error = Error::new(ErrorCode::HubUnreachable).because("connection refused");
+        let event = Event::Assignment(Box::new(AssignmentRecord {
+            tracking_id: TrackingId::fresh(),
+            time: Timestamp::from_millis(0),
+            micros: 1,
+            instance: "dps".into(),
+            registration_id: "x".into(),
+            operation_id: "5.0.0".into(),
+            protocol: None,
+            enrollment: Enrollment { kind: "IndividualEnrollment", id: "x".into() },
+            hub: None,
+            device_id: None,
+            substatus: Some(Substatus::InitialAssignment),
+            attempts: 5,
+            resumed: false,
+            steps: Vec::new(),
+            outcome: Outcome::failed(&error),
+        }));
+        let row = event.row().unwrap();
+        assert_eq!((row.operation_name, row.level), ("RegistrationAttempt", "Error"));
+        assert_eq!(
+            row.result_description,
+            "500101 An error occurred while sending the request.: connection refused"
+        );
+    }
+}
