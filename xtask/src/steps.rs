@@ -3,7 +3,7 @@
 //! Clippy and the tests take the same packages, profile and features, so that the dependencies of each
 //! are built once. `RUSTFLAGS` is never set: it would build everything anew.
 
-use crate::shell::{cargo, output, run};
+use crate::shell::{cargo, output, root, run};
 use anyhow::{Result, bail};
 use std::time::Instant;
 
@@ -38,9 +38,13 @@ fn verdict(result: &Result<()>) -> &'static str {
     if result.is_ok() { "ok" } else { "FAILED" }
 }
 
-/// `cargo fmt` in its checking form.
+/// `cargo fmt` in its checking form; the fuzz targets are a workspace of their own.
 pub fn format() -> Result<()> {
-    run(&mut cargo(&["fmt", "--all", "--check"]))
+    run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    if root().join("fuzz/Cargo.toml").is_file() {
+        run(&mut cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--", "--check"]))?;
+    }
+    Ok(())
 }
 
 /// Clippy over everything, warnings denied.
