@@ -7,6 +7,7 @@ Standard library alone, so that a bare Python starts it.
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -82,10 +83,8 @@ def run_bounded(command):
 
 def end_group(leader):
     """Ends what is left of the process group that this run itself started."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 if __name__ == "__main__":

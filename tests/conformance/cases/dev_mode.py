@@ -13,6 +13,7 @@ import subprocess
 import threading
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from cases import SUITE
 from cases.device_https import poll
@@ -130,12 +131,12 @@ def restart(case):
     server = Own(case, *ports).start()
     device = server.enroll("kept", sas.new_key())
     before = poll(device, device.register().json["operationId"]).json["registrationState"]
-    first, authority = server.env, open(server.ca_file, "rb").read()
+    first, authority = server.env, Path(server.ca_file).read_bytes()
     expect(server.server.stop(), 0, "exit status")
     again = Own(case, *ports, data_dir=server.server.data_dir).start()
     for name in KEPT:
         expect(again.env[name], first[name], name)
-    expect(open(again.ca_file, "rb").read(), authority, "the CA")
+    expect(Path(again.ca_file).read_bytes(), authority, "the CA")
     device = HttpDevice(again, "kept", device.key)
     expect(device.lookup().json, before, "the registration")
     expect(again.hub("/devices/kept").status, 200, "status of the hub identity")

@@ -5,7 +5,6 @@ Owns: keys and certificates of a run. It must not know what a server makes of th
 
 import datetime
 from dataclasses import dataclass
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -89,7 +88,7 @@ def authority(common_name, issuer=None, kind="ec", valid_days=(-2, 365)):
 def _builder(common_name, key, issuer, valid_days):
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     signer = issuer.key.public_key() if issuer else key.public_key()
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

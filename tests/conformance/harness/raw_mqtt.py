@@ -1,6 +1,5 @@
 """A bare MQTT 3.1.1 client, for the order and the bytes that SDKs hide, and for packets that they never send."""
 
-import socket
 import struct
 import time
 from urllib.parse import quote
@@ -108,7 +107,7 @@ class RawMqtt:
                 self.socket.settimeout(max(0.1, deadline - time.monotonic()))
                 if not self.socket.recv(65536):
                     return
-        except socket.timeout:
+        except TimeoutError:
             pass
         except OSError:
             return
