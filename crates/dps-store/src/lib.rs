@@ -6,6 +6,7 @@
 
 mod memory;
 mod rules;
+mod sqlite;
 
 #[cfg(feature = "faults")]
 mod faulty;
@@ -15,3 +16,4 @@ pub mod suite;
 #[cfg(feature = "faults")]
 pub use faulty::{Fault, FaultyStore, Schedule};
 pub use memory::MemoryStore;
+pub use sqlite::{OpenOptions, SqliteStore};
