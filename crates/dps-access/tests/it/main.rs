@@ -1,6 +1,6 @@
 //! Tokens as the service clients make them, against the policies of an instance.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on fails
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
 use dps_access::{Call, Slot, authorize};
 use dps_attestation::sas_token::SasToken;

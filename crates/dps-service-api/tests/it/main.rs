@@ -1,0 +1,11 @@
+//! The service API called in-process, over the real core and a store in memory.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
+
+mod bed;
+mod bodies;
+mod concurrency;
+mod events;
+mod malformed;
+mod registrations;
+mod rights;
