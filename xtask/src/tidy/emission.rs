@@ -11,8 +11,9 @@ use super::tree::{RustFile, Tree};
 const SITES: &str = "docs/reference/events.md";
 /// What an emission looks like.
 const CALLS: &[&str] = &[".record(", ".emit("];
-/// Receivers that have a `record` of their own: spans of `tracing`, which are no events of ours.
-const SPANS: &[&str] = &["span", "current()"];
+/// Receivers whose `record` is another one: spans of `tracing`, and a method of the type itself, which is
+/// judged where it calls the sink.
+const OTHERS: &[&str] = &["span", "current()", "self"];
 
 /// Every emission against the list.
 pub fn check(tree: &Tree) -> Vec<Finding> {
@@ -65,7 +66,7 @@ fn emissions(file: &RustFile) -> Vec<usize> {
     let code = &file.views.code;
     let hits = CALLS.iter().flat_map(|call| find(code, call)).filter(|at| {
         let receiver = code[..*at].trim_end();
-        !file.is_test(*at) && !SPANS.iter().any(|span| receiver.ends_with(span))
+        !file.is_test(*at) && !OTHERS.iter().any(|other| receiver.ends_with(other))
     });
     hits.collect()
 }
@@ -100,11 +101,11 @@ mod tests {
     }
 
     #[test]
-    fn spans_tests_and_the_crate_of_the_events_pass() {
+    fn spans_own_methods_tests_and_the_crate_of_the_events_pass() {
         assert_eq!(
             found(
                 "crates/dps-core/src/a.rs",
-                "fn a() { span.record(\"x\", 1); Span::current().record(y); }",
+                "fn a() { span.record(\"x\", 1); Span::current().record(y); self.record(z); }",
                 ""
             ),
             0

@@ -39,7 +39,7 @@ impl RustFile {
     pub fn new(path: &str, text: &str) -> Self {
         let views = views(text);
         let whole = is_test_path(path) || views.code.contains("#![cfg(test)]");
-        let tests = if whole { everything(text) } else { test_ranges(&views.code) };
+        let tests = if whole { everything(text) } else { test_ranges(text, &views.code) };
         Self { path: path.to_owned(), text: text.to_owned(), views, tests }
     }
 
@@ -115,27 +115,33 @@ fn everything(text: &str) -> Vec<Range<usize>> {
     std::iter::once(0..text.len()).collect()
 }
 
-/// Ranges of items that exist for tests alone.
-fn test_ranges(code: &str) -> Vec<Range<usize>> {
+/// Cargo features that only tests turn on.
+const TEST_FEATURES: &[&str] = &["\"suite\"", "\"faults\""];
+
+/// Ranges of items that exist for tests alone; `code` is the code view of `text`.
+fn test_ranges(text: &str, code: &str) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
     for (at, _) in code.match_indices("#[") {
         if ranges.last().is_some_and(|range| range.contains(&at)) {
             continue;
         }
         let end = item_end_of_attribute(code, at);
-        if is_test_attribute(&code[at..end]) {
+        if is_test_attribute(&text[at..end]) {
             ranges.push(at..item_end(code, skip_attributes(code, end)));
         }
     }
     ranges
 }
 
-/// `#[test]`, `#[tokio::test(…)]`, `#[cfg(test)]`, `#[cfg(any(test, …))]`; not `#[cfg(not(test))]`.
+/// `#[test]`, `#[tokio::test(…)]`, `#[cfg(test)]`, `#[cfg(any(test, …))]`, `#[cfg(feature = "suite")]`; not `#[cfg(not(test))]`.
 fn is_test_attribute(attribute: &str) -> bool {
     let inner = attribute.trim_start_matches("#[").trim();
     let name = inner.split(['(', ']', ' ']).next().unwrap_or_default();
     match name {
-        "cfg" => find(inner, "test").next().is_some() && !inner.contains("not(test)"),
+        "cfg" if inner.contains("not(") => false,
+        "cfg" => {
+            find(inner, "test").next().is_some() || TEST_FEATURES.iter().any(|name| inner.contains(name))
+        }
         _ => name.rsplit("::").next() == Some("test"),
     }
 }
@@ -217,12 +223,22 @@ mod tests {
 
     #[test]
     fn attribute_forms_are_told_apart() {
-        for yes in
-            ["#[test]", "#[tokio::test(start_paused = true)]", "#[cfg(any(test, feature = \"suite\"))]"]
-        {
+        for yes in [
+            "#[test]",
+            "#[tokio::test(start_paused = true)]",
+            "#[cfg(any(test, unix))]",
+            "#[cfg(feature = \"suite\")]",
+        ] {
             assert!(is_test_attribute(yes), "{yes}");
         }
-        for no in ["#[cfg(not(test))]", "#[cfg(unix)]", "#[derive(Debug)]", "#[testing]"] {
+        for no in [
+            "#[cfg(not(test))]",
+            "#[cfg(feature = \"sweet\")]",
+            "#[cfg(not(feature = \"suite\"))]",
+            "#[cfg(unix)]",
+            "#[derive(Debug)]",
+            "#[testing]",
+        ] {
             assert!(!is_test_attribute(no), "{no}");
         }
     }
