@@ -75,6 +75,13 @@ pub const RETRY_AFTER_BUSY: u32 = 10;
 pub const MAX_CONNECTIONS: usize = 65_536;
 /// TLS handshakes in progress at once.
 pub const MAX_HANDSHAKES: usize = 2_048;
+/// Longest pause of a listener that cannot accept (no file descriptors, no memory), in milliseconds.
+pub const MAX_ACCEPT_PAUSE_MS: u64 = 1_000;
+/// Largest chain a client may present in the handshake, all certificates together: it rides in the session ticket,
+/// whose length has two bytes.
+pub const MAX_PRESENTED_CHAIN: usize = 32 * 1024;
+/// Host names that have a server certificate of their own.
+pub const MAX_SERVER_NAMES: usize = 4_096;
 /// Time a TLS handshake may take.
 pub const HANDSHAKE_TIMEOUT: u64 = 15;
 /// Time an MQTT client may take to send CONNECT.
@@ -87,14 +94,20 @@ pub const BODY_TIMEOUT: u64 = 15;
 pub const WRITE_TIMEOUT: u64 = 30;
 /// Idle time after which a connection without keep-alive is closed.
 pub const IDLE_TIMEOUT: u64 = 300;
+/// Silence after which TCP asks whether the peer is still there.
+pub const TCP_KEEPALIVE: u64 = 60;
 /// Time that connections get to finish at shutdown.
 pub const DRAIN_TIMEOUT: u64 = 5;
+/// Bytes of an oversized body that are read and thrown away, so that its sender is still there to read the refusal.
+pub const MAX_BODY_DISCARDED: usize = 1024 * 1024;
 /// Largest header section of an HTTP request.
 pub const MAX_HTTP_HEADER: usize = 32 * 1024;
 /// Concurrent HTTP/2 streams of one connection.
 pub const MAX_HTTP2_STREAMS: u32 = 64;
 /// Largest MQTT packet from a device: a body and its topic.
 pub const MAX_MQTT_PACKET: usize = MAX_BODY + 4 * 1024;
+/// Largest MQTT CONNECT, which a stranger may send: user name, SAS token and client id fit.
+pub const MAX_MQTT_CONNECT: usize = 8 * 1024;
 /// Largest telemetry or twin packet that the development hub takes (IoT Hub: 256 KB).
 pub const MAX_HUB_PACKET: usize = 256 * 1024 + 4 * 1024;
 /// Subscriptions of one MQTT connection.
@@ -128,6 +141,53 @@ pub const MAX_LOOKUP_KEYS: usize = 4 * MAX_CHAIN_CERTIFICATES;
 pub const MAX_TWIN_SECTION: usize = 32 * 1024;
 /// Time one request to a linked hub may take.
 pub const HUB_REQUEST_TIMEOUT: u64 = 30;
+/// Time that connecting to a linked hub may take, TLS included.
+pub const HUB_CONNECT_TIMEOUT: u64 = 10;
+/// Largest answer of a linked hub that is read: a device or its twin.
+pub const MAX_HUB_ANSWER: usize = 512 * 1024;
+/// Largest text of a linked hub's error that is kept and shown.
+pub const MAX_HUB_ERROR: usize = 2 * 1024;
+/// Lifetime of the SAS tokens that this service shows to a linked hub.
+pub const HUB_TOKEN_LIFETIME: i64 = 3_600;
+/// Remaining lifetime at which such a token is made anew.
+pub const HUB_TOKEN_RENEWAL: i64 = 600;
+/// SAS tokens for linked hubs that are remembered.
+pub const MAX_HUB_TOKENS: usize = 1_024;
+
+/// Attempts of a conditional write to a hub's device that meets concurrent changes.
+pub const HUB_WRITE_ATTEMPTS: usize = 8;
+/// Largest body of a request to the development hub's service REST.
+pub const MAX_HUB_BODY: usize = 512 * 1024;
+/// Devices of one bulk request (IoT Hub: 100).
+pub const MAX_BULK_DEVICES: usize = 100;
+/// Longest query text of the development hub.
+pub const MAX_HUB_QUERY: usize = 4 * 1024;
+/// Conditions of one query of the development hub.
+pub const MAX_HUB_QUERY_CONDITIONS: usize = 16;
+/// Devices listed by one request, and rows of a query's page when the client names no number.
+pub const DEFAULT_HUB_PAGE: usize = 100;
+/// Deepest object in a twin section (IoT Hub: 10).
+pub const MAX_TWIN_DEPTH: usize = 10;
+/// Longest key in a twin section (IoT Hub: 1 KB).
+pub const MAX_TWIN_KEY: usize = 1_024;
+/// Longest text value in a twin section (IoT Hub: 4 KB).
+pub const MAX_TWIN_STRING: usize = 4_096;
+/// Telemetry messages of one development hub that are kept in memory.
+pub const MAX_TELEMETRY_KEPT: usize = 1_000;
+/// Bytes of telemetry of one development hub that are kept in memory.
+pub const MAX_TELEMETRY_BYTES: usize = 8 * 1024 * 1024;
+/// Largest cloud-to-device message (IoT Hub: 64 KB).
+pub const MAX_DEVICEBOUND: usize = 64 * 1024;
+/// Largest payload of a direct method (IoT Hub: 128 KB).
+pub const MAX_METHOD_PAYLOAD: usize = 128 * 1024;
+/// Time a direct method waits for its answer when the caller names none.
+pub const DEFAULT_METHOD_TIMEOUT: u64 = 30;
+/// Shortest such time.
+pub const MIN_METHOD_TIMEOUT: u64 = 5;
+/// Longest such time.
+pub const MAX_METHOD_TIMEOUT: u64 = 300;
+/// Longest keep alive of a hub's MQTT client, and the one of clients that name none (IoT Hub: 29.45 minutes).
+pub const MAX_KEEP_ALIVE: u64 = 1_767;
 
 /// Throttles and quotas that an operator chooses between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -44,7 +44,7 @@ const ROOMS: &[Room] = &[
     room(
         "dps-devhub",
         &["dps-device-api", "dps-core", "dps-wire", "dps-events", "dps-attestation", "dps-model"],
-        &["dps-store", "muster-device"],
+        &["dps-hub", "dps-store", "muster-device"],
     ),
     room(
         "dps-service-api",
