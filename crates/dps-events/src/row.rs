@@ -38,87 +38,108 @@ pub struct LogRow<'a> {
     pub properties: &'a Event,
 }
 
+/// What the kinds of events share in a row.
+struct Head<'a> {
+    category: &'static str,
+    operation_name: &'static str,
+    api_version: Option<&'a str>,
+    time: Timestamp,
+    micros: u64,
+    peer: Option<SocketAddr>,
+    correlation_id: TrackingId,
+    outcome: &'a Outcome,
+}
+
 impl Event {
     /// The row; none for what is counted only: polls and lookups that were answered.
     pub fn row(&self) -> Option<LogRow<'_>> {
-        let (category, operation_name, api_version, time, micros, peer, correlation_id, outcome) = match self
+        let head = self.head();
+        if let Self::Attempt(attempt) = self
+            && attempt.operation != Operation::Register
+            && attempt.outcome == Outcome::Success
         {
-            Self::Attempt(attempt) => {
-                let name = match attempt.operation {
+            return None;
+        }
+        let result_type = head.outcome.result_type();
+        let level = match result_type {
+            "Success" => "Information",
+            "ClientError" => "Warning",
+            _ => "Error",
+        };
+        Some(LogRow {
+            time: head.time,
+            category: head.category,
+            operation_name: head.operation_name,
+            operation_version: head
+                .api_version
+                .and_then(ApiVersion::parse)
+                .map_or("", ApiVersion::month_year),
+            result_type,
+            result_signature: head.outcome.status().map(|status| status.to_string()).unwrap_or_default(),
+            result_description: description(self, head.outcome),
+            duration_ms: (head.micros / 1_000).to_string(),
+            caller_ip_address: head.peer.map(masked).unwrap_or_default(),
+            correlation_id: head.correlation_id,
+            level,
+            properties: self,
+        })
+    }
+
+    fn head(&self) -> Head<'_> {
+        match self {
+            Self::Attempt(attempt) => Head {
+                category: DEVICE_OPERATIONS,
+                operation_name: match attempt.operation {
                     Operation::Register => "AttestationAttempt",
                     Operation::OperationStatus => "OperationStatusLookup",
                     Operation::RegistrationLookup => "RegistrationStatusLookup",
                     Operation::Unrouted => "Unrouted",
-                };
-                if attempt.outcome == Outcome::Success && attempt.operation != Operation::Register {
-                    return None;
-                }
-                let version = attempt.api_version.as_deref();
-                (
-                    "DeviceOperations",
-                    name,
-                    version,
-                    attempt.time,
-                    attempt.micros,
-                    Some(attempt.peer),
-                    attempt.tracking_id,
-                    &attempt.outcome,
-                )
-            }
-            Self::Assignment(assignment) => (
-                "DeviceOperations",
-                "RegistrationAttempt",
-                None,
-                assignment.time,
-                assignment.micros,
-                None,
-                assignment.tracking_id,
-                &assignment.outcome,
-            ),
-            Self::ServiceCall(call) => (
-                "ServiceOperations",
-                call.operation,
-                call.api_version.as_deref(),
-                call.time,
-                call.micros,
-                Some(call.peer),
-                call.tracking_id,
-                &call.outcome,
-            ),
-            Self::Connection(connection) => (
-                "DeviceOperations",
-                "Connection",
-                None,
-                connection.time,
-                connection.micros,
-                Some(connection.peer),
-                connection.tracking_id,
-                &CONNECTION_REFUSED,
-            ),
-        };
-        Some(LogRow {
-            time,
-            category,
-            operation_name,
-            operation_version: api_version.and_then(ApiVersion::parse).map_or("", ApiVersion::month_year),
-            result_type: outcome.result_type(),
-            result_signature: outcome.status().map(|status| status.to_string()).unwrap_or_default(),
-            result_description: description(self, outcome),
-            duration_ms: (micros / 1_000).to_string(),
-            caller_ip_address: peer.map(masked).unwrap_or_default(),
-            correlation_id,
-            level: match outcome.result_type() {
-                "Success" => "Information",
-                "ClientError" => "Warning",
-                _ => "Error",
+                },
+                api_version: attempt.api_version.as_deref(),
+                time: attempt.time,
+                micros: attempt.micros,
+                peer: Some(attempt.peer),
+                correlation_id: attempt.tracking_id,
+                outcome: &attempt.outcome,
             },
-            properties: self,
-        })
+            Self::Assignment(assignment) => Head {
+                category: DEVICE_OPERATIONS,
+                operation_name: "RegistrationAttempt",
+                api_version: None,
+                time: assignment.time,
+                micros: assignment.micros,
+                peer: None,
+                correlation_id: assignment.tracking_id,
+                outcome: &assignment.outcome,
+            },
+            Self::ServiceCall(call) => Head {
+                category: "ServiceOperations",
+                operation_name: call.operation,
+                api_version: call.api_version.as_deref(),
+                time: call.time,
+                micros: call.micros,
+                peer: Some(call.peer),
+                correlation_id: call.tracking_id,
+                outcome: &call.outcome,
+            },
+            Self::Connection(connection) => Head {
+                category: DEVICE_OPERATIONS,
+                operation_name: "Connection",
+                api_version: None,
+                time: connection.time,
+                micros: connection.micros,
+                peer: Some(connection.peer),
+                correlation_id: connection.tracking_id,
+                outcome: &CONNECTION_REFUSED,
+            },
+        }
     }
 }
 
+const DEVICE_OPERATIONS: &str = "DeviceOperations";
+
 /// A connection that ended before a request has no other outcome.
-const CONNECTION_REFUSED: Outcome = Outcome::Failed {
+static CONNECTION_REFUSED: Outcome = Outcome::Failed {
     code: 0,
     name: "ConnectionRefused",
     result_type: "ClientError",

@@ -1,0 +1,37 @@
+//! The neighbours of the device API on the HTTPS port, each behind the device API's port for them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dps_core::{DeviceRequest, DeviceResponse, Provisioning};
+use dps_device_api::foreign::{Body, HttpFront};
+use dps_model::Error;
+use dps_service_api::ServiceApi;
+
+/// The core as the device API asks for it.
+pub struct Core(pub Arc<Provisioning>);
+
+#[async_trait]
+impl dps_device_api::Core for Core {
+    async fn serve(&self, request: DeviceRequest) -> Result<DeviceResponse, Error> {
+        self.0.serve(request).await
+    }
+
+    fn knows_scope(&self, id_scope: &str) -> bool {
+        self.0.knows_scope(id_scope)
+    }
+}
+
+/// The service API on the shared port.
+pub struct ServiceFront(pub ServiceApi);
+
+#[async_trait]
+impl HttpFront for ServiceFront {
+    fn claims_http(&self, _host: &str, path: &str) -> bool {
+        dps_service_api::claims(path)
+    }
+
+    async fn http(&self, request: http::Request<Body>) -> http::Response<Body> {
+        self.0.serve(request).await
+    }
+}

@@ -1,0 +1,27 @@
+//! `muster dev`: everything on one machine, without configuration.
+
+mod authority;
+mod data_dir;
+mod env_file;
+mod fronts;
+mod hubs;
+mod plain_http;
+mod ports;
+pub mod process;
+pub mod server;
+mod settings;
+pub mod terminal;
+
+use std::sync::Arc;
+
+use crate::cli::DevOptions;
+
+/// Runs until Ctrl-C or SIGTERM.
+pub async fn run(options: DevOptions) -> anyhow::Result<()> {
+    terminal::log_to_stderr();
+    let server = server::Server::start(&options, terminal::attempts(), Arc::new(terminal::HubLines)).await?;
+    terminal::welcome(&server.env, &options);
+    process::asked_to_stop().await?;
+    terminal::farewell();
+    server.stop().await
+}

@@ -1,0 +1,58 @@
+//! The loopback port without TLS: metrics and health, later the portal. Must not know how a metric comes about.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{Html, IntoResponse};
+use axum::routing::get;
+use dps_events::Metrics;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+/// Connections of this port; scrapers and a person's browser.
+const MAX_CONNECTIONS: usize = 64;
+
+/// Serves until the shutdown.
+pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, mut shutdown: watch::Receiver<bool>) {
+    let routes = Router::new()
+        .route("/", get(async || Html(INDEX)))
+        .route("/metrics", get(text))
+        .route("/health", get(async || "ok\n"))
+        .with_state(metrics);
+    let gate = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let Ok(permit) = Arc::clone(&gate).acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            _ = shutdown.wait_for(|stop| *stop) => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        let service = TowerToHyperService::new(routes.clone());
+        let mut stop = shutdown.clone();
+        tokio::spawn(async move {
+            let _until_done = permit;
+            let mut builder = Builder::new(TokioExecutor::new());
+            builder.http1().timer(hyper_util::rt::TokioTimer::new());
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            tokio::select! {
+                _ = connection => {} // a broken connection is the scraper's affair
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        });
+    }
+}
+
+const INDEX: &str =
+    "<!doctype html><title>Muster</title><p>Muster is running. <a href=\"/metrics\">Metrics</a>";
+
+async fn text(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
+}

@@ -1,0 +1,246 @@
+//! Joins the rooms into one running server, and takes it apart again in the reverse order.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use dps_core::enrollment::group_lane::GroupLane;
+use dps_core::enrollment::{Enrollments, KeyRings};
+use dps_core::ports::{Clock, Hubs, Store, SystemClock};
+use dps_core::{Instances, Operations, Provisioning};
+use dps_devhub::{DevHubs, Hook};
+use dps_device_api::{DeviceApi, Fronts, Identity, ServerTls};
+use dps_events::recorder::Listener;
+use dps_events::{AttemptLog, EventSink, Metrics, Recorder};
+use dps_hub::RestHubs;
+use dps_model::connection_string::ConnectionString;
+use dps_model::enrollment::AllocationPolicy;
+use dps_model::hub::LinkedHub;
+use dps_model::instance::{AccessPolicy, Instance, Right};
+use dps_model::{HubName, Timestamp};
+use dps_service_api::ServiceApi;
+use dps_store::{OpenOptions, SqliteStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::authority;
+use super::data_dir::DataDir;
+use super::env_file::DevEnv;
+use super::fronts::{Core, ServiceFront};
+use super::hubs::LinkedHubs;
+use super::plain_http;
+use super::ports::{Ports, port};
+use super::settings::{Settings, decode};
+use crate::cli::DevOptions;
+
+/// Name of the default instance.
+const INSTANCE: &str = "muster-dev";
+/// Shared access policy of the service API.
+const SERVICE_POLICY: &str = "provisioningserviceowner";
+/// Region that resource ids and logs name.
+const LOCATION: &str = "local";
+
+/// A running server.
+pub struct Server {
+    /// What it announces.
+    pub env: DevEnv,
+    directory: DataDir,
+    store: Arc<SqliteStore>,
+    recorder: Arc<Recorder>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+    sweep: AbortHandle,
+}
+
+impl Server {
+    /// Starts everything; when it returns, every listener accepts and `dev.env` is written.
+    pub async fn start(
+        options: &DevOptions,
+        listener: Listener,
+        hook: Arc<dyn Hook>,
+    ) -> anyhow::Result<Self> {
+        let directory = DataDir::open(&options.data_dir)?;
+        let ports = Ports::bind(options)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let hubs = hub_names(options)?;
+        let tls = tls(&directory, options, &hubs, clock.now())?;
+        let store = Arc::new(SqliteStore::open(OpenOptions::in_directory(directory.path())).await?);
+        let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
+        let settings = Settings::open(shared.as_ref()).await?;
+        let metrics = Arc::new(Metrics::new());
+        let log = AttemptLog::open(&directory.file("logs")).context("cannot open the folder of logs")?;
+        let recorder = Arc::new(Recorder::start(Arc::clone(&metrics), log, listener)?);
+        let sink: Arc<dyn EventSink> = Arc::clone(&recorder) as Arc<dyn EventSink>;
+        let env = announce(options, &directory, &ports, &settings, &hubs)?;
+
+        let devhubs = Arc::new(DevHubs::new(
+            &shared,
+            Arc::clone(&clock),
+            Arc::clone(&sink),
+            hubs.clone(),
+            decode(&settings.hub_key)?,
+            hook,
+        ));
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let ca = directory.read("ca.pem")?.unwrap_or_default();
+        let roots = CertificateDer::pem_slice_iter(ca.as_bytes()).collect::<Result<Vec<_>, _>>()?;
+        let rest = RestHubs::new(Arc::clone(&clock), dps_hub::client_config(provider, roots)?)?;
+        let linked: Arc<dyn Hubs> = Arc::new(LinkedHubs { own: Arc::clone(&devhubs), rest });
+        let instance = instance(&settings, &hubs)?;
+        let instances = Arc::new(Instances::open(Arc::clone(&shared), instance).await?);
+        let rings = Arc::new(KeyRings::new(Arc::clone(&shared)));
+        let lane = Arc::new(GroupLane::start()?);
+        let operations = Arc::new(Operations::new(
+            Arc::clone(&shared),
+            linked,
+            Arc::clone(&clock),
+            Arc::clone(&sink),
+            Arc::clone(&instances),
+        ));
+        let provisioning = Arc::new(Provisioning::new(
+            Arc::clone(&instances),
+            Arc::clone(&rings),
+            Arc::clone(&lane),
+            Arc::clone(&operations),
+            Arc::clone(&clock),
+            Arc::clone(&sink),
+        ));
+        let enrollments = Arc::new(Enrollments::new(shared, Arc::clone(&clock), rings, lane));
+        let service =
+            ServiceFront(ServiceApi::new(enrollments, instances, Arc::clone(&sink), Arc::clone(&clock)));
+        let fronts =
+            Fronts { http: vec![Arc::clone(&devhubs) as _, Arc::new(service)], mqtt: vec![devhubs as _] };
+        let api = DeviceApi::new(Arc::new(Core(provisioning)), sink, clock, fronts);
+
+        let (stop, shutdown) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        let tls = Arc::new(tls);
+        let serve = (Arc::clone(&api), Arc::clone(&tls), shutdown.clone());
+        tasks.spawn(async move { serve.0.serve_https(ports.https, &serve.1, serve.2).await });
+        let serve = (Arc::clone(&api), Arc::clone(&tls), shutdown.clone());
+        tasks.spawn(async move { serve.0.serve_mqtt(ports.mqtt, &serve.1, serve.2).await });
+        let serve = (api, tls, shutdown.clone());
+        tasks.spawn(async move { serve.0.serve_amqp(ports.amqp, &serve.1, serve.2).await });
+        if let Some(http) = ports.http {
+            tasks.spawn(plain_http::serve(http, metrics, shutdown));
+        }
+        let sweep = tokio::spawn(operations.sweep_on()).abort_handle();
+        directory.write("dev.env", &env.text())?;
+        Ok(Self { env, directory, store, recorder, stop, tasks, sweep })
+    }
+
+    /// Takes no new work, lets the work in flight end, and closes everything.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.directory.remove("dev.env")?;
+        self.sweep.abort();
+        // Fails only when every task has ended already.
+        let _ = self.stop.send(true);
+        while self.tasks.join_next().await.is_some() {}
+        self.store.close().await?;
+        tokio::task::block_in_place(|| self.recorder.close());
+        Ok(())
+    }
+}
+
+fn hub_names(options: &DevOptions) -> anyhow::Result<Vec<HubName>> {
+    let names =
+        if options.hubs.is_empty() { options.hosts.get(..1).unwrap_or_default() } else { &options.hubs };
+    names.iter().map(|name| HubName::parse(name).with_context(|| format!("--hub {name}"))).collect()
+}
+
+fn tls(
+    directory: &DataDir,
+    options: &DevOptions,
+    hubs: &[HubName],
+    now: Timestamp,
+) -> anyhow::Result<ServerTls> {
+    let mut names = options.hosts.clone();
+    names.extend(hubs.iter().map(|hub| hub.as_str().to_owned()));
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(name.to_ascii_lowercase()));
+    let certificate = authority::server_certificate(directory, &names, now)?;
+    Ok(ServerTls::new(Identity::from_pem(certificate.chain.as_bytes(), certificate.key.as_bytes())?)?)
+}
+
+/// The default instance, as the first start makes it.
+fn instance(settings: &Settings, hubs: &[HubName]) -> anyhow::Result<Instance> {
+    let linked = |name: &HubName| -> anyhow::Result<LinkedHub> {
+        Ok(LinkedHub {
+            name: name.clone(),
+            connection: ConnectionString {
+                host: name.as_str().to_owned(),
+                policy: dps_devhub::POLICY.to_owned(),
+                key: decode(&settings.hub_key)?,
+            },
+            allocation_weight: 1,
+            apply_allocation_policy: true,
+        })
+    };
+    Ok(Instance {
+        name: INSTANCE.to_owned(),
+        id_scope: settings.id_scope.clone(),
+        allocation_policy: AllocationPolicy::Hashed,
+        linked_hubs: hubs.iter().map(linked).collect::<anyhow::Result<_>>()?,
+        access_policies: vec![AccessPolicy {
+            name: SERVICE_POLICY.to_owned(),
+            primary: decode(&settings.service_key)?,
+            secondary: decode(&settings.service_key_secondary)?,
+            // What Azure stores for the owner, and treats as everything.
+            rights: vec![Right::ServiceConfig, Right::DeviceConnect, Right::EnrollmentWrite],
+        }],
+        resource_id: resource_id(settings),
+        location: LOCATION.to_owned(),
+    })
+}
+
+fn resource_id(settings: &Settings) -> String {
+    format!(
+        "/subscriptions/{}/resourceGroups/muster/providers/Microsoft.Devices/provisioningServices/{INSTANCE}",
+        settings.subscription_id
+    )
+}
+
+fn announce(
+    options: &DevOptions,
+    directory: &DataDir,
+    ports: &Ports,
+    settings: &Settings,
+    hubs: &[HubName],
+) -> anyhow::Result<DevEnv> {
+    let host = options.hosts.first().context("--host needs a name")?;
+    let https = port(&ports.https)?;
+    let address = |host: &str| with_port(host, https);
+    let connection = |host: &str, policy: &str, key: &str| {
+        format!("HostName={};SharedAccessKeyName={policy};SharedAccessKey={key}", address(host))
+    };
+    let hub = hubs.first().map_or(host.as_str(), HubName::as_str);
+    let url = format!("https://{}", address(host));
+    let http = ports.http.as_ref().map(port).transpose()?;
+    let portal = http.map_or_else(|| url.clone(), |port| format!("http://127.0.0.1:{port}"));
+    let pairs = vec![
+        ("MUSTER_ID_SCOPE", settings.id_scope.to_string()),
+        ("MUSTER_DEVICE_HOST", host.clone()),
+        ("MUSTER_HTTPS_PORT", https.to_string()),
+        ("MUSTER_MQTT_PORT", port(&ports.mqtt)?.to_string()),
+        ("MUSTER_AMQP_PORT", port(&ports.amqp)?.to_string()),
+        ("MUSTER_HTTP_PORT", http.unwrap_or(0).to_string()),
+        ("MUSTER_CA_FILE", directory.file("ca.pem").display().to_string()),
+        ("MUSTER_SERVICE_CONNECTION_STRING", connection(host, SERVICE_POLICY, &settings.service_key)),
+        ("MUSTER_HUB_HOST", hub.to_owned()),
+        ("MUSTER_HUB_CONNECTION_STRING", connection(hub, dps_devhub::POLICY, &settings.hub_key)),
+        ("MUSTER_RESOURCE_ID", resource_id(settings)),
+        ("MUSTER_MANAGEMENT_URL", url.clone()),
+        ("MUSTER_LOGS_URL", url),
+        ("MUSTER_WORKSPACE_ID", settings.workspace_id.to_string()),
+        ("MUSTER_BEARER_TOKEN", settings.bearer_token.clone()),
+        ("MUSTER_PORTAL_URL", portal),
+    ];
+    Ok(DevEnv { pairs })
+}
+
+/// Host and port as a URL has them; 443 is left out, an IPv6 address is bracketed.
+fn with_port(host: &str, port: u16) -> String {
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    if port == 443 { host } else { format!("{host}:{port}") }
+}
