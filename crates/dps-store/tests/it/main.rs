@@ -1,5 +1,13 @@
 //! The stores from outside: the suite on each, and what only a store on a disk can do.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unused_async,
+    reason = "these are tests"
+)]
+
 mod crash;
 mod disk;
 mod faulty;
