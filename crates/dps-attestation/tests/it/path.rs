@@ -154,7 +154,7 @@ fn group_lenient_corners_accepted() {
     let plain = Ca::root_with("Plain", |params| params.key_usages = Vec::new());
     assert!(group(&plain.der, None, &[&plain.issue("device-1")]).is_ok());
     let server_only = Ca::root_with("Server", |params| {
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     });
     assert!(group(&server_only.der, None, &[&server_only.issue("device-1")]).is_ok());
 }
@@ -165,6 +165,9 @@ fn certificate_without_end_is_valid() {
     let leaf = root.issue_with("device-1", |params| params.not_after = date_time_ymd(9999, 12, 31));
     let attested = group(&root.der, None, &[&leaf]).unwrap();
     assert!(attested.certificate().unwrap().not_after_utc.to_string().starts_with("9999-12-30"));
+    // What is kept of it reads back.
+    let mechanism = Mechanism::ClientCertificates(pair(&leaf, None));
+    assert!(Mechanism::from_material(&mechanism.to_material()).unwrap() == mechanism);
 }
 
 #[test]
