@@ -1,1 +1,22 @@
-//! dps-device-api.
+//! The doors of the device API: listeners, TLS, and one front for each protocol.
+//!
+//! Owns how a connection is accepted, how a request is read (`decode`), how an answer is written (`encode`) and how a
+//! failure is told (`reject`), and the events of everything refused before there was a request for the core.
+//! Must not know enrollments, attestation, hubs or stores: a decoded request goes to the core, and what is not the
+//! device API's goes through `foreign`.
+
+mod amqp;
+mod api;
+pub mod foreign;
+mod https;
+mod json;
+mod listener;
+mod mqtt;
+mod refused;
+pub mod reject;
+mod timed;
+pub mod tls;
+
+pub use api::{Core, DeviceApi, Fronts};
+pub use listener::Shutdown;
+pub use tls::{Identity, ServerTls, TlsError};

@@ -1,0 +1,97 @@
+//! What the fronts share: the core, the clock, the event sink, the gates, and the neighbours behind `foreign`.
+//! Must not know a protocol.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dps_core::ports::Clock;
+use dps_core::{DeviceRequest, DeviceResponse};
+use dps_events::EventSink;
+use dps_model::{Error, limits};
+use dps_wire::mqtt::codec::Limits;
+use dps_wire::mqtt::session::SessionLimits;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::foreign::{ForeignFront, HttpFront};
+use crate::listener::{self, Port, Shutdown};
+use crate::refused::Refused;
+use crate::tls::ServerTls;
+
+/// What the fronts ask of the core. It records the event of every request that it is handed.
+#[async_trait]
+pub trait Core: Send + Sync + 'static {
+    /// Answers a device.
+    async fn serve(&self, request: DeviceRequest) -> Result<DeviceResponse, Error>;
+    /// Does a provisioning service of this server have that id scope?
+    fn knows_scope(&self, id_scope: &str) -> bool;
+}
+
+/// The neighbours on the shared ports, in the order in which they are asked.
+#[derive(Default)]
+pub struct Fronts {
+    /// Answer HTTP requests that are not the device API's.
+    pub http: Vec<Arc<dyn HttpFront>>,
+    /// Answer MQTT connections that are not the device API's.
+    pub mqtt: Vec<Arc<dyn ForeignFront>>,
+}
+
+/// The device API on its ports.
+pub struct DeviceApi {
+    pub(crate) core: Arc<dyn Core>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) refused: Refused,
+    pub(crate) fronts: Fronts,
+    pub(crate) session_limits: Arc<SessionLimits>,
+    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) handshakes: Semaphore,
+}
+
+impl DeviceApi {
+    /// The device API before this core. Its limits hold over all ports together.
+    pub fn new(
+        core: Arc<dyn Core>,
+        sink: Arc<dyn EventSink>,
+        clock: Arc<dyn Clock>,
+        fronts: Fronts,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            core,
+            refused: Refused::new(sink, Arc::clone(&clock)),
+            clock,
+            fronts,
+            session_limits: Arc::new(session_limits()),
+            connections: Arc::new(Semaphore::new(limits::MAX_CONNECTIONS)),
+            handshakes: Semaphore::new(limits::MAX_HANDSHAKES),
+        })
+    }
+
+    /// Serves HTTPS until the shutdown, then lets requests in progress end within `DRAIN_TIMEOUT`.
+    pub async fn serve_https(self: Arc<Self>, listener: TcpListener, tls: &ServerTls, shutdown: Shutdown) {
+        listener::run(self, listener, tls.https(), Port::Https, shutdown).await;
+    }
+
+    /// Serves MQTT over TLS, likewise.
+    pub async fn serve_mqtt(self: Arc<Self>, listener: TcpListener, tls: &ServerTls, shutdown: Shutdown) {
+        listener::run(self, listener, tls.plain(), Port::Mqtt, shutdown).await;
+    }
+
+    /// Serves AMQP over TLS, likewise.
+    pub async fn serve_amqp(self: Arc<Self>, listener: TcpListener, tls: &ServerTls, shutdown: Shutdown) {
+        listener::run(self, listener, tls.plain(), Port::Amqp, shutdown).await;
+    }
+}
+
+fn session_limits() -> SessionLimits {
+    SessionLimits {
+        codec: Limits {
+            max_packet: limits::MAX_MQTT_PACKET,
+            max_connect: limits::MAX_MQTT_CONNECT,
+            ..Limits::default()
+        },
+        max_subscriptions: limits::MAX_SUBSCRIPTIONS,
+        max_in_flight: limits::MAX_MQTT_IN_FLIGHT,
+        connect_timeout_ms: limits::CONNECT_TIMEOUT * 1000,
+        ..SessionLimits::default()
+    }
+}

@@ -1,0 +1,252 @@
+//! HTTPS: HTTP/1.1 and HTTP/2 on one port, for the device API and whoever shares the port through `foreign`.
+//! Owns the exchange from request to response; must not know what the core does with it.
+
+mod decode;
+mod encode;
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use dps_model::{Channel, Error, ErrorCode, TrackingId, limits};
+use http::header::{ALLOW, HOST, USER_AGENT};
+use http::{HeaderValue, Request, Response, request};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::{self, UpgradeableConnection};
+use tokio::sync::Notify;
+
+use self::decode::Refusal;
+use crate::api::DeviceApi;
+use crate::foreign::{Body, HttpFront, Stream};
+use crate::listener::{self, Accepted};
+use crate::refused::{Claims, Ended, Opened};
+use crate::reject;
+use crate::timed::TimedBody;
+
+/// What the watchdog of a connection looks at.
+#[derive(Default)]
+struct Activity {
+    begun: AtomicUsize,
+    running: AtomicUsize,
+    changed: Notify,
+}
+
+/// Counts a request as running until it is dropped, its answer made or not.
+struct Running<'a>(&'a Activity);
+
+impl<'a> Running<'a> {
+    fn begin(activity: &'a Activity) -> Self {
+        activity.begun.fetch_add(1, Ordering::Relaxed);
+        activity.running.fetch_add(1, Ordering::Relaxed);
+        Self(activity)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+        self.0.changed.notify_one();
+    }
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(api: Arc<DeviceApi>, accepted: Accepted) {
+    let Accepted { stream, channel, opened, mut shutdown, http2 } = accepted;
+    let activity = Arc::new(Activity::default());
+    let service = {
+        let (api, channel, activity) = (Arc::clone(&api), Arc::clone(&channel), Arc::clone(&activity));
+        service_fn(move |request| {
+            let (api, channel, activity) = (Arc::clone(&api), Arc::clone(&channel), Arc::clone(&activity));
+            async move {
+                let _running = Running::begin(&activity);
+                Ok::<_, Infallible>(answer(&api, &channel, request).await)
+            }
+        })
+    };
+    let server = server(http2);
+    let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended.err().and_then(|error| explained(&*error)),
+        () = listener::requested(&mut shutdown) => {
+            wind_up(connection).await;
+            None
+        }
+        () = idle(&activity) => {
+            wind_up(connection).await;
+            Some(Ended::at("protocol", format!("no HTTP request came within {} seconds", limits::HEADER_TIMEOUT)))
+        }
+    };
+    if activity.begun.load(Ordering::Relaxed) == 0
+        && let Some(ended) = ended
+    {
+        api.refused.connection(opened, channel.protocol, channel.peer, ended);
+    }
+}
+
+/// A connection of hyper's over our stream.
+type Connection<'a, S> = UpgradeableConnection<'a, TokioIo<Box<dyn Stream>>, S, TokioExecutor>;
+
+/// Lets requests in progress end, for a while; what is left then is a peer that does not answer.
+async fn wind_up<S>(mut connection: Pin<&mut Connection<'_, S>>)
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    connection.as_mut().graceful_shutdown();
+    // Its own failure to end well is the peer's loss alone.
+    let _ = tokio::time::timeout(Duration::from_secs(limits::DRAIN_TIMEOUT), connection).await;
+}
+
+/// The limits of a connection.
+fn server(http2: bool) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(limits::HEADER_TIMEOUT))
+        .max_buf_size(limits::MAX_HTTP_HEADER);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits::MAX_HTTP2_STREAMS)
+        .max_header_list_size(u32::try_from(limits::MAX_HTTP_HEADER).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(limits::TCP_KEEPALIVE))
+        .keep_alive_timeout(Duration::from_secs(limits::WRITE_TIMEOUT));
+    // ALPN has decided; guessing from the first bytes would wait for them without a limit.
+    if http2 { builder.http2_only() } else { builder.http1_only() }
+}
+
+/// Ends when the connection has carried no request for too long. (hyper's own timer covers a header that began.)
+async fn idle(activity: &Activity) {
+    loop {
+        let begun = activity.begun.load(Ordering::Relaxed);
+        let patience = if begun == 0 { limits::HEADER_TIMEOUT } else { limits::IDLE_TIMEOUT };
+        let quiet =
+            tokio::time::timeout(Duration::from_secs(patience), activity.changed.notified()).await.is_err();
+        if quiet
+            && activity.running.load(Ordering::Relaxed) == 0
+            && activity.begun.load(Ordering::Relaxed) == begun
+        {
+            return;
+        }
+    }
+}
+
+/// Why a connection without a request ended, when it was not the client's free will.
+fn explained(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<Ended> {
+    let hyper = error.downcast_ref::<hyper::Error>()?;
+    if hyper.is_timeout() {
+        let reason = format!("no HTTP request came within {} seconds", limits::HEADER_TIMEOUT);
+        return Some(Ended::at("protocol", reason));
+    }
+    // A reset, or an end before the first byte, is the peer's free will.
+    hyper.is_parse().then(|| Ended::at("protocol", format!("this is no HTTP request: {hyper}")))
+}
+
+/// One exchange. Exactly one event comes of it: the core's, a neighbour's, or that of a refusal here.
+async fn answer(api: &DeviceApi, channel: &Arc<Channel>, request: Request<Incoming>) -> Response<Body> {
+    let opened = api.refused.open();
+    let tracking_id = TrackingId::fresh();
+    let (parts, body) = request.into_parts();
+    let route = decode::route(parts.uri.path());
+    let ours = route.as_ref().is_some_and(|route| api.core.knows_scope(&route.id_scope));
+    if !ours && let Some(front) = neighbour(api, &parts) {
+        let body = TimedBody::new(body, Duration::from_secs(limits::BODY_TIMEOUT)).boxed();
+        let mut request = Request::from_parts(parts, body);
+        request.extensions_mut().insert(Arc::clone(channel));
+        return front.http(request).await;
+    }
+    let Some(route) = route else {
+        let claims = Claims { client: user_agent(&parts), ..Claims::default() };
+        let error = Error::new(ErrorCode::RouteNotFound);
+        return refuse(api, opened, channel, tracking_id, Refusal { claims, error, allow: None });
+    };
+    let request = match decode::decode(route, &parts, body, channel, tracking_id).await {
+        Ok(request) => request,
+        Err(refusal) => return refuse(api, opened, channel, tracking_id, *refusal),
+    };
+    let location = || format!("https://{}{}", host(&parts), parts.uri.path());
+    match api.core.serve(request).await {
+        Ok(response) => encode::encode(&response, tracking_id, &location())
+            .unwrap_or_else(|error| rejected(api, tracking_id, &error, None)),
+        Err(error) => rejected(api, tracking_id, &error, None),
+    }
+}
+
+/// Records a refusal and answers it.
+fn refuse(
+    api: &DeviceApi,
+    opened: Opened,
+    channel: &Channel,
+    tracking_id: TrackingId,
+    refusal: Refusal,
+) -> Response<Body> {
+    let Refusal { claims, error, allow } = refusal;
+    api.refused.request(opened, channel, tracking_id, claims, &error);
+    rejected(api, tracking_id, &error, allow)
+}
+
+/// The answer to a failure.
+fn rejected(
+    api: &DeviceApi,
+    tracking_id: TrackingId,
+    error: &Error,
+    allow: Option<&'static str>,
+) -> Response<Body> {
+    let refusal = reject::http(error, tracking_id, api.clock.now());
+    let mut response = encode::with_body(refusal.status, tracking_id, refusal.retry_after, refusal.body);
+    response.headers_mut().insert("x-ms-error-code", HeaderValue::from(refusal.error_code));
+    if let Some(methods) = allow {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    }
+    response
+}
+
+/// The first neighbour that claims the request.
+fn neighbour<'a>(api: &'a DeviceApi, parts: &request::Parts) -> Option<&'a Arc<dyn HttpFront>> {
+    let host = without_port(host(parts));
+    api.fronts.http.iter().find(|front| front.claims_http(host, parts.uri.path()))
+}
+
+/// The host as the client wrote it, with its port.
+fn host(parts: &request::Parts) -> &str {
+    let named = parts.uri.authority().map(http::uri::Authority::as_str);
+    named.or_else(|| parts.headers.get(HOST)?.to_str().ok()).unwrap_or_default()
+}
+
+/// A host without its port; the brackets of an IPv6 address stay.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+fn user_agent(parts: &request::Parts) -> Option<String> {
+    parts.headers.get(USER_AGENT).map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_port;
+
+    #[test]
+    fn host_port_stripped_and_address_kept() {
+        for (host, expected) in [
+            ("a.b:443", "a.b"),
+            ("a.b", "a.b"),
+            ("[::1]:443", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("a:", "a"),
+            ("", ""),
+        ] {
+            assert_eq!(without_port(host), expected);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Accepting: one loop for each port, one task for each connection, TLS, and the hand-over to the port's front.
+//! Owns the limits on connections and handshakes, and the drain at shutdown; must not know what is said inside TLS.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dps_model::{Channel, Protocol, TlsSession, limits};
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::api::DeviceApi;
+use crate::foreign::Stream;
+use crate::refused::{Ended, Opened};
+use crate::timed::TimedWrites;
+use crate::{amqp, https, mqtt};
+
+/// The signal to stop: `true`, or the sender dropped.
+pub type Shutdown = watch::Receiver<bool>;
+
+/// Waits for the signal to stop.
+pub(crate) async fn requested(shutdown: &mut Shutdown) {
+    // An error means that the sender is gone, which is the signal too.
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
+/// What is served on a port.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Port {
+    Https,
+    Mqtt,
+    Amqp,
+}
+
+impl Port {
+    fn protocol(self) -> Protocol {
+        match self {
+            Self::Https => Protocol::Http,
+            Self::Mqtt => Protocol::Mqtt,
+            Self::Amqp => Protocol::Amqp,
+        }
+    }
+}
+
+/// A connection after TLS, on its way to its front.
+pub(crate) struct Accepted {
+    pub stream: Box<dyn Stream>,
+    pub channel: Arc<Channel>,
+    pub opened: Opened,
+    pub shutdown: Shutdown,
+    /// HTTP/2 was agreed on.
+    pub http2: bool,
+}
+
+/// Accepts until the shutdown, then waits for the connections to end, at most `DRAIN_TIMEOUT`.
+pub(crate) async fn run(
+    api: Arc<DeviceApi>,
+    listener: TcpListener,
+    config: Arc<ServerConfig>,
+    port: Port,
+    mut shutdown: Shutdown,
+) {
+    let acceptor = TlsAcceptor::from(config);
+    let (alive, mut ended) = mpsc::channel::<Infallible>(1);
+    let mut pause = Duration::ZERO;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = requested(&mut shutdown) => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((tcp, peer)) => {
+                pause = Duration::ZERO;
+                let newcomer = Newcomer { tcp, peer, port, opened: api.refused.open() };
+                admit(&api, newcomer, &acceptor, &shutdown, &alive);
+            }
+            Err(error) if ends_one_connection(&error) => {}
+            Err(error) => {
+                pause = longer(pause);
+                tracing::warn!(%error, ?port, ?pause, "cannot accept connections; trying again");
+                tokio::select! {
+                    biased;
+                    () = requested(&mut shutdown) => break,
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+        }
+    }
+    drop(listener);
+    drop(alive);
+    // Nothing is ever sent: this ends when the last connection has dropped its end, or when patience does.
+    let _ = tokio::time::timeout(Duration::from_secs(limits::DRAIN_TIMEOUT), ended.recv()).await;
+}
+
+/// Did accepting fail for the connection alone? All else (no descriptors, no memory) is a reason to pause.
+fn ends_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).clamp(Duration::from_millis(10), Duration::from_millis(limits::MAX_ACCEPT_PAUSE_MS))
+}
+
+struct Newcomer {
+    tcp: TcpStream,
+    peer: SocketAddr,
+    port: Port,
+    opened: Opened,
+}
+
+/// Gives a connection its task, or closes it when there are too many. A panic ends that task alone.
+fn admit(
+    api: &Arc<DeviceApi>,
+    newcomer: Newcomer,
+    acceptor: &TlsAcceptor,
+    shutdown: &Shutdown,
+    alive: &mpsc::Sender<Infallible>,
+) {
+    let Ok(permit) = Arc::clone(&api.connections).try_acquire_owned() else {
+        let reason = format!("{} connections are open already", limits::MAX_CONNECTIONS);
+        let Newcomer { port, opened, peer, .. } = newcomer;
+        api.refused.connection(opened, port.protocol(), peer, Ended::at("accept", reason));
+        return;
+    };
+    let (api, acceptor, shutdown, alive) =
+        (Arc::clone(api), acceptor.clone(), shutdown.clone(), alive.clone());
+    tokio::spawn(async move {
+        connection(api, newcomer, acceptor, shutdown).await;
+        drop((permit, alive));
+    });
+}
+
+async fn connection(api: Arc<DeviceApi>, newcomer: Newcomer, acceptor: TlsAcceptor, mut shutdown: Shutdown) {
+    let Newcomer { tcp, peer, port, opened } = newcomer;
+    // Each stage is boxed, so that a waiting connection pays for its present stage alone.
+    let established = tokio::select! {
+        biased;
+        () = requested(&mut shutdown) => return,
+        established = Box::pin(handshake(&api, tcp, acceptor)) => established,
+    };
+    let tls = match established {
+        Ok(Some(tls)) => tls,
+        Ok(None) => return,
+        Err(ended) => return api.refused.connection(opened, port.protocol(), peer, ended),
+    };
+    let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+    let channel = Arc::new(Channel { protocol: port.protocol(), peer, tls: session_facts(&tls) });
+    let stream: Box<dyn Stream> = Box::new(TimedWrites::new(tls, Duration::from_secs(limits::WRITE_TIMEOUT)));
+    let accepted = Accepted { stream, channel, opened, shutdown, http2 };
+    match port {
+        Port::Https => Box::pin(https::serve(api, accepted)).await,
+        Port::Mqtt => Box::pin(mqtt::serve(api, accepted)).await,
+        Port::Amqp => Box::pin(amqp::serve(api, accepted)).await,
+    }
+}
+
+/// TLS within its time. `None` is a peer that left without a word, such as a port probe.
+async fn handshake(
+    api: &DeviceApi,
+    tcp: TcpStream,
+    acceptor: TlsAcceptor,
+) -> Result<Option<TlsStream<TcpStream>>, Ended> {
+    let ended = |reason: String| Ended::at("handshake", reason);
+    tune(&tcp);
+    let attempt = async {
+        // Only a peer that speaks takes one of the places.
+        if !matches!(tcp.peek(&mut [0]).await, Ok(1..)) {
+            return Ok(None);
+        }
+        let Ok(_place) = api.handshakes.acquire().await else { return Ok(None) };
+        let tls = acceptor
+            .accept(tcp)
+            .await
+            .map_err(|error| ended(format!("the TLS handshake failed: {error}")))?;
+        Ok(Some(tls))
+    };
+    tokio::time::timeout(Duration::from_secs(limits::HANDSHAKE_TIMEOUT), attempt).await.unwrap_or_else(|_| {
+        Err(ended(format!("the TLS handshake did not end within {} seconds", limits::HANDSHAKE_TIMEOUT)))
+    })
+}
+
+/// Answers leave at once; a peer that vanished is noticed although MQTT's keep alive may be 0.
+fn tune(tcp: &TcpStream) {
+    let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(limits::TCP_KEEPALIVE));
+    // Failing to tune costs latency or a late notice, never correctness.
+    let _ = tcp.set_nodelay(true);
+    let _ = socket2::SockRef::from(tcp).set_tcp_keepalive(&keepalive);
+}
+
+fn session_facts(tls: &TlsStream<TcpStream>) -> TlsSession {
+    let session = tls.get_ref().1;
+    let version = match session.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        _ => "",
+    };
+    let cipher =
+        session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or_default();
+    TlsSession {
+        version: version.to_owned(),
+        // IANA's name of a TLS 1.3 suite has no version in it.
+        cipher: cipher.replacen("TLS13_", "TLS_", 1),
+        sni: session.server_name().map(ToOwned::to_owned),
+        chain: session.peer_certificates().unwrap_or_default().iter().map(|der| der.to_vec()).collect(),
+    }
+}

@@ -1,0 +1,141 @@
+//! The one place where the doors record events: connections and requests that were refused before the core saw them.
+//! What reaches the core is recorded there. Must not decide anything.
+
+use std::sync::Arc;
+
+use dps_core::ports::Clock;
+use dps_events::{AttemptRecord, ConnectionRecord, Event, EventSink, Operation, Outcome};
+use dps_model::{Channel, Error, Protocol, Timestamp, TrackingId, limits};
+
+/// When a connection or a request began.
+#[derive(Clone, Copy)]
+pub(crate) struct Opened {
+    time: Timestamp,
+    micros: u64,
+}
+
+/// What is known of a request that does not reach the core.
+#[derive(Default)]
+pub(crate) struct Claims {
+    pub operation: Option<Operation>,
+    pub id_scope: String,
+    pub registration_id: String,
+    pub api_version: Option<String>,
+    pub client: Option<String>,
+}
+
+/// A connection that is ended before there was a request: where it stood and why, in one sentence.
+pub(crate) struct Ended {
+    pub stage: &'static str,
+    pub reason: String,
+    pub claimed: Option<String>,
+}
+
+impl Ended {
+    pub(crate) fn at(stage: &'static str, reason: impl Into<String>) -> Self {
+        Self { stage, reason: reason.into(), claimed: None }
+    }
+}
+
+/// Records refusals.
+pub(crate) struct Refused {
+    sink: Arc<dyn EventSink>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Refused {
+    pub(crate) fn new(sink: Arc<dyn EventSink>, clock: Arc<dyn Clock>) -> Self {
+        Self { sink, clock }
+    }
+
+    /// A unit of work begins now.
+    pub(crate) fn open(&self) -> Opened {
+        Opened { time: self.clock.now(), micros: self.clock.monotonic_micros() }
+    }
+
+    /// A connection ended before there was a request.
+    pub(crate) fn connection(
+        &self,
+        opened: Opened,
+        protocol: Protocol,
+        peer: std::net::SocketAddr,
+        ended: Ended,
+    ) {
+        self.sink.record(Event::Connection(Box::new(ConnectionRecord {
+            tracking_id: TrackingId::fresh(),
+            time: opened.time,
+            micros: self.since(opened),
+            protocol,
+            peer,
+            stage: ended.stage,
+            reason: bounded(ended.reason),
+            claimed: ended.claimed.map(bounded),
+        })));
+    }
+
+    /// A request was refused at the door; `tracking_id` is the one in its error body.
+    pub(crate) fn request(
+        &self,
+        opened: Opened,
+        channel: &Channel,
+        tracking_id: TrackingId,
+        claims: Claims,
+        error: &Error,
+    ) {
+        self.sink.record(Event::Attempt(Box::new(AttemptRecord {
+            tracking_id,
+            time: opened.time,
+            micros: self.since(opened),
+            operation: claims.operation.unwrap_or(Operation::Unrouted),
+            instance: None,
+            id_scope: bounded(claims.id_scope),
+            registration_id: bounded(claims.registration_id),
+            api_version: claims.api_version.map(bounded),
+            client: claims.client.map(bounded),
+            protocol: channel.protocol,
+            peer: channel.peer,
+            tls_version: channel.tls.version.clone(),
+            tls_cipher: channel.tls.cipher.clone(),
+            sni: channel.tls.sni.clone(),
+            chain: Vec::new(),
+            sas: None,
+            candidates: Vec::new(),
+            groups_tried: 0,
+            enrollment: None,
+            mechanism: None,
+            slot: None,
+            reason: None,
+            operation_id: None,
+            status: None,
+            hub: None,
+            steps: Vec::new(),
+            outcome: Outcome::failed(error),
+        })));
+    }
+
+    fn since(&self, opened: Opened) -> u64 {
+        self.clock.monotonic_micros().saturating_sub(opened.micros)
+    }
+}
+
+/// Cuts a text of the peer to what an event keeps.
+fn bounded(mut text: String) -> String {
+    if text.len() > limits::MAX_EVENT_TEXT {
+        let end = text.floor_char_boundary(limits::MAX_EVENT_TEXT);
+        text.truncate(end);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bounded;
+
+    #[test]
+    fn event_text_long_cut_at_a_character() {
+        assert_eq!(bounded("short".into()), "short");
+        let cut = bounded("ü".repeat(1024));
+        assert_eq!(cut.len(), 1024);
+        assert_eq!(bounded(format!("x{}", "ü".repeat(1024))).len(), 1023);
+    }
+}

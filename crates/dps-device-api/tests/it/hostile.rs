@@ -1,0 +1,254 @@
+//! Peers that break rules, stall, or vanish: each gets its end and one event, and nobody else notices.
+
+use std::time::Duration;
+
+use dps_wire::mqtt::packet::{Delivery, Packet, Publish};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::fixture::{SCOPE, Server, connect};
+use crate::https::Http;
+use crate::mqtt::{Mqtt, user};
+
+/// A good device still gets its answer.
+async fn assert_alive(server: &Server) {
+    let mut http = Http::one(connect(server.https, server.plain()).await.unwrap()).await;
+    assert_eq!(http.register("good").await.status(), 202);
+    Mqtt::ready(server, "good").await;
+}
+
+#[tokio::test]
+async fn garbage_instead_of_tls_refused_with_one_event() {
+    let mut server = Server::start().await;
+    for address in [server.https, server.mqtt, server.amqp] {
+        let mut tcp = TcpStream::connect(address).await.unwrap();
+        tcp.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut rest = Vec::new();
+        // An alert, then the end (or a reset, for what we did not read).
+        let _ = tcp.read_to_end(&mut rest).await;
+        let record = server.connection_event().await;
+        assert_eq!(record.stage, "handshake");
+        assert!(record.reason.contains("handshake failed"), "{}", record.reason);
+    }
+    assert_alive(&server).await;
+    assert!(server.stop().await.is_empty());
+}
+
+#[tokio::test]
+async fn probe_that_leaves_without_a_word_is_no_event() {
+    let server = Server::start().await;
+    drop(TcpStream::connect(server.mqtt).await.unwrap());
+    assert_alive(&server).await;
+    assert!(server.stop().await.is_empty());
+}
+
+#[tokio::test]
+async fn silent_peer_timed_out_on_every_port() {
+    let mut server = Server::start().await;
+    let mut held = Vec::new();
+    for address in [server.https, server.mqtt, server.amqp] {
+        held.push(TcpStream::connect(address).await.unwrap());
+        // Half a record: the handshake has begun.
+        let mut half = TcpStream::connect(address).await.unwrap();
+        half.write_all(&[0x16, 0x03, 0x01, 0x02]).await.unwrap();
+        held.push(half);
+    }
+    tokio::time::pause();
+    for _ in &held {
+        let record = server.connection_event().await;
+        assert_eq!(record.stage, "handshake");
+        assert!(record.reason.contains("15 seconds"), "{}", record.reason);
+    }
+    for mut tcp in held {
+        assert_eq!(tcp.read(&mut [0]).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn mqtt_client_that_never_sends_connect_timed_out() {
+    let mut server = Server::start().await;
+    let mut silent = connect(server.mqtt, server.plain()).await.unwrap();
+    let mut half = connect(server.mqtt, server.plain()).await.unwrap();
+    half.write_all(b"\x10\x20\x00\x04MQ").await.unwrap();
+    half.flush().await.unwrap();
+    tokio::time::pause();
+    for stream in [&mut silent, &mut half] {
+        assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
+        let record = server.connection_event().await;
+        assert_eq!(record.stage, "connect");
+        assert!(record.reason.contains("15 seconds"), "{}", record.reason);
+    }
+}
+
+#[tokio::test]
+async fn mqtt_client_silent_for_its_keep_alive_closed_quietly() {
+    let server = Server::start().await;
+    let mut mqtt = Mqtt::ready(&server, "d").await;
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    assert_eq!(mqtt.next().await, None);
+    let waited = begun.elapsed();
+    assert!(waited > Duration::from_secs(89) && waited < Duration::from_secs(91), "{waited:?}");
+    tokio::time::resume();
+    assert!(server.stop().await.is_empty());
+}
+
+#[tokio::test]
+async fn http_client_without_a_request_timed_out() {
+    let mut server = Server::start().await;
+    let mut h2 = server.plain();
+    h2.alpn_protocols = vec![b"h2".to_vec()];
+    let mut silent = connect(server.https, server.plain()).await.unwrap();
+    let mut half = connect(server.https, server.plain()).await.unwrap();
+    half.write_all(b"PUT /x HTTP/1.1\r\nhost:").await.unwrap();
+    half.flush().await.unwrap();
+    let mut two = connect(server.https, h2).await.unwrap();
+    tokio::time::pause();
+    for stream in [&mut silent, &mut half, &mut two] {
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+        let record = server.connection_event().await;
+        assert_eq!(
+            (record.stage, record.reason.contains("15 seconds")),
+            ("protocol", true),
+            "{}",
+            record.reason
+        );
+    }
+}
+
+#[tokio::test]
+async fn http_body_that_does_not_come_answered_and_closed() {
+    let mut server = Server::start().await;
+    let mut stream = connect(server.https, server.plain()).await.unwrap();
+    let head =
+        format!("PUT /{SCOPE}/registrations/d/register HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{{");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    tokio::time::pause();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert!(answer.starts_with(b"HTTP/1.1 400 "), "{}", String::from_utf8_lossy(&answer));
+    server.attempt_event().await;
+}
+
+#[tokio::test]
+async fn garbage_after_tls_refused_with_one_event() {
+    let mut server = Server::start().await;
+    for address in [server.https, server.mqtt, server.amqp] {
+        let mut stream = connect(address, server.plain()).await.unwrap();
+        stream.write_all(&[0xff; 64]).await.unwrap();
+        stream.flush().await.unwrap();
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+        assert_eq!(server.connection_event().await.stage, "protocol");
+    }
+    assert_alive(&server).await;
+    assert!(server.stop().await.is_empty());
+}
+
+#[tokio::test]
+async fn mqtt_violations_close_with_one_event() {
+    let mut server = Server::start().await;
+    let topic = "$dps/registrations/PUT/iotdps-register/?$rid=1";
+    let publish = |topic: &str, delivery, retain| {
+        Packet::Publish(Publish { topic: topic.to_owned(), delivery, retain, payload: bytes::Bytes::new() })
+    };
+    let packet_id = std::num::NonZeroU16::MIN;
+    let exactly = Delivery::ExactlyOnce { packet_id, dup: false };
+    for (packet, why) in [
+        (publish(topic, Delivery::AtMostOnce, true), "retained"),
+        (publish(topic, exactly, false), "quality of service 2"),
+        (publish("devices/d/messages/events/", Delivery::AtMostOnce, false), "not one that is served"),
+        (publish("$dps/registrations/PUT/iotdps-register/", Delivery::AtMostOnce, false), ""),
+        (Packet::PubRel(packet_id), "nothing was sent"),
+    ] {
+        let mut mqtt = Mqtt::ready(&server, "d").await;
+        mqtt.send(&packet).await;
+        assert_eq!(mqtt.next().await, None, "{why}");
+        let record = server.connection_event().await;
+        assert_eq!(record.stage, "protocol");
+        assert!(record.reason.contains(why), "{}", record.reason);
+    }
+    // An announced packet that is too large is refused from its first bytes.
+    let mut mqtt = Mqtt::ready(&server, "d").await;
+    mqtt.stream.write_all(&[0x30, 0xff, 0xff, 0x7f]).await.unwrap();
+    assert_eq!(mqtt.next().await, None);
+    assert!(server.connection_event().await.reason.contains("at most"));
+    // A request that nobody would hear the answer of.
+    let mut mqtt = Mqtt::open(&server).await;
+    assert_eq!(mqtt.connect(&user("d"), "d").await, 0);
+    mqtt.publish(topic, Delivery::AtMostOnce, b"").await;
+    assert_eq!(mqtt.next().await, None);
+    assert!(server.connection_event().await.reason.contains("subscribe"));
+    assert!(server.seen().is_empty());
+    assert_alive(&server).await;
+}
+
+#[tokio::test]
+async fn panic_in_one_connection_harms_no_other() {
+    let server = Server::start().await;
+    let mut mqtt = Mqtt::ready(&server, "panic").await;
+    mqtt.publish("$dps/registrations/PUT/iotdps-register/?$rid=1", Delivery::AtMostOnce, b"").await;
+    assert_eq!(mqtt.next().await, None);
+    assert_alive(&server).await;
+}
+
+#[tokio::test]
+async fn reader_that_does_not_read_is_cut() {
+    let mut server = Server::start().await;
+    let mut mqtt = Mqtt::ready(&server, "d").await;
+    let mut requests = bytes::BytesMut::new();
+    for rid in 0..64 {
+        let topic = format!("$dps/registrations/PUT/other/?$rid={rid:0>250}");
+        let publish =
+            Publish { topic, delivery: Delivery::AtMostOnce, retain: false, payload: bytes::Bytes::new() };
+        dps_wire::mqtt::codec::encode(&Packet::Publish(publish), &mut requests).unwrap();
+    }
+    // Without a PUBACK of ours, the bound on messages in flight ends it: there is nothing more that it could be sent.
+    mqtt.stream.write_all(&requests).await.unwrap();
+    mqtt.stream.write_all(&requests).await.unwrap();
+    let record = loop {
+        if let dps_events::Event::Connection(record) = server.event().await {
+            break record;
+        }
+    };
+    assert!(record.reason.contains("PUBACK"), "{}", record.reason);
+}
+
+#[tokio::test]
+async fn amqp_closed_in_its_own_words() {
+    let mut server = Server::start().await;
+    for (header, opened) in [(b"AMQP\x00\x01\x00\x00", true), (b"AMQP\x03\x01\x00\x00", false)] {
+        let mut stream = connect(server.amqp, server.plain()).await.unwrap();
+        stream.write_all(header).await.unwrap();
+        stream.flush().await.unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        assert_eq!(&answer[..8], b"AMQP\x00\x01\x00\x00");
+        if opened {
+            // OPEN, then CLOSE, each frame as long as it says.
+            assert_eq!(&answer[8..24], b"\x00\x00\x00\x10\x02\x00\x00\x00\x00\x53\x10\xc0\x03\x01\xa1\x00");
+            let length = usize::try_from(u32::from_be_bytes(answer[24..28].try_into().unwrap())).unwrap();
+            assert_eq!(length, answer.len() - 24);
+            assert_eq!(&answer[32..35], b"\x00\x53\x18");
+            let text = String::from_utf8_lossy(&answer);
+            assert!(text.contains("amqp:not-found") && text.contains("\"errorCode\":404000"), "{text}");
+        } else {
+            assert_eq!(answer.len(), 8);
+        }
+        assert_eq!(server.connection_event().await.stage, "protocol");
+    }
+}
+
+#[tokio::test]
+async fn shutdown_drains_and_closes_idle_connections() {
+    let server = Server::start().await;
+    let mut mqtt = Mqtt::ready(&server, "d").await;
+    let mut stream = connect(server.https, server.plain()).await.unwrap();
+    let address = server.mqtt;
+    assert!(server.stop().await.is_empty());
+    assert_eq!(mqtt.next().await, None);
+    assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
+    assert!(TcpStream::connect(address).await.is_err());
+}

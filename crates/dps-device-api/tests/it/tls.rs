@@ -1,0 +1,108 @@
+//! The handshake: any certificate, both versions, possession proven.
+
+use dps_events::Event;
+use rustls::HandshakeKind;
+use rustls::SupportedProtocolVersion;
+use rustls::version::{TLS12, TLS13};
+use tokio::io::AsyncReadExt;
+
+use crate::fixture::{Server, connect, connect_as};
+use crate::https::Http;
+use crate::pki::{Device, EC, ED25519, P521, RSA};
+
+const VERSIONS: [(&SupportedProtocolVersion, &str); 2] = [(&TLS12, "TLSv1.2"), (&TLS13, "TLSv1.3")];
+
+#[tokio::test]
+async fn handshake_any_certificate_or_none_accepted() {
+    let server = Server::start().await;
+    let devices = [
+        None,
+        Some(Device::new("d", EC)),
+        Some(Device::new("d", RSA)),
+        Some(Device::new("d", P521)),
+        Some(Device::new("d", ED25519)),
+        Some(Device::with_critical_extension("d")),
+        Some(Device::version_1("d")),
+    ];
+    for (version, name) in VERSIONS {
+        for (index, device) in devices.iter().enumerate() {
+            let config = server.ca.client(version, device.as_ref());
+            let stream = connect(server.https, config).await.unwrap();
+            let answer = Http::one(stream).await.register("d").await;
+            assert_eq!(answer.status(), 202, "{name}, device {index}");
+            let seen = server.seen().pop().unwrap();
+            assert_eq!(seen.chain, usize::from(device.is_some()), "{name}, device {index}");
+            assert_eq!((&*seen.tls_version, seen.sni.as_deref()), (name, Some("localhost")));
+        }
+    }
+}
+
+#[tokio::test]
+async fn handshake_anothers_certificate_with_own_key_refused() {
+    let mut server = Server::start().await;
+    for (version, name) in VERSIONS {
+        for (victim, thief) in [(EC, EC), (RSA, RSA), (ED25519, EC), (P521, EC)] {
+            let device = Device::new("victim", victim).posing_with(&Device::new("thief", thief));
+            let config = server.ca.client(version, Some(&device));
+            // In TLS 1.3 the client is done before the server has judged; its first read tells it.
+            let refusal = match connect(server.mqtt, config).await {
+                Ok(mut stream) => stream.read_u8().await.unwrap_err(),
+                Err(error) => error,
+            };
+            assert!(refusal.to_string().contains("DecryptError"), "{name}: {refusal}");
+            let record = server.connection_event().await;
+            assert_eq!(record.stage, "handshake", "{}", record.reason);
+        }
+    }
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn handshake_too_long_a_chain_refused_with_its_size() {
+    let mut server = Server::start().await;
+    let mut device = Device::new("d", EC);
+    device.chain = vec![device.chain[0].clone(); 11];
+    let mut stream = connect(server.mqtt, server.ca.client(&TLS13, Some(&device))).await.unwrap();
+    assert!(stream.read_u8().await.is_err());
+    let record = server.connection_event().await;
+    assert!(record.reason.contains("11 certificates"), "{}", record.reason);
+}
+
+#[tokio::test]
+async fn resumption_keeps_the_chain() {
+    let server = Server::start().await;
+    for (version, name) in VERSIONS {
+        let config = server.ca.client(version, Some(&Device::new("d", EC)));
+        let first = connect(server.https, config.clone()).await.unwrap();
+        let mut http = Http::one(first).await;
+        assert_eq!(http.register("d").await.status(), 202);
+        let second = connect(server.https, config).await.unwrap();
+        assert_eq!(second.get_ref().1.handshake_kind(), Some(HandshakeKind::Resumed), "{name}");
+        assert_eq!(Http::one(second).await.register("d").await.status(), 202);
+        assert!(server.seen().iter().all(|seen| seen.chain == 1), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn server_certificate_chosen_by_name_and_replaced_while_running() {
+    let server = Server::start().await;
+    assert!(connect_as(server.https, server.plain(), "second.localhost").await.is_err());
+    server.tls.put("Second.localhost", &server.ca.server(&["second.localhost"])).unwrap();
+    assert!(connect_as(server.https, server.plain(), "second.localhost").await.is_ok());
+    assert!(connect(server.https, server.plain()).await.is_ok());
+    server.tls.replace_default(&server.ca.server(&["other.localhost"]));
+    assert!(connect(server.https, server.plain()).await.is_err());
+    assert!(connect_as(server.mqtt, server.plain(), "other.localhost").await.is_ok());
+    server.tls.remove("second.LOCALHOST");
+    assert!(connect_as(server.https, server.plain(), "second.localhost").await.is_err());
+}
+
+#[tokio::test]
+async fn handshake_client_that_distrusts_the_server_leaves_one_event() {
+    let mut server = Server::start().await;
+    let stranger = crate::pki::Ca::new();
+    assert!(connect(server.mqtt, stranger.client(&TLS13, None)).await.is_err());
+    let record = server.connection_event().await;
+    assert_eq!(record.stage, "handshake");
+    assert!(!server.stop().await.iter().any(|event| matches!(event, Event::Connection(_))));
+}
