@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::instance::Instances;
-use crate::ports::{Clock, Collection, HubError, Hubs, Store};
+use crate::ports::{Clock, Collection, Document, HubError, Hubs, Precondition, Store, Write};
 use crate::registration::{EnrollmentName, RegistrationRecord, Versioned, hub_device};
 
 /// Runs operations.
@@ -73,6 +73,10 @@ impl Operations {
             return None;
         }
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        self.spawn(admitted, permit)
+    }
+
+    fn spawn(self: &Arc<Self>, admitted: Admitted, permit: OwnedSemaphorePermit) -> Option<JoinHandle<()>> {
         let held = self.hold(&admitted)?;
         let operations = Arc::clone(self);
         Some(tokio::spawn(async move {
@@ -81,40 +85,59 @@ impl Operations {
         }))
     }
 
-    /// Takes up operations whose lease ended at or before `due`; answers how many. At start `due` is the end of time:
-    /// nobody else has the store.
-    pub async fn sweep(self: &Arc<Self>, due: Timestamp) -> Result<usize, Error> {
-        let documents =
-            self.store.due(Collection::Registrations, due.millis(), limits::OPERATIONS_PER_SWEEP).await?;
-        let mut taken = 0;
+    /// Takes up operations whose lease ended at or before `due`, one page of them; answers whether there may be more.
+    pub async fn sweep(self: &Arc<Self>, due: Timestamp) -> Result<bool, Error> {
+        let page = limits::OPERATIONS_PER_SWEEP;
+        let documents = self.store.due(Collection::Registrations, due.millis(), page).await?;
+        let full = documents.len() == page;
         for (instance, document) in documents {
-            let Some(instance) = self.instances.by_name(&instance) else { continue };
-            let Ok(Versioned { record, etag, credential: Some(credential) }) = Versioned::read(&document)
-            else {
-                continue;
-            };
-            let mut admitted = Admitted { instance, record, etag, credential, resumed: true, refused: None };
-            // The claim is a conditional write: of two nodes that sweep, one wins.
-            if self.renew(&mut admitted).await.is_ok() && self.start(admitted).is_some() {
-                taken += 1;
+            if !self.is_held(&instance, &document.id) {
+                self.take_over(&instance, document).await?;
             }
         }
-        Ok(taken)
+        Ok(full)
     }
 
-    /// Sweeps for ever; ends when the task is dropped.
+    /// Sweeps for ever; ends when the task is dropped. The first sweep takes up everything that was admitted before:
+    /// this node alone has the store, so whatever is unfinished was left by one that died.
     pub async fn sweep_on(self: Arc<Self>) {
-        let mut due = Timestamp::from_millis(i64::MAX);
+        let mut due = self.lease().plus_millis(-1);
         loop {
             match self.sweep(due).await {
-                // A full page may have hidden more.
-                Ok(taken) if taken == limits::OPERATIONS_PER_SWEEP => {}
-                Ok(_) => due = self.clock.now(),
+                Ok(true) => continue,
+                Ok(false) => {}
                 Err(error) => tracing::error!(%error, "sweep for unfinished operations failed"),
             }
             tokio::time::sleep(Duration::from_secs(limits::OPERATION_SWEEP)).await;
-            due = due.min(self.clock.now());
+            due = self.clock.now();
         }
+    }
+
+    async fn take_over(self: &Arc<Self>, instance: &str, document: Document) -> Result<(), Error> {
+        let found = self.instances.by_name(instance).zip(Versioned::read(&document).ok());
+        let Some((instance, Versioned { record, etag, credential: Some(credential) })) = found else {
+            tracing::error!(
+                instance,
+                registration = document.id,
+                "an unfinished operation cannot be read; set aside"
+            );
+            return self.set_aside(instance, document).await;
+        };
+        let mut admitted = Admitted { instance, record, etag, credential, resumed: true, refused: None };
+        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return Ok(()) };
+        // The claim is a conditional write: of two nodes that sweep, one wins.
+        if self.renew(&mut admitted).await.is_ok() {
+            self.spawn(admitted, permit);
+        }
+        Ok(())
+    }
+
+    /// What nobody can run must not hide what is behind it.
+    async fn set_aside(&self, instance: &str, document: Document) -> Result<(), Error> {
+        let precondition = Precondition::Matches(document.etag.clone());
+        let document = Document { due: None, ..document };
+        let (collection, instance) = (Collection::Registrations, instance.to_owned());
+        Ok(self.store.write(vec![Write::Put { collection, instance, document, precondition }]).await?)
     }
 
     /// Hub, then commit. Every exit records the operation's event once.
@@ -177,6 +200,11 @@ impl Operations {
         let record = admitted.record.clone().ended(ended, self.clock.now());
         let (write, _) = record.write(&admitted.instance.name, Some(&admitted.etag), None, None)?;
         self.store.write(vec![write]).await.map_err(lost)
+    }
+
+    fn is_held(&self, instance: &str, id: &str) -> bool {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.contains(&(instance.to_owned(), id.to_owned()))
     }
 
     fn hold(self: &Arc<Self>, admitted: &Admitted) -> Option<Held> {

@@ -7,9 +7,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Timestamp(pub jiff::Timestamp);
 
 impl Timestamp {
-    /// The instant that many milliseconds after 1970-01-01T00:00:00Z; the epoch when out of range.
+    /// The end of the calendar.
+    pub const MAX: Self = Self(jiff::Timestamp::MAX);
+
+    /// The instant that many milliseconds after 1970-01-01T00:00:00Z; the nearer end of the calendar when out of range.
     pub fn from_millis(millis: i64) -> Self {
-        Self(jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
+        let end = if millis < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        Self(jiff::Timestamp::from_millisecond(millis).unwrap_or(end))
     }
 
     /// Milliseconds after 1970-01-01T00:00:00Z.
@@ -55,6 +59,7 @@ mod tests {
     fn timestamp_written_has_seven_digits_and_z() {
         assert_eq!(Timestamp::from_millis(1_661_983_370_516).to_string(), "2022-08-31T22:02:50.5160000Z");
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.0000000Z");
+        assert_eq!(Timestamp::from_millis(i64::MAX), Timestamp::MAX);
     }
 
     #[test]
