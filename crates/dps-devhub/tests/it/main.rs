@@ -1,0 +1,7 @@
+//! The development hub from outside: its REST, its MQTT side, and the hub port in process and over a real socket.
+
+mod fixture;
+mod hub_suite;
+mod mqtt;
+mod rest;
+mod socket;
