@@ -142,7 +142,7 @@ pub(super) async fn get(call: &Call<'_>, id: &DeviceId) -> Result<Answer, HubFai
 
 /// Creates without `If-Match`, updates with it.
 pub(super) async fn put(call: &Call<'_>, id: &DeviceId) -> Result<Answer, HubFailure> {
-    let body: IdentityBody = call.json()?;
+    let body: IdentityBody = call.object()?;
     if body.device_id.as_deref().is_some_and(|said| said != id.as_str()) {
         return Err(HubFailure::argument("deviceId of the body is not the one of the path"));
     }

@@ -54,6 +54,14 @@ impl Call<'_> {
             .find_map(|(key, value)| (key == name).then_some(value))
     }
 
+    /// The body as a JSON object. An array is none, though it would do for a structure's members in order.
+    fn object<T: DeserializeOwned>(&self) -> Result<T, HubFailure> {
+        if self.body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') {
+            return self.json();
+        }
+        Err(HubFailure::argument("The request body is not a JSON object"))
+    }
+
     /// The body as JSON; errors say where it is wrong.
     fn json<T: DeserializeOwned>(&self) -> Result<T, HubFailure> {
         serde_json::from_slice(&self.body)

@@ -22,7 +22,7 @@ struct QueryBody {
 }
 
 pub(super) async fn run(call: &Call<'_>) -> Result<Answer, HubFailure> {
-    let conditions = parse(&call.json::<QueryBody>()?.query)?;
+    let conditions = parse(&call.object::<QueryBody>()?.query)?;
     let limit = match call.header(&MAX_ITEM_COUNT) {
         None => DEFAULT_HUB_PAGE,
         Some(text) => text.parse::<usize>().ok().filter(|count| *count > 0).map_or_else(

@@ -46,7 +46,7 @@ pub(super) async fn get(call: &Call<'_>, id: &DeviceId) -> Result<Answer, HubFai
 
 /// PATCH merges, PUT puts in place. Reported properties are the device's own: what a service says of them is ignored.
 pub(super) async fn change(call: &Call<'_>, id: &DeviceId, replace: bool) -> Result<Answer, HubFailure> {
-    let change = call.json::<TwinBody>()?.change();
+    let change = call.object::<TwinBody>()?.change();
     let device = call.hub.registry.change_twin(id, &change, replace, call.if_match().as_ref()).await?;
     Ok(shown(call, &device))
 }
@@ -64,7 +64,7 @@ struct MethodBody {
 }
 
 pub(super) async fn method(call: &Call<'_>, id: &DeviceId) -> Result<Answer, HubFailure> {
-    let body: MethodBody = call.json()?;
+    let body: MethodBody = call.object()?;
     let legal = |c: char| c.is_ascii_alphanumeric() || "-.%_*?!(),:=@$'".contains(c);
     let name = body.method_name.as_str();
     if name.is_empty() || name.len() > MAX_METHOD_NAME || !name.chars().all(legal) {
