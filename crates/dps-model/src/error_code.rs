@@ -1,8 +1,9 @@
 //! The catalogue of failures: one row per six-digit code. Owns what each means and whose fault it is; must not know
 //! how a protocol renders it (that is device-api's `reject`).
 //!
-//! `code / 1000` is the HTTP status, a rule that clients compute with. Rows marked "ours" have numbers that Azure does
-//! not document; docs/divergences.md lists them.
+//! `code / 1000` is the HTTP status, a rule that clients compute with. Azure gives 401002 two meanings (the device's
+//! certificate, the linked hub's key): they are two rows, told apart by name. Numbers that Azure does not document are
+//! listed in docs/divergences.md (D-201).
 
 /// Whose fault a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +105,7 @@ catalogue! {
     CertificateRejected = 401_002, false, Device, "Unauthorized",
         "The presented certificate does not prove this registration under any enrollment.",
         "Compare the presented chain with the enrollment; the attempt record shows where the path breaks.";
-    HubUnauthorized = 401_003, false, Operator, "ErrorCode:IotHubUnauthorizedAccess;Unauthorized",
+    HubUnauthorized = 401_002, false, Operator, "ErrorCode:IotHubUnauthorizedAccess;Unauthorized",
         "The linked hub refused this service's own key.",
         "Update the connection string of the linked hub.";
     RouteNotFound = 404_000, false, Device, "Not found.",
@@ -167,11 +168,6 @@ impl ErrorCode {
         let status = (self.row().code / 1000) as u16;
         status
     }
-
-    /// The row with that number.
-    pub fn from_code(code: u32) -> Option<Self> {
-        Self::ALL.iter().copied().find(|row| row.row().code == code)
-    }
 }
 
 #[cfg(test)]
@@ -179,12 +175,12 @@ mod tests {
     use super::ErrorCode;
 
     #[test]
-    fn catalogue_codes_are_unique_and_in_order() {
+    fn catalogue_codes_are_in_order_and_only_azures_two_meanings_share_one() {
         let codes: Vec<u32> = ErrorCode::ALL.iter().map(|code| code.row().code).collect();
-        let mut sorted = codes.clone();
-        sorted.sort_unstable();
-        sorted.dedup();
-        assert_eq!(codes, sorted);
+        assert!(codes.is_sorted());
         assert!(codes.iter().all(|code| (400_000..600_000).contains(code)));
+        let shared: Vec<u32> =
+            codes.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+        assert_eq!(shared, [401_002]);
     }
 }
