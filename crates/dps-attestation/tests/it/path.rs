@@ -277,6 +277,47 @@ fn times_of_leaf_intermediate_and_signer_are_judged() {
 }
 
 #[test]
+fn validity_includes_its_first_and_last_second() {
+    let root = Ca::root("Root");
+    let leaf = root.issue_with("device-1", |params| {
+        params.not_before = date_time_ymd(2030, 1, 1);
+        params.not_after = date_time_ymd(2030, 1, 2);
+    });
+    let chain = PresentedChain::parse(&[leaf]).unwrap();
+    let mechanism = Mechanism::SigningCertificates(pair(&root.der, None));
+    let at = |millis: i64| {
+        let evidence = Evidence::X509(chain.clone());
+        judge(&mechanism, &evidence, EnrollmentKind::Group, "device-1", now().plus_millis(millis))
+            .map_err(|reason| reason.code())
+            .map(|_| ())
+    };
+    assert_eq!(at(-1), Err("X509_CERTIFICATE_NOT_YET_VALID"));
+    assert_eq!((at(0), at(86_400_999)), (Ok(()), Ok(())));
+    assert_eq!(at(86_401_000), Err("X509_CERTIFICATE_EXPIRED"));
+}
+
+#[test]
+fn certificate_that_contradicts_itself_is_malformed() {
+    let root = Ca::root("Root");
+    // The outer name of the algorithm is not signed: ecdsa-with-SHA256 becomes ecdsa-with-SHA384.
+    let mut other = root.issue("device-1");
+    let name = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+    let at = other.windows(name.len()).rposition(|window| window == name).unwrap();
+    other[at + name.len() - 1] = 3;
+    let twice = root.issue_with("device-1", |params| {
+        let extension = || CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 1], vec![5, 0]);
+        params.custom_extensions = vec![extension(), extension()];
+    });
+    for (leaf, why) in [(other, "not the one that is signed"), (twice, "stands twice")] {
+        let reason = PresentedChain::parse(&[leaf]).unwrap_err().reason;
+        assert!(
+            matches!(&reason, Reason::CertificateMalformed { position: 0, why: found } if found.contains(why)),
+            "{reason}"
+        );
+    }
+}
+
+#[test]
 fn renewed_intermediate_beside_the_expired_one_is_used() {
     let root = Ca::root("Root");
     let old = root.issue_ca_with("Middle", |params| params.not_after = date_time_ymd(2029, 12, 31));
@@ -329,6 +370,10 @@ fn path_length_of_intermediate_and_signer_is_judged() {
     let leaf = lower.issue("device-1");
     let reason = group(&root.der, None, &[&leaf, &lower.der, &upper.der]).unwrap_err();
     assert!(matches!(&reason, Reason::PathLengthExceeded { role: Role::Intermediate, .. }), "{reason}");
+    // A CA that hands over to its own next key is no further level (RFC 5280 §6.1.4).
+    let next = upper.issue_ca("Upper");
+    let handed_over: [&[u8]; 3] = [&next.issue("device-1"), &next.der, &upper.der];
+    assert!(group(&root.der, None, &handed_over).is_ok());
     // A group on the lower CA never looks at the upper one.
     assert!(group(&lower.der, None, &[&leaf, &lower.der, &upper.der]).is_ok());
 }
@@ -371,6 +416,10 @@ fn name_constraints_bind_subject_and_alternative_names() {
         code(group(&outside.der, None, &[&outside.issue("device-1")])),
         "X509_NAME_CONSTRAINT_VIOLATED"
     );
+    // An empty subject is none that a constraint could forbid; the common name is missed afterwards.
+    let nameless =
+        outside.issue_with("x", |params| params.distinguished_name = rcgen::DistinguishedName::new());
+    assert_eq!(code(group(&outside.der, None, &[&nameless])), "X509_COMMON_NAME_MISSING");
     let excluded = constrained(Vec::new(), vec![directory(&contoso)]);
     assert_eq!(
         code(group(&excluded.der, None, &[&excluded.issue("device-1")])),
