@@ -15,9 +15,6 @@ use crate::x509::ParsedCertificate;
 use crate::x509::certificate::read_text;
 use crate::{EnrollmentKind, symmetric_key};
 
-/// Longest TPM key in base64 that is kept; an RSA-2048 one has about 420 characters.
-const MAX_TPM_KEY: usize = 4 * 1024;
-
 /// Reads the attestation of a new enrollment.
 pub fn read(input: &AttestationInput, kind: EnrollmentKind) -> Result<Mechanism, Error> {
     read_update(input, kind, None)
@@ -358,7 +355,7 @@ fn tpm_key(text: &str, name: &str) -> Result<String, Error> {
     let invalid = |why: &str| {
         Error::argument(format!("attestation.tpm.{name} is invalid: {why}. Send base64 of TPM2B_PUBLIC."))
     };
-    if text.len() > MAX_TPM_KEY {
+    if text.len() > limits::MAX_TPM_KEY {
         return Err(invalid("it is too long"));
     }
     let bytes = STANDARD.decode(text).map_err(|_| invalid("it is not base64"))?;

@@ -26,6 +26,12 @@ pub const MAX_CHAIN_CERTIFICATES: usize = 10;
 pub const MAX_CERTIFICATE: usize = 16 * 1024;
 /// Largest PEM or base64 text of one certificate field in an enrollment.
 pub const MAX_CERTIFICATE_TEXT: usize = 64 * 1024;
+/// Shortest RSA key that may sign a certificate of a presented chain, in bits.
+pub const MIN_RSA_BITS: usize = 2048;
+/// Longest RSA key that may sign a certificate of a presented chain, in bits: checking longer ones costs too much.
+pub const MAX_RSA_BITS: usize = 8192;
+/// Longest TPM key of an enrollment, in base64 characters; an RSA-2048 one has about 420.
+pub const MAX_TPM_KEY: usize = 4 * 1024;
 /// Most signature checks spent on one presented chain.
 pub const MAX_SIGNATURE_CHECKS: usize = 16;
 /// Shortest symmetric key, in decoded bytes (Azure: 16 to 64).

@@ -4,6 +4,7 @@
 //! The algorithms are those of rustls-webpki over aws-lc-rs; RSA-PSS is matched by its parameters' meaning rather
 //! than by their bytes, because encoders differ in them (RFC 4055 §3.1).
 
+use dps_model::limits::{MAX_RSA_BITS, MIN_RSA_BITS};
 use rustls_pki_types::SignatureVerificationAlgorithm;
 use webpki::aws_lc_rs as algorithms;
 use x509_parser::der_parser::asn1_rs::{Any, Oid};
@@ -11,11 +12,6 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::signature_algorithm::RsaSsaPssParams;
 
 use super::der::{self, Parts, Spki};
-
-/// Shortest RSA key that may sign a certificate, in bits.
-const MIN_RSA_BITS: usize = 2048;
-/// Longest RSA key that may sign a certificate, in bits: checking longer ones costs too much.
-const MAX_RSA_BITS: usize = 8192;
 
 /// Every accepted pair of signature algorithm and key type but RSA-PSS.
 static ACCEPTED: &[&dyn SignatureVerificationAlgorithm] = &[

@@ -2,6 +2,7 @@
 //! that OpenSSL made (tests/fixtures/x509) where no Rust library makes such.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod certificate;
 mod fixtures;
 mod mechanism;
 mod path;
