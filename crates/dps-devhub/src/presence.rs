@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dps_core::ports::Clock;
-use dps_model::limits::MAX_MQTT_IN_FLIGHT;
+use dps_model::limits::{MAX_DEVICES_SEEN, MAX_MQTT_IN_FLIGHT};
 use dps_model::{DeviceId, Timestamp};
 use serde_json::Value;
 use tokio::sync::{Notify as Signal, mpsc, oneshot};
@@ -45,9 +45,6 @@ struct Seats {
     /// When a device came or went, and spoke last. Kept for devices seen since the start, up to a bound.
     seen: HashMap<DeviceId, (Timestamp, Timestamp)>,
 }
-
-/// Devices whose last activity is remembered.
-const MAX_SEEN: usize = 65_536;
 
 /// The connected devices of one hub.
 pub(crate) struct Presence {
@@ -200,7 +197,7 @@ fn note(seats: &mut Seats, id: &DeviceId, now: Timestamp, changed: bool) {
         if changed {
             times.0 = now;
         }
-    } else if seats.seen.len() < MAX_SEEN {
+    } else if seats.seen.len() < MAX_DEVICES_SEEN {
         seats.seen.insert(id.clone(), (now, now));
     }
 }

@@ -72,6 +72,8 @@ pub const OPERATION_BACKOFF: u64 = 10;
 pub const ADMIT_WAIT_MS: u64 = 50;
 /// Superseded operation ids of one registration that a late poll may still name.
 pub const MAX_SUPERSEDED_OPERATIONS: usize = 4;
+/// Identities that failed operations of one device may have left on hubs, kept to be removed.
+pub const MAX_STRAY_IDENTITIES: usize = 16;
 /// `Retry-After` of a 202 (Azure sends 3).
 pub const RETRY_AFTER: u32 = 3;
 /// `Retry-After` of a request that was refused because a queue is full.
@@ -166,6 +168,14 @@ pub const HUB_WRITE_ATTEMPTS: usize = 8;
 pub const MAX_HUB_BODY: usize = 512 * 1024;
 /// Devices of one bulk request (IoT Hub: 100).
 pub const MAX_BULK_DEVICES: usize = 100;
+/// Longest `statusReason` of a device, in characters (IoT Hub: 128).
+pub const MAX_STATUS_REASON: usize = 128;
+/// Longest `deviceScope` of a device.
+pub const MAX_DEVICE_SCOPE: usize = 1_024;
+/// Longest name of a direct method (IoT Hub: 100).
+pub const MAX_METHOD_NAME: usize = 100;
+/// Devices of one development hub whose last activity is remembered.
+pub const MAX_DEVICES_SEEN: usize = 65_536;
 /// Longest query text of the development hub.
 pub const MAX_HUB_QUERY: usize = 4 * 1024;
 /// Conditions of one query of the development hub.

@@ -146,7 +146,7 @@ fn object<'a>(parent: &'a mut Map<String, Value>, key: &str, keep: bool) -> &'a 
     }
     match slot {
         Value::Object(map) => map,
-        _ => unreachable!("the line above made it an object"),
+        _ => unreachable!("invariant: the lines above made it an object"),
     }
 }
 

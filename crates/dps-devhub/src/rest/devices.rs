@@ -2,7 +2,7 @@
 
 use dps_model::enrollment::DeviceCapabilities;
 use dps_model::etag::IfMatch;
-use dps_model::limits::{DEFAULT_HUB_PAGE, MAX_PAGE};
+use dps_model::limits::{DEFAULT_HUB_PAGE, MAX_DEVICE_SCOPE, MAX_PAGE, MAX_STATUS_REASON};
 use dps_model::{DeviceId, Secret};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,9 +11,6 @@ use super::{Answer, Call};
 use crate::failure::HubFailure;
 use crate::registry::device::{read_key, read_thumbprint};
 use crate::registry::{Authentication, Device, DeviceStatus, IdentityInput};
-
-/// Longest `statusReason` (IoT Hub: 128 characters).
-const MAX_STATUS_REASON: usize = 128;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -82,8 +79,8 @@ impl IdentityBody {
             )));
         }
         let device_scope = said(self.device_scope);
-        if device_scope.as_ref().is_some_and(|text| text.len() > 1024) {
-            return Err(HubFailure::argument("deviceScope has at most 1024 bytes"));
+        if device_scope.as_ref().is_some_and(|text| text.len() > MAX_DEVICE_SCOPE) {
+            return Err(HubFailure::argument(format!("deviceScope has at most {MAX_DEVICE_SCOPE} bytes")));
         }
         Ok(IdentityInput {
             status: self.status.unwrap_or(DeviceStatus::Enabled),

@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dps_model::DeviceId;
-use dps_model::limits::{DEFAULT_METHOD_TIMEOUT, MAX_METHOD_PAYLOAD, MAX_METHOD_TIMEOUT, MIN_METHOD_TIMEOUT};
+use dps_model::limits::{
+    DEFAULT_METHOD_TIMEOUT, MAX_METHOD_NAME, MAX_METHOD_PAYLOAD, MAX_METHOD_TIMEOUT, MIN_METHOD_TIMEOUT,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Call, too_large};
 use crate::failure::HubFailure;
 use crate::registry::{Device, TwinChange};
-
-/// Longest name of a direct method.
-const MAX_METHOD_NAME: usize = 100;
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct TwinBody {
