@@ -120,8 +120,9 @@ fn canonical_attribute(attribute: &AttributeTypeAndValue<'_>) -> Vec<u8> {
     canonical
 }
 
-/// Length first, so that no two sequences of parts run together into the same bytes.
+/// Length first, so that no two sequences of parts run together into the same bytes. Hashes of this are stored, so
+/// the form must not change, nor differ between machines.
 fn extend(canonical: &mut Vec<u8>, part: &[u8]) {
-    canonical.extend_from_slice(&part.len().to_be_bytes());
+    canonical.extend_from_slice(&(part.len() as u64).to_be_bytes());
     canonical.extend_from_slice(part);
 }

@@ -78,3 +78,18 @@ fn public_key_found_without_parsing_the_rest() {
     assert_eq!((key.key.len(), key.key.first()), (65, Some(&4)));
     assert!(spki(b"nonsense").is_none());
 }
+
+#[test]
+fn lookups_of_a_signer_stay_what_stores_hold() {
+    // Computed apart from this code: OpenSSL's key identifier, SHA-256 of its public key, SHA-256 of the canonical name.
+    // Making the fixtures anew changes the first two; the third must never change.
+    let stored = dps_attestation::x509::signing_key_lookups(&der("ec-root")).unwrap();
+    assert_eq!(
+        stored,
+        [
+            "ski:60bc482b9e207bbbcfbc5c9fc9ee9b157331def3",
+            "spki:d597106b34ca8c5acb932925d5fa93011531ba6194db322ffe00783198866af0",
+            "dn:8c191a0a609df79cba24ed063be4c7940d942d4092217fba0feabb74ec3956bc",
+        ]
+    );
+}
