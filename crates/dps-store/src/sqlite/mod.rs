@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_core::ports::store::{Collection, Document, Page, Store, StoreError, Write};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::rules;
@@ -228,12 +229,18 @@ fn open_database(path: &Path) -> Result<Connection, StoreError> {
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
         connection.pragma_update(None, "temp_store", "memory")?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
-        Ok(())
+        keep_plans(connection)
     };
     set(&connection).map_err(failed)?;
     schema::migrate(&mut connection)?;
     Ok(connection)
+}
+
+/// Prepares each statement once: SQLite would plan some of them anew for every bound value.
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    Ok(())
 }
 
 /// Makes the file, readable by its owner alone, when it is not there. SQLite gives its log the same mode.

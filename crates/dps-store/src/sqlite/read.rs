@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, ToSql, params_from
 
 use super::schema::{COUNT, Tables};
 use super::seal::Seal;
-use super::{READER_CACHE_KIB, STATEMENTS_CACHED, closed, failed};
+use super::{READER_CACHE_KIB, closed, failed, keep_plans};
 
 /// Read-only connections.
 pub(super) struct Readers {
@@ -28,7 +28,7 @@ impl Readers {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(database, flags)?;
             connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
-            connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+            keep_plans(&connection)?;
             Ok(connection)
         };
         let connections = (0..count)
