@@ -97,7 +97,7 @@ impl Statements {
             due: format!("{select} WHERE due <= ?1 ORDER BY due, instance, id LIMIT ?2"),
             find: FIND_SIZES.map(|size| {
                 if size == 1 {
-                    // Of one text, the ids come in order and once each: no list in between, a third of the time.
+                    // Of one text, the ids come in order and once each: no list in between.
                     let columns = COLUMNS.replace(", ", ", document.");
                     return format!(
                         "SELECT document.{columns} FROM lookups CROSS JOIN {table} AS document \
