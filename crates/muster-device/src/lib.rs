@@ -1,1 +1,49 @@
-//! muster-device.
+//! The device's side of provisioning, for applications: register with a Device Provisioning Service, learn the hub,
+//! connect to it.
+//!
+//! Owns the client's settings, its waiting and its sentences for people; packets and topics are `dps-wire`'s, tokens and
+//! derived keys `dps-attestation`'s. Must not know how a service decides.
+//!
+//! ```no_run
+//! use muster_device::{Attestation, HubClient, ProvisioningClient, Transport};
+//!
+//! # async fn example(ca: &[u8]) -> Result<(), muster_device::Error> {
+//! let attestation = Attestation::symmetric_key("c2VjcmV0IGtleSBvZiAxNisgYnl0ZXM=")?;
+//! let client = ProvisioningClient::builder("localhost", "0ne00ABCDEF", "device-1", attestation.clone())
+//!     .transport(Transport::Mqtt)
+//!     .roots(ca)
+//!     .build()?;
+//! let assignment = client.provision().await?;
+//!
+//! let hub = HubClient::connect(&assignment, &attestation, client.hub_options()).await?;
+//! hub.send_telemetry(r#"{"temperature":21.5}"#, &[("$.ct", "application/json")]).await?;
+//! let twin = hub.twin().await?;
+//! println!("{} wants {:?}", assignment.device_id, twin.desired);
+//! hub.close().await
+//! # }
+//! ```
+
+mod answer;
+mod assignment;
+mod attestation;
+mod builder;
+mod clock;
+mod error;
+mod hub;
+mod limits;
+mod mqtt;
+mod pace;
+mod provisioning;
+mod tls;
+mod transport;
+
+pub use assignment::Assignment;
+pub use attestation::Attestation;
+pub use builder::ProvisioningClientBuilder;
+pub use clock::{Clock, SystemClock};
+pub use dps_model::registration::Substatus;
+pub use dps_model::{Secret, Timestamp};
+pub use error::Error;
+pub use hub::{Desired, DesiredProperties, HubClient, HubOptions, Twin};
+pub use provisioning::ProvisioningClient;
+pub use transport::Transport;

@@ -1,0 +1,38 @@
+//! Bounds of the client alone; what both sides share is in `dps_model::limits`. Times are durations, sizes bytes.
+
+use std::time::Duration;
+
+/// Time one provisioning may take in all, unless the application says otherwise.
+pub(crate) const DEFAULT_PROVISIONING_TIMEOUT: Duration = Duration::from_mins(2);
+/// Time one request to a hub may take, unless the application says otherwise.
+pub(crate) const DEFAULT_HUB_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time that reaching a server may take: name, TCP and TLS.
+pub(crate) const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time that leaving in good order may take.
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Pause before a poll when the service names none (the SDKs' default).
+pub(crate) const DEFAULT_POLL_PAUSE: Duration = Duration::from_secs(2);
+/// Longest pause that a service may ask for; a longer one counts as this.
+pub(crate) const MAX_POLL_PAUSE: Duration = Duration::from_mins(5);
+/// First pause between polls of a client that polls at once.
+pub(crate) const EAGER_POLL_PAUSE: Duration = Duration::from_millis(100);
+/// Lifetime of a SAS token for provisioning, in seconds.
+pub(crate) const PROVISIONING_TOKEN_LIFETIME: i64 = 3_600;
+/// Lifetime of a SAS token for a hub, in seconds: a connection does not outlive its token.
+pub(crate) const HUB_TOKEN_LIFETIME: i64 = 86_400;
+/// Keep alive of a connection to a hub, in seconds.
+pub(crate) const HUB_KEEP_ALIVE: u16 = 60;
+/// Pause between two signs of life on it.
+pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// Requests to a hub that wait for their answer.
+pub(crate) const MAX_REQUESTS_IN_FLIGHT: usize = 64;
+/// Changes of desired properties that wait for the application; older ones are counted and dropped.
+pub(crate) const MAX_DESIRED_WAITING: usize = 32;
+/// Largest packet from a provisioning service: a body and its topic.
+pub(crate) const MAX_PROVISIONING_PACKET: usize = dps_model::limits::MAX_MQTT_PACKET;
+/// Largest packet from a hub.
+pub(crate) const MAX_HUB_PACKET: usize = dps_model::limits::MAX_HUB_PACKET;
+/// Longest text of a server that is repeated to a person, in characters.
+pub(crate) const MAX_SERVER_TEXT: usize = 1_024;
+/// Bytes asked of a stream at a time.
+pub(crate) const READ_CHUNK: usize = 4 * 1024;

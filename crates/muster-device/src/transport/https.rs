@@ -1,0 +1,164 @@
+//! Provisioning over HTTPS: HTTP/1.1 on one kept-alive connection, opened again when the service has closed it.
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, Method, Request};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::task::AbortHandle;
+
+use super::{API_VERSION, CLIENT_VERSION, Device, Exchange};
+use crate::answer::Answer;
+use crate::error::Error;
+use crate::tls::Server;
+use dps_model::limits::{MAX_BODY, MAX_HTTP_HEADER};
+
+/// HTTPS.
+pub(crate) const PORT: u16 = 443;
+/// Everything but RFC 3986's unreserved characters is escaped in a path segment.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The service, and the connection to it while there is one.
+pub(crate) struct Https {
+    server: Server,
+    authority: String,
+    /// `/{idScope}/registrations/{registrationId}`.
+    path: String,
+    authorization: Option<HeaderValue>,
+    connection: Connection,
+}
+
+/// An open connection; its task ends with it.
+struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    task: AbortHandle,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Connection {
+    async fn open(server: &Server) -> Result<Self, Error> {
+        let stream = TokioIo::new(server.open().await?);
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(MAX_HTTP_HEADER)
+            .handshake(stream)
+            .await
+            .map_err(|error| failed(server, &error))?;
+        // What ends the connection is told to the request that was under way.
+        let task = tokio::spawn(async move { connection.await.unwrap_or_default() }).abort_handle();
+        Ok(Self { sender, task })
+    }
+}
+
+impl Https {
+    pub(super) async fn open(server: &Server, device: Device) -> Result<Self, Error> {
+        let authorization = device.token.map(|token| HeaderValue::from_str(&token)).transpose();
+        let mut authorization =
+            authorization.map_err(|_| Error::Setting("the SAS token is not a header's text".into()))?;
+        if let Some(value) = &mut authorization {
+            value.set_sensitive(true);
+        }
+        let id = utf8_percent_encode(device.registration_id.as_str(), SEGMENT);
+        Ok(Self {
+            server: server.clone(),
+            authority: server.authority(PORT),
+            path: format!("/{}/registrations/{id}", device.id_scope),
+            authorization,
+            connection: Connection::open(server).await?,
+        })
+    }
+
+    async fn ask(&mut self, method: Method, tail: &str, body: Bytes) -> Result<Answer, Error> {
+        let request = self.request(method, tail, body)?;
+        // Between two polls the service may have closed the connection: that is no failure.
+        if self.connection.sender.ready().await.is_err() {
+            self.connection = Connection::open(&self.server).await?;
+        }
+        let server = &self.server;
+        let sent = self.connection.sender.send_request(request).await;
+        let (head, body) = sent.map_err(|error| failed(server, &error))?.into_parts();
+        let body = Limited::new(body, MAX_BODY).collect().await.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                return Error::Protocol(format!("the service's answer is larger than {MAX_BODY} bytes"));
+            }
+            error.downcast_ref().map_or_else(
+                || Error::Protocol("the service's answer cannot be read".into()),
+                |error| failed(server, error),
+            )
+        })?;
+        let retry_after = retry_after(&head.headers);
+        Ok(Answer { status: head.status.as_u16(), retry_after, body: body.to_bytes() })
+    }
+
+    fn request(&self, method: Method, tail: &str, body: Bytes) -> Result<Request<Full<Bytes>>, Error> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{tail}?api-version={API_VERSION}", self.path))
+            .header(HOST, &self.authority)
+            .header(USER_AGENT, CLIENT_VERSION)
+            .header(ACCEPT, "application/json");
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json; charset=utf-8");
+        }
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        request
+            .body(Full::new(body))
+            .map_err(|error| Error::Setting(format!("the request cannot be written: {error}")))
+    }
+}
+
+impl Exchange for Https {
+    async fn register(&mut self, body: &str) -> Result<Answer, Error> {
+        self.ask(Method::PUT, "/register", Bytes::copy_from_slice(body.as_bytes())).await
+    }
+
+    async fn poll(&mut self, operation_id: &str) -> Result<Answer, Error> {
+        let tail = format!("/operations/{}", utf8_percent_encode(operation_id, SEGMENT));
+        self.ask(Method::GET, &tail, Bytes::new()).await
+    }
+}
+
+/// The header in seconds; its other form, a date, counts as absent.
+fn retry_after(headers: &HeaderMap) -> Option<u32> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// What hyper has to say, with TLS's and the system's reasons found underneath.
+fn failed(server: &Server, error: &hyper::Error) -> Error {
+    let address = server.authority(PORT);
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
+            return Error::stream(&address, io);
+        }
+        source = inner.source();
+    }
+    if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+        return crate::error::closed(&address);
+    }
+    Error::Protocol(format!("{address} does not answer as HTTP/1.1: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_other_than_seconds_ignored() {
+        for (text, expected) in
+            [("3", Some(3)), (" 7 ", Some(7)), ("-1", None), ("Mon, 01 Jan 2024 00:00:00 GMT", None)]
+        {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(text));
+            assert_eq!(retry_after(&headers), expected, "{text}");
+        }
+    }
+}
