@@ -37,7 +37,7 @@ const STATEMENTS_CACHED: usize = 128;
 /// Fewest and most readers; between them, one for each core.
 const READERS: (usize, usize) = (2, 8);
 /// How long another process may hold the database before a call fails.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where a store is.
 #[derive(Clone, Debug)]
@@ -224,7 +224,7 @@ fn open_database(path: &Path) -> Result<Connection, StoreError> {
     private_file(path).map_err(failed)?;
     let mut connection = Connection::open(path).map_err(failed)?;
     let set = |connection: &Connection| -> rusqlite::Result<()> {
-        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.busy_timeout(LOCK_PATIENCE)?;
         connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;

@@ -21,7 +21,7 @@ use super::{closed, failed};
 /// Pages in the write-ahead log from which it is copied into the database: 16 MiB.
 const CHECKPOINT_PAGES: usize = 4_096;
 /// Pages from which the writer waits for readers so that the log can begin anew.
-const CHECKPOINT_PAGES_MAX: usize = 4 * CHECKPOINT_PAGES;
+const RESTART_PAGES: usize = 4 * CHECKPOINT_PAGES;
 
 /// A document as it is bound to the statements: sealed, its lookups as text.
 pub(super) struct Row {
@@ -251,7 +251,7 @@ impl Writer {
         if pages < CHECKPOINT_PAGES {
             return;
         }
-        let mode = if pages < CHECKPOINT_PAGES_MAX { "PASSIVE" } else { "RESTART" };
+        let mode = if pages < RESTART_PAGES { "PASSIVE" } else { "RESTART" };
         // A failure leaves everything in the log, where it is safe; the next commit tries again.
         if self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())).is_ok() {
             self.log_pages.store(0, Ordering::Relaxed);
