@@ -218,6 +218,12 @@ impl Notify for Arc<Presence> {
             note(&mut seats, id, now, true);
         }
     }
+
+    fn deleted(&self, id: &DeviceId) {
+        let mut seats = self.seats();
+        seats.taken.remove(id);
+        seats.seen.remove(id);
+    }
 }
 
 impl Drop for Place {

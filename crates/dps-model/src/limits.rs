@@ -83,6 +83,8 @@ pub const RETRY_AFTER_BUSY: u32 = 10;
 pub const MAX_CONNECTIONS: usize = 65_536;
 /// TLS handshakes in progress at once.
 pub const MAX_HANDSHAKES: usize = 2_048;
+/// Age at which a TLS handshake gives way to a newer one when all places are taken, in milliseconds.
+pub const HANDSHAKE_GRACE_MS: u64 = 1_000;
 /// Longest pause of a listener that cannot accept (no file descriptors, no memory), in milliseconds.
 pub const MAX_ACCEPT_PAUSE_MS: u64 = 1_000;
 /// Largest chain a client may present in the handshake, all certificates together: it rides in the session ticket,
@@ -151,8 +153,8 @@ pub const MAX_TWIN_SECTION: usize = 32 * 1024;
 pub const HUB_REQUEST_TIMEOUT: u64 = 30;
 /// Time that connecting to a linked hub may take, TLS included.
 pub const HUB_CONNECT_TIMEOUT: u64 = 10;
-/// Largest answer of a linked hub that is read: a device or its twin.
-pub const MAX_HUB_ANSWER: usize = 512 * 1024;
+/// Largest answer of a linked hub that is read: a twin with full sections, whose `$metadata` outweighs them by far.
+pub const MAX_HUB_ANSWER: usize = 2 * 1024 * 1024;
 /// Largest text of a linked hub's error that is kept and shown.
 pub const MAX_HUB_ERROR: usize = 2 * 1024;
 /// Lifetime of the SAS tokens that this service shows to a linked hub.
@@ -182,6 +184,10 @@ pub const MAX_HUB_QUERY: usize = 4 * 1024;
 pub const MAX_HUB_QUERY_CONDITIONS: usize = 16;
 /// Devices listed by one request, and rows of a query's page when the client names no number.
 pub const DEFAULT_HUB_PAGE: usize = 100;
+/// Devices that the development hub reads from its store at once.
+pub const HUB_DEVICES_AT_ONCE: usize = 32;
+/// Size after which a page of a development hub's query ends early.
+pub const MAX_HUB_QUERY_PAGE: usize = 4 * 1024 * 1024;
 /// Deepest object in a twin section (IoT Hub: 10).
 pub const MAX_TWIN_DEPTH: usize = 10;
 /// Longest key in a twin section (IoT Hub: 1 KB).

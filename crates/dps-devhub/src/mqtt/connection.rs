@@ -105,7 +105,7 @@ impl Line {
 
 /// One connected device.
 pub(super) struct Connection<'a> {
-    line: Line,
+    line: &'a mut Line,
     place: Place,
     hub: Arc<DevHub>,
     id: DeviceId,
@@ -118,7 +118,7 @@ pub(super) struct Connection<'a> {
 
 impl<'a> Connection<'a> {
     pub(super) fn new(
-        line: Line,
+        line: &'a mut Line,
         place: Place,
         hub: Arc<DevHub>,
         id: DeviceId,
@@ -137,7 +137,9 @@ impl<'a> Connection<'a> {
         }
     }
 
-    pub(super) async fn close(&mut self) {
+    /// Gives the place up, then closes: who sees the end of the stream finds the device gone.
+    pub(super) async fn close(self) {
+        drop(self.place);
         self.line.close().await;
     }
 

@@ -70,12 +70,12 @@ impl ForeignFront for DevHubs {
             return;
         };
         match self.judge(&channel, &connect).await {
-            Ok(welcome) => self.serve(line, welcome, &buffered).await,
-            Err(refusal) => {
-                line.session.refuse(refusal.code).ok();
-                line.close().await;
-                self.record(&channel, &begun, claimed, &refusal.why);
+            Ok(welcome) => {
+                if let Some(refusal) = self.serve(&mut line, welcome, &buffered).await {
+                    self.refuse(line, &channel, &begun, claimed, &refusal).await;
+                }
             }
+            Err(refusal) => self.refuse(line, &channel, &begun, claimed, &refusal).await,
         }
     }
 }
@@ -134,7 +134,22 @@ impl DevHubs {
         Ok(Welcome { hub: Arc::clone(hub), id, authentication, admitted, model_id: user.model_id })
     }
 
-    async fn serve(&self, mut line: Line, welcome: Welcome, buffered: &[u8]) {
+    /// Answers a refusal, closes, records.
+    async fn refuse(
+        &self,
+        mut line: Line,
+        channel: &Channel,
+        begun: &Begun,
+        claimed: Option<String>,
+        refusal: &Refusal,
+    ) {
+        line.session.refuse(refusal.code).ok();
+        line.close().await;
+        self.record(channel, begun, claimed, &refusal.why);
+    }
+
+    /// Serves a device to its end, unless its verdict turns out to be out of date.
+    async fn serve(&self, line: &mut Line, welcome: Welcome, buffered: &[u8]) -> Option<Refusal> {
         let Welcome { hub, id, authentication, admitted, model_id } = welcome;
         let place = hub.presence.enter(&id);
         // The verdict may be out of date: only a change from here on reaches the place.
@@ -142,12 +157,10 @@ impl DevHubs {
         if !still.is_ok_and(|device| {
             device.is_some_and(|device| device.is_enabled() && device.authentication == authentication)
         }) {
-            line.session.refuse(ConnectReturnCode::NotAuthorized).ok();
-            line.close().await;
-            return;
+            return Some(Refusal::unauthorized("the identity changed while the device connected"));
         }
         if line.accept().await.is_err() {
-            return;
+            return None;
         }
         tracing::info!(hub = %hub.name, device = %id, "device connected to the development hub");
         self.hook.on_connection(&hub.name, &id, true);
@@ -162,6 +175,7 @@ impl DevHubs {
         connection.close().await;
         self.hook.on_connection(&hub.name, &id, false);
         tracing::info!(hub = %hub.name, device = %id, reason = %end, "device left the development hub");
+        None
     }
 
     /// The monotonic millisecond at which a token that is valid until then (Unix seconds) is no longer taken.

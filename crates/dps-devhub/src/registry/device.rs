@@ -84,13 +84,23 @@ impl From<&HubAuthentication> for Authentication {
     }
 }
 
+/// What a client says about how a device proves itself.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum AuthenticationInput {
+    /// Nothing: what is there stays, a new device gets keys.
+    Unsaid,
+    /// Symmetric keys, but not which: those that are there stay, else the hub makes them.
+    AnyKeys,
+    /// Exactly this.
+    Given(Authentication),
+}
+
 /// What a client may say about an identity.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct IdentityInput {
     pub(crate) status: DeviceStatus,
     pub(crate) status_reason: Option<String>,
-    /// `None`: the keys that are there stay, and the hub makes some where none are.
-    pub(crate) authentication: Option<Authentication>,
+    pub(crate) authentication: AuthenticationInput,
     pub(crate) capabilities: DeviceCapabilities,
     pub(crate) device_scope: Option<String>,
 }
@@ -100,7 +110,7 @@ impl From<&HubDevice> for IdentityInput {
         Self {
             status: DeviceStatus::Enabled,
             status_reason: None,
-            authentication: Some(Authentication::from(&device.authentication)),
+            authentication: AuthenticationInput::Given(Authentication::from(&device.authentication)),
             capabilities: device.capabilities,
             device_scope: None,
         }
@@ -173,8 +183,8 @@ impl Device {
         now: Timestamp,
     ) -> Result<Self, HubFailure> {
         let authentication = match input.authentication {
-            Some(authentication) => authentication,
-            None => Authentication::generated()?,
+            AuthenticationInput::Given(authentication) => authentication,
+            AuthenticationInput::Unsaid | AuthenticationInput::AnyKeys => Authentication::generated()?,
         };
         let device_scope = input.device_scope.or_else(|| {
             input.capabilities.iot_edge.then(|| format!("ms-azure-iot-edge://{id}-{generation}"))
@@ -204,9 +214,11 @@ impl Device {
     pub(crate) fn update(&mut self, input: IdentityInput, now: Timestamp) -> Result<bool, HubFailure> {
         let before = self.clone();
         match input.authentication {
-            Some(authentication) => self.authentication = authentication,
-            None if matches!(self.authentication, Authentication::Sas { .. }) => {}
-            None => self.authentication = Authentication::generated()?,
+            AuthenticationInput::Given(authentication) => self.authentication = authentication,
+            AuthenticationInput::AnyKeys if !matches!(self.authentication, Authentication::Sas { .. }) => {
+                self.authentication = Authentication::generated()?;
+            }
+            AuthenticationInput::AnyKeys | AuthenticationInput::Unsaid => {}
         }
         self.stored.status = input.status;
         self.stored.status_reason = input.status_reason;
@@ -229,7 +241,7 @@ impl Device {
         IdentityInput {
             status: self.stored.status,
             status_reason: self.stored.status_reason.clone(),
-            authentication: Some(self.authentication.clone()),
+            authentication: AuthenticationInput::Given(self.authentication.clone()),
             capabilities: self.stored.capabilities,
             device_scope: self.stored.device_scope.clone(),
         }

@@ -7,17 +7,20 @@ pub(crate) mod device;
 pub(crate) mod twin;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dps_core::ports::{Clock, Collection, Page, Precondition, Refusal, Store, Write};
 use dps_model::hub::{HubDevice, HubTwin};
-use dps_model::limits::{HUB_WRITE_ATTEMPTS, MAX_PAGE};
+use dps_model::limits::{HUB_DEVICES_AT_ONCE, HUB_WRITE_ATTEMPTS, MAX_PAGE};
 use dps_model::{DeviceId, Etag, HubName, Timestamp, etag::IfMatch};
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, MutexGuard};
 
-pub(crate) use self::device::{Activity, Authentication, Device, DeviceStatus, IdentityInput};
+pub(crate) use self::device::{
+    Activity, Authentication, AuthenticationInput, Device, DeviceStatus, IdentityInput,
+};
 use crate::failure::{HubErrorCode, HubFailure};
 
 /// Changes of devices go through one of so many locks.
@@ -27,8 +30,10 @@ const STRIPES: usize = 64;
 pub(crate) trait Notify: Send + Sync {
     /// The desired properties changed: the version and what a device is told.
     fn desired(&self, id: &DeviceId, version: u64, told: Value);
-    /// The device may not stay connected: deleted, disabled, or its credentials changed.
+    /// The device may not stay connected: disabled, or its credentials changed.
     fn unwelcome(&self, id: &DeviceId);
+    /// The device is no more.
+    fn deleted(&self, id: &DeviceId);
 }
 
 /// What a service asks of a twin; absent sections stay.
@@ -114,7 +119,7 @@ impl<N: Notify> Registry<N> {
             };
             match self.store.write(vec![write]).await {
                 Ok(()) => {
-                    self.notify.unwelcome(id);
+                    self.notify.deleted(id);
                     return Ok(());
                 }
                 Err(error) if error.refusal().is_some() => {}
@@ -148,7 +153,7 @@ impl<N: Notify> Registry<N> {
             .change(id, |device, now| {
                 let before = device.input();
                 let input = IdentityInput {
-                    authentication: Some(Authentication::from(&wanted.authentication)),
+                    authentication: AuthenticationInput::Given(Authentication::from(&wanted.authentication)),
                     capabilities: wanted.capabilities,
                     ..before
                 };
@@ -224,16 +229,36 @@ impl<N: Notify> Registry<N> {
         .map(drop)
     }
 
-    /// Devices in the order of their ids.
-    pub(crate) async fn page(&self, after: Option<&str>, limit: usize) -> Result<Vec<Device>, HubFailure> {
-        let page = Page {
-            collection: Collection::HubDevices,
-            instance: &self.instance,
-            owner: None,
-            after,
-            limit: limit.min(MAX_PAGE),
-        };
-        self.store.page(page).await?.iter().map(Device::from_document).collect()
+    /// Shows at most `limit` devices behind `after` in the order of their ids, few at a time, until `take` has had
+    /// enough. Gives back the last id shown when there may be more.
+    pub(crate) async fn visit(
+        &self,
+        after: Option<String>,
+        limit: usize,
+        mut take: impl FnMut(&Device) -> ControlFlow<()> + Send,
+    ) -> Result<Option<String>, HubFailure> {
+        let (mut last, mut left) = (after, limit);
+        while left > 0 {
+            let page = Page {
+                collection: Collection::HubDevices,
+                instance: &self.instance,
+                owner: None,
+                after: last.as_deref(),
+                limit: left.min(HUB_DEVICES_AT_ONCE),
+            };
+            let found = self.store.page(page).await?;
+            if found.is_empty() {
+                return Ok(None);
+            }
+            left -= found.len().min(left);
+            for document in &found {
+                last = Some(document.id.clone());
+                if take(&Device::from_document(document)?).is_break() {
+                    return Ok(last);
+                }
+            }
+        }
+        Ok(last)
     }
 
     /// Counts devices; the disabled ones are read to be counted, and there are few.

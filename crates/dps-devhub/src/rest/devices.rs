@@ -1,16 +1,18 @@
 //! `/devices` and `/statistics`: identities. Owns the JSON that clients send for one; must not know twins.
 
+use std::ops::ControlFlow;
+
+use dps_model::DeviceId;
 use dps_model::enrollment::DeviceCapabilities;
 use dps_model::etag::IfMatch;
 use dps_model::limits::{DEFAULT_HUB_PAGE, MAX_DEVICE_SCOPE, MAX_PAGE, MAX_STATUS_REASON};
-use dps_model::{DeviceId, Secret};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answer, Call};
 use crate::failure::HubFailure;
 use crate::registry::device::{read_key, read_thumbprint};
-use crate::registry::{Authentication, Device, DeviceStatus, IdentityInput};
+use crate::registry::{Authentication, AuthenticationInput, Device, DeviceStatus, IdentityInput};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -85,7 +87,10 @@ impl IdentityBody {
         Ok(IdentityInput {
             status: self.status.unwrap_or(DeviceStatus::Enabled),
             status_reason,
-            authentication: self.authentication.unwrap_or_default().read()?,
+            authentication: match self.authentication {
+                Some(authentication) => authentication.read()?,
+                None => AuthenticationInput::Unsaid,
+            },
             capabilities: self.capabilities.unwrap_or_default(),
             device_scope,
         })
@@ -93,37 +98,41 @@ impl IdentityBody {
 }
 
 impl AuthenticationBody {
-    /// `None`: symmetric keys that the hub makes or keeps.
-    fn read(self) -> Result<Option<Authentication>, HubFailure> {
+    fn read(self) -> Result<AuthenticationInput, HubFailure> {
         let keys = self.symmetric_key.unwrap_or_default();
         let thumbprints = self.x509_thumbprint.unwrap_or_default();
         let primary = said(thumbprints.primary_thumbprint).map(|text| read_thumbprint(&text)).transpose()?;
         let secondary =
             said(thumbprints.secondary_thumbprint).map(|text| read_thumbprint(&text)).transpose()?;
         let has_thumbprint = primary.is_some() || secondary.is_some();
-        match self.kind.as_deref() {
-            Some("selfSigned") if !has_thumbprint => Err(HubFailure::argument(
-                "authentication.type selfSigned needs x509Thumbprint.primaryThumbprint",
-            )),
-            Some("selfSigned") => Ok(Some(Authentication::SelfSigned { primary, secondary })),
-            None if has_thumbprint => Ok(Some(Authentication::SelfSigned { primary, secondary })),
-            Some("certificateAuthority") => Ok(Some(Authentication::CertificateAuthority)),
-            Some("none") => Ok(Some(Authentication::None)),
-            Some("sas") | None => sas(said(keys.primary_key), said(keys.secondary_key)),
-            Some(_) => Err(HubFailure::argument(
-                "authentication.type is one of sas, selfSigned, certificateAuthority, none",
-            )),
-        }
+        let given = match self.kind.as_deref() {
+            Some("selfSigned") if !has_thumbprint => {
+                return Err(HubFailure::argument(
+                    "authentication.type selfSigned needs x509Thumbprint.primaryThumbprint",
+                ));
+            }
+            Some("selfSigned") => Authentication::SelfSigned { primary, secondary },
+            None if has_thumbprint => Authentication::SelfSigned { primary, secondary },
+            Some("certificateAuthority") => Authentication::CertificateAuthority,
+            Some("none") => Authentication::None,
+            Some("sas") | None => return sas(said(keys.primary_key), said(keys.secondary_key)),
+            Some(_) => {
+                return Err(HubFailure::argument(
+                    "authentication.type is one of sas, selfSigned, certificateAuthority, none",
+                ));
+            }
+        };
+        Ok(AuthenticationInput::Given(given))
     }
 }
 
-fn sas(primary: Option<String>, secondary: Option<String>) -> Result<Option<Authentication>, HubFailure> {
-    let read = |text: Option<String>| -> Result<Option<Secret>, HubFailure> {
-        text.map(|text| read_key(&text)).transpose()
-    };
-    match (read(primary)?, read(secondary)?) {
-        (None, None) => Ok(None),
-        (Some(primary), Some(secondary)) => Ok(Some(Authentication::Sas { primary, secondary })),
+fn sas(primary: Option<String>, secondary: Option<String>) -> Result<AuthenticationInput, HubFailure> {
+    match (primary, secondary) {
+        (None, None) => Ok(AuthenticationInput::AnyKeys),
+        (Some(primary), Some(secondary)) => Ok(AuthenticationInput::Given(Authentication::Sas {
+            primary: read_key(&primary)?,
+            secondary: read_key(&secondary)?,
+        })),
         _ => Err(HubFailure::argument("Give both symmetric keys, or none to have them made")),
     }
 }
@@ -166,9 +175,12 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Answer, HubFailure> {
             .filter(|top| (1..=MAX_PAGE).contains(top))
             .ok_or_else(|| HubFailure::argument(format!("top is a number from 1 to {MAX_PAGE}")))?,
     };
-    let devices = call.hub.registry.page(None, top).await?;
-    let shown: Vec<Value> =
-        devices.iter().map(|device| device.identity_json(call.hub.presence.activity(&device.id))).collect();
+    let mut shown = Vec::new();
+    let take = |device: &Device| {
+        shown.push(device.identity_json(call.hub.presence.activity(&device.id)));
+        ControlFlow::Continue(())
+    };
+    call.hub.registry.visit(None, top, take).await?;
     Ok(Answer::json(Value::Array(shown)))
 }
 

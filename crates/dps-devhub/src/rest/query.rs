@@ -1,9 +1,13 @@
 //! `POST /devices/query`: `SELECT * FROM devices [WHERE path = literal AND …]`, with paging. Owns this subset of IoT
 //! Hub's query language; everything else is refused by name. A page is read, filtered and answered; it may be empty.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::ops::ControlFlow;
 
-use dps_model::limits::{DEFAULT_HUB_PAGE, MAX_HUB_QUERY, MAX_HUB_QUERY_CONDITIONS, MAX_PAGE};
+use dps_model::limits::{
+    DEFAULT_HUB_PAGE, MAX_HUB_QUERY, MAX_HUB_QUERY_CONDITIONS, MAX_HUB_QUERY_PAGE, MAX_PAGE,
+};
 use http::header::HeaderName;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
@@ -11,6 +15,7 @@ use serde_json::Value;
 
 use super::{Answer, Call};
 use crate::failure::HubFailure;
+use crate::registry::Device;
 
 const MAX_ITEM_COUNT: HeaderName = HeaderName::from_static("x-ms-max-item-count");
 const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation");
@@ -39,16 +44,18 @@ pub(super) async fn run(call: &Call<'_>) -> Result<Answer, HubFailure> {
                 .map_err(|_| HubFailure::argument("x-ms-continuation is not from this hub"))
         })
         .transpose()?;
-    let devices = call.hub.registry.page(after.as_deref(), limit).await?;
-    let next = devices
-        .last()
-        .filter(|_| devices.len() == limit)
-        .map(|last| utf8_percent_encode(last.id.as_str(), NON_ALPHANUMERIC).to_string());
-    let rows: Vec<Value> = devices
-        .iter()
-        .map(|device| device.twin_json(call.hub.presence.activity(&device.id)))
-        .filter(|twin| conditions.iter().all(|condition| condition.holds(twin)))
-        .collect();
+    let (mut rows, mut size) = (Vec::new(), 0);
+    let take = |device: &Device| {
+        let twin = device.twin_json(call.hub.presence.activity(&device.id));
+        if conditions.iter().all(|condition| condition.holds(&twin)) {
+            size += twin.to_string().len();
+            rows.push(twin);
+        }
+        if size > MAX_HUB_QUERY_PAGE { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let after = after.map(Cow::into_owned);
+    let last = call.hub.registry.visit(after, limit, take).await?;
+    let next = last.map(|id| utf8_percent_encode(&id, NON_ALPHANUMERIC).to_string());
     let answer = Answer::json(Value::Array(rows)).with(ITEM_TYPE, "Twin");
     Ok(match next {
         Some(next) => answer.with(CONTINUATION, &next),

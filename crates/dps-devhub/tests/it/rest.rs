@@ -134,6 +134,19 @@ async fn device_if_match_rules_hold() {
 }
 
 #[tokio::test]
+async fn device_updated_without_a_word_on_authentication_keeps_it() {
+    let world = World::new();
+    let x509 = json!({"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": "ab".repeat(32)}});
+    world.call("PUT /devices/d1", &[], json!({"authentication": x509})).await;
+    let any = [("if-match", "*")];
+    let updated = world.call("PUT /devices/d1", &any, json!({"statusReason": "fine"})).await;
+    assert_eq!(updated.body["authentication"]["x509Thumbprint"]["primaryThumbprint"], "AB".repeat(32));
+    let keyed = world.call("PUT /devices/d1", &any, json!({"authentication": {"type": "sas"}})).await;
+    assert_eq!(keyed.body["authentication"]["type"], "sas");
+    assert!(keyed.body["authentication"]["symmetricKey"]["primaryKey"].is_string());
+}
+
+#[tokio::test]
 async fn device_bad_input_refused_by_name() {
     let world = World::new();
     let auth = |value: Value| json!({"deviceId": "d1", "authentication": value});
@@ -238,10 +251,15 @@ async fn query_pages_through_and_filters() {
 #[tokio::test]
 async fn list_top_bounds_the_answer() {
     let world = World::new();
-    for n in 0..3 {
-        world.device(&format!("d{n}")).await;
+    for n in 0..70 {
+        world.device(&format!("d{n:02}")).await;
     }
     let token = Some(world.token(HUB));
+    let most = world.raw(request(HUB, token.clone(), "GET /devices?top=69")).await;
+    assert_eq!(most.body.as_array().unwrap().len(), 69);
+    assert_eq!(most.body[68]["deviceId"], "d68");
+    let all = world.call("GET /devices", &[], None).await;
+    assert_eq!(all.body.as_array().unwrap().len(), 70);
     let two = world.raw(request(HUB, token.clone(), "GET /devices?top=2&api-version=2021-04-12")).await;
     assert_eq!(two.body.as_array().unwrap().len(), 2);
     for top in ["0", "x", "1001", "-1"] {
