@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::foreign::{ForeignFront, HttpFront};
+use crate::handshakes::Handshakes;
 use crate::listener::{self, Port, Shutdown};
 use crate::refused::Refused;
 use crate::tls::ServerTls;
@@ -36,6 +37,21 @@ pub struct Fronts {
     pub mqtt: Vec<Arc<dyn ForeignFront>>,
 }
 
+/// How much is taken on at once, over all ports together.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Open connections; more are closed at once.
+    pub connections: usize,
+    /// TLS handshakes in progress; more wait.
+    pub handshakes: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { connections: limits::MAX_CONNECTIONS, handshakes: limits::MAX_HANDSHAKES }
+    }
+}
+
 /// The device API on its ports.
 pub struct DeviceApi {
     pub(crate) core: Arc<dyn Core>,
@@ -44,16 +60,27 @@ pub struct DeviceApi {
     pub(crate) fronts: Fronts,
     pub(crate) session_limits: Arc<SessionLimits>,
     pub(crate) connections: Arc<Semaphore>,
-    pub(crate) handshakes: Semaphore,
+    pub(crate) handshakes: Handshakes,
 }
 
 impl DeviceApi {
-    /// The device API before this core. Its limits hold over all ports together.
+    /// The device API before this core, within the default bounds.
     pub fn new(
         core: Arc<dyn Core>,
         sink: Arc<dyn EventSink>,
         clock: Arc<dyn Clock>,
         fronts: Fronts,
+    ) -> Arc<Self> {
+        Self::bounded(core, sink, clock, fronts, Bounds::default())
+    }
+
+    /// The same within other bounds.
+    pub fn bounded(
+        core: Arc<dyn Core>,
+        sink: Arc<dyn EventSink>,
+        clock: Arc<dyn Clock>,
+        fronts: Fronts,
+        bounds: Bounds,
     ) -> Arc<Self> {
         Arc::new(Self {
             core,
@@ -61,8 +88,8 @@ impl DeviceApi {
             clock,
             fronts,
             session_limits: Arc::new(session_limits()),
-            connections: Arc::new(Semaphore::new(limits::MAX_CONNECTIONS)),
-            handshakes: Semaphore::new(limits::MAX_HANDSHAKES),
+            connections: Arc::new(Semaphore::new(bounds.connections)),
+            handshakes: Handshakes::new(bounds.handshakes),
         })
     }
 

@@ -8,6 +8,7 @@
 mod amqp;
 mod api;
 pub mod foreign;
+mod handshakes;
 mod https;
 mod json;
 mod listener;
@@ -17,6 +18,6 @@ pub mod reject;
 mod timed;
 pub mod tls;
 
-pub use api::{Core, DeviceApi, Fronts};
+pub use api::{Bounds, Core, DeviceApi, Fronts};
 pub use listener::Shutdown;
 pub use tls::{Identity, ServerTls, TlsError};

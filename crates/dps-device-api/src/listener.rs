@@ -124,7 +124,7 @@ fn admit(
     alive: &mpsc::Sender<Infallible>,
 ) {
     let Ok(permit) = Arc::clone(&api.connections).try_acquire_owned() else {
-        let reason = format!("{} connections are open already", limits::MAX_CONNECTIONS);
+        let reason = "too many connections are open already";
         let Newcomer { port, opened, peer, .. } = newcomer;
         api.refused.connection(opened, port.protocol(), peer, Ended::at("accept", reason));
         return;
@@ -174,11 +174,15 @@ async fn handshake(
         if !matches!(tcp.peek(&mut [0]).await, Ok(1..)) {
             return Ok(None);
         }
-        let Ok(_place) = api.handshakes.acquire().await else { return Ok(None) };
-        let tls = acceptor
-            .accept(tcp)
-            .await
-            .map_err(|error| ended(format!("the TLS handshake failed: {error}")))?;
+        let place = api.handshakes.enter().await;
+        let tls = tokio::select! {
+            tls = acceptor.accept(tcp) => {
+                tls.map_err(|error| ended(format!("the TLS handshake failed: {error}")))?
+            }
+            () = place.gives_way() => {
+                return Err(ended("the TLS handshake stalled, and gave way to a newer one".to_owned()));
+            }
+        };
         Ok(Some(tls))
     };
     tokio::time::timeout(Duration::from_secs(limits::HANDSHAKE_TIMEOUT), attempt).await.unwrap_or_else(|_| {

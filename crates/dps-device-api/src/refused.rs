@@ -73,19 +73,55 @@ impl Refused {
         })));
     }
 
-    /// A request was refused at the door; `tracking_id` is the one in its error body.
-    pub(crate) fn request(
-        &self,
+    /// A request is at the door; `tracking_id` will be in its error body. Whatever becomes of it, it is recorded
+    /// once: here when it is refused or abandoned, by the core when it is handed on.
+    pub(crate) fn request<'a>(
+        &'a self,
         opened: Opened,
-        channel: &Channel,
+        channel: &'a Channel,
         tracking_id: TrackingId,
         claims: Claims,
-        error: &Error,
-    ) {
-        self.sink.record(Event::Attempt(Box::new(AttemptRecord {
-            tracking_id,
-            time: opened.time,
-            micros: self.since(opened),
+    ) -> AtTheDoor<'a> {
+        AtTheDoor { of: self, opened, channel, tracking_id, claims: Some(claims) }
+    }
+
+    fn since(&self, opened: Opened) -> u64 {
+        self.clock.monotonic_micros().saturating_sub(opened.micros)
+    }
+}
+
+/// A request that is neither refused nor with the core yet. Dropped so, it was abandoned.
+pub(crate) struct AtTheDoor<'a> {
+    of: &'a Refused,
+    opened: Opened,
+    channel: &'a Channel,
+    tracking_id: TrackingId,
+    claims: Option<Claims>,
+}
+
+impl AtTheDoor<'_> {
+    /// What is known of it by now.
+    pub(crate) fn claims(&mut self) -> &mut Claims {
+        self.claims.get_or_insert_default()
+    }
+
+    /// It goes to the core, which records it.
+    pub(crate) fn hand_on(mut self) -> Claims {
+        self.claims.take().unwrap_or_default()
+    }
+
+    /// It goes no further.
+    pub(crate) fn refuse(mut self, error: &Error) {
+        self.close(Outcome::failed(error));
+    }
+
+    fn close(&mut self, outcome: Outcome) {
+        let Some(claims) = self.claims.take() else { return };
+        let channel = self.channel;
+        self.of.sink.record(Event::Attempt(Box::new(AttemptRecord {
+            tracking_id: self.tracking_id,
+            time: self.opened.time,
+            micros: self.of.since(self.opened),
             operation: claims.operation.unwrap_or(Operation::Unrouted),
             instance: None,
             id_scope: bounded(claims.id_scope),
@@ -109,12 +145,14 @@ impl Refused {
             status: None,
             hub: None,
             steps: Vec::new(),
-            outcome: Outcome::failed(error),
+            outcome,
         })));
     }
+}
 
-    fn since(&self, opened: Opened) -> u64 {
-        self.clock.monotonic_micros().saturating_sub(opened.micros)
+impl Drop for AtTheDoor<'_> {
+    fn drop(&mut self) {
+        self.close(Outcome::Abandoned);
     }
 }
 

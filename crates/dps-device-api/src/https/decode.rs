@@ -86,75 +86,101 @@ fn decoded(segment: &str) -> String {
     percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
-/// A request that is refused here: what it claimed, why, and the methods that its path has.
+/// A request that goes no further, and the methods that its path has.
 pub(super) struct Refusal {
-    pub claims: Claims,
     pub error: Error,
     pub allow: Option<&'static str>,
 }
 
-/// Reads the rest of a request whose route is known.
-pub(super) async fn decode(
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self { error, allow: None }
+    }
+}
+
+/// What a request says of itself before its body is read.
+pub(super) fn claims(route: &Route, parts: &request::Parts) -> Claims {
+    Claims {
+        operation: None,
+        id_scope: route.id_scope.clone(),
+        registration_id: route.registration_id.clone(),
+        api_version: query_value(&parts.uri, "api-version"),
+        client: client(&parts.headers),
+    }
+}
+
+/// Reads what is asked. Notes in the claims which operation it is, once the request is one.
+pub(super) async fn operation(
     route: Route,
     parts: &request::Parts,
     body: Incoming,
-    channel: &Arc<Channel>,
-    tracking_id: TrackingId,
-) -> Result<DeviceRequest, Box<Refusal>> {
-    let api_version = query_value(&parts.uri, "api-version");
-    let client = client(&parts.headers);
-    let refuse = |route: &Route, operation, error, allow| {
-        let claims = Claims {
-            operation,
-            id_scope: route.id_scope.clone(),
-            registration_id: route.registration_id.clone(),
-            api_version: api_version.clone(),
-            client: client.clone(),
-        };
-        Box::new(Refusal { claims, error, allow })
-    };
-    let allow = route.target.allow();
+    claims: &mut Claims,
+) -> Result<DeviceOperation, Refusal> {
+    let allow = Some(route.target.allow());
     let id_missing = route.registration_id.is_empty()
         || matches!(&route.target, Target::OperationStatus { operation_id } if operation_id.is_empty());
-    if parts.method.as_str() != allow || id_missing {
-        let mut error = Error::new(ErrorCode::MethodNotAllowed);
-        if id_missing {
-            error = Error::with(error.code, "Method not allowed: an id is missing from the path.");
-        }
-        return Err(refuse(&route, None, error, Some(allow)));
+    if id_missing {
+        let message = "Method not allowed: an id is missing from the path.";
+        return Err(Refusal { error: Error::with(ErrorCode::MethodNotAllowed, message), allow });
+    }
+    if Some(parts.method.as_str()) != allow {
+        return Err(Refusal { error: Error::new(ErrorCode::MethodNotAllowed), allow });
     }
     let body = whole(body).await;
-    let operation = match route.target {
+    match route.target {
         // The Node SDK sends a body with GET; nothing in it matters.
-        Target::OperationStatus { ref operation_id } => {
-            DeviceOperation::OperationStatus { operation_id: operation_id.clone() }
+        Target::OperationStatus { operation_id } => {
+            claims.operation = Some(Operation::OperationStatus);
+            Ok(DeviceOperation::OperationStatus { operation_id })
         }
-        Target::Register => match registration(&parts.headers, body) {
-            Ok(registration) => DeviceOperation::Register(registration),
-            Err(error) => return Err(refuse(&route, asked(&error, Operation::Register), error, None)),
-        },
-        Target::RegistrationLookup => match registration(&parts.headers, body) {
-            Ok(registration) => DeviceOperation::RegistrationLookup(registration),
-            Err(error) => {
-                return Err(refuse(&route, asked(&error, Operation::RegistrationLookup), error, None));
-            }
-        },
-    };
-    Ok(DeviceRequest {
-        tracking_id,
-        channel: Arc::clone(channel),
-        id_scope: route.id_scope,
-        registration_id: route.registration_id,
-        api_version,
-        client,
-        sas_token: parts.headers.get(header::AUTHORIZATION).map(|text| Secret::new(text.as_bytes().to_vec())),
-        operation,
-    })
+        Target::Register => {
+            let registration = registration(&parts.headers, body, claims, Operation::Register)?;
+            Ok(DeviceOperation::Register(registration))
+        }
+        Target::RegistrationLookup => {
+            let registration = registration(&parts.headers, body, claims, Operation::RegistrationLookup)?;
+            Ok(DeviceOperation::RegistrationLookup(registration))
+        }
+    }
 }
 
-/// A body of another kind than JSON asks for nothing that the device API knows.
-fn asked(error: &Error, operation: Operation) -> Option<Operation> {
-    (error.code != ErrorCode::MediaTypeUnsupported).then_some(operation)
+/// The request for the core.
+pub(super) fn decode(
+    claims: Claims,
+    parts: &request::Parts,
+    channel: &Arc<Channel>,
+    tracking_id: TrackingId,
+    operation: DeviceOperation,
+) -> DeviceRequest {
+    DeviceRequest {
+        tracking_id,
+        channel: Arc::clone(channel),
+        id_scope: claims.id_scope,
+        registration_id: claims.registration_id,
+        api_version: claims.api_version,
+        client: claims.client,
+        sas_token: parts.headers.get(header::AUTHORIZATION).map(|text| Secret::new(text.as_bytes().to_vec())),
+        operation,
+    }
+}
+
+/// Reads a registration; a body of another kind than JSON asks for no operation that the device API knows.
+fn registration(
+    headers: &HeaderMap,
+    body: Result<Bytes, Error>,
+    claims: &mut Claims,
+    operation: Operation,
+) -> Result<DeviceRegistration, Error> {
+    claims.operation = Some(operation);
+    let body = body?;
+    if body.trim_ascii().is_empty() {
+        return Ok(DeviceRegistration::default());
+    }
+    if !is_json(headers) {
+        claims.operation = None;
+        return Err(Error::new(ErrorCode::MediaTypeUnsupported));
+    }
+    crate::json::registration(&body)
 }
 
 /// The first value of a query parameter whose name is compared without regard to case; `None` when it is missing.
@@ -166,20 +192,9 @@ fn query_value(uri: &Uri, name: &str) -> Option<String> {
 }
 
 /// SDK and version. The C SDK writes `UserAgent`.
-fn client(headers: &HeaderMap) -> Option<String> {
+pub(super) fn client(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(header::USER_AGENT).or_else(|| headers.get("useragent"))?;
     Some(String::from_utf8_lossy(text.as_bytes()).into_owned())
-}
-
-fn registration(headers: &HeaderMap, body: Result<Bytes, Error>) -> Result<DeviceRegistration, Error> {
-    let body = body?;
-    if body.trim_ascii().is_empty() {
-        return Ok(DeviceRegistration::default());
-    }
-    if !is_json(headers) {
-        return Err(Error::new(ErrorCode::MediaTypeUnsupported));
-    }
-    crate::json::registration(&body)
 }
 
 /// `application/json`, whatever its parameters.

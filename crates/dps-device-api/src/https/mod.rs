@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dps_model::{Channel, Error, ErrorCode, TrackingId, limits};
-use http::header::{ALLOW, HOST, USER_AGENT};
+use http::header::{ALLOW, HOST};
 use http::{HeaderValue, Request, Response, request};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -24,7 +24,7 @@ use self::decode::Refusal;
 use crate::api::DeviceApi;
 use crate::foreign::{Body, HttpFront, Stream};
 use crate::listener::{self, Accepted};
-use crate::refused::{Claims, Ended, Opened};
+use crate::refused::{Claims, Ended};
 use crate::reject;
 use crate::timed::TimedBody;
 
@@ -162,34 +162,29 @@ async fn answer(api: &DeviceApi, channel: &Arc<Channel>, request: Request<Incomi
         request.extensions_mut().insert(Arc::clone(channel));
         return front.http(request).await;
     }
-    let Some(route) = route else {
-        let claims = Claims { client: user_agent(&parts), ..Claims::default() };
-        let error = Error::new(ErrorCode::RouteNotFound);
-        return refuse(api, opened, channel, tracking_id, Refusal { claims, error, allow: None });
+    let claims = match &route {
+        Some(route) => decode::claims(route, &parts),
+        None => Claims { client: decode::client(&parts.headers), ..Claims::default() },
     };
-    let request = match decode::decode(route, &parts, body, channel, tracking_id).await {
-        Ok(request) => request,
-        Err(refusal) => return refuse(api, opened, channel, tracking_id, *refusal),
+    let mut door = api.refused.request(opened, channel, tracking_id, claims);
+    let asked = match route {
+        Some(route) => decode::operation(route, &parts, body, door.claims()).await,
+        None => Err(Refusal::from(Error::new(ErrorCode::RouteNotFound))),
     };
+    let operation = match asked {
+        Ok(operation) => operation,
+        Err(Refusal { error, allow }) => {
+            door.refuse(&error);
+            return rejected(api, tracking_id, &error, allow);
+        }
+    };
+    let request = decode::decode(door.hand_on(), &parts, channel, tracking_id, operation);
     let location = || format!("https://{}{}", host(&parts), parts.uri.path());
     match api.core.serve(request).await {
         Ok(response) => encode::encode(&response, tracking_id, &location())
             .unwrap_or_else(|error| rejected(api, tracking_id, &error, None)),
         Err(error) => rejected(api, tracking_id, &error, None),
     }
-}
-
-/// Records a refusal and answers it.
-fn refuse(
-    api: &DeviceApi,
-    opened: Opened,
-    channel: &Channel,
-    tracking_id: TrackingId,
-    refusal: Refusal,
-) -> Response<Body> {
-    let Refusal { claims, error, allow } = refusal;
-    api.refused.request(opened, channel, tracking_id, claims, &error);
-    rejected(api, tracking_id, &error, allow)
 }
 
 /// The answer to a failure.
@@ -226,10 +221,6 @@ fn without_port(host: &str) -> &str {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     }
-}
-
-fn user_agent(parts: &request::Parts) -> Option<String> {
-    parts.headers.get(USER_AGENT).map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned())
 }
 
 #[cfg(test)]

@@ -268,7 +268,7 @@ impl Conversation<'_> {
             },
             Err(Refusal::Answer { rid, operation, error }) => {
                 let claims = Claims { operation, ..device.claims() };
-                self.api.refused.request(opened, self.channel, tracking_id, claims, &error);
+                self.api.refused.request(opened, self.channel, tracking_id, claims).refuse(&error);
                 self.reject(&error, tracking_id, &rid)
             }
             Err(Refusal::Close(reason)) => {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use dps_core::ports::SystemClock;
 use dps_core::{DeviceOperation, DeviceRequest, DeviceResponse};
-use dps_device_api::{Core, DeviceApi, Fronts, ServerTls};
+use dps_device_api::{Bounds, Core, DeviceApi, Fronts, ServerTls};
 use dps_events::{AttemptRecord, ConnectionRecord, Event, EventSink};
 use dps_model::registration::{DeviceRegistrationResult, RegistrationOperationStatus, Status};
 use dps_model::{Error, ErrorCode, OperationId, RegistrationId};
@@ -117,13 +117,18 @@ impl Server {
     }
 
     pub async fn with(fronts: Fronts) -> Self {
+        Self::bounded(fronts, Bounds::default()).await
+    }
+
+    pub async fn bounded(fronts: Fronts, bounds: Bounds) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         let core = Arc::new(FakeCore::default());
-        let api = DeviceApi::new(
+        let api = DeviceApi::bounded(
             Arc::clone(&core) as Arc<dyn Core>,
             Arc::new(Sink(sender)),
             Arc::new(SystemClock::new()),
             fronts,
+            bounds,
         );
         let ca = Ca::new();
         let tls = Arc::new(ServerTls::new(ca.server(&["localhost", "127.0.0.1"])).unwrap());

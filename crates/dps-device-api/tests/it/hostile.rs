@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use dps_wire::mqtt::packet::{Delivery, Packet, Publish};
+use dps_device_api::{Bounds, Fronts};
+use dps_events::{Event, Outcome};
+use dps_wire::mqtt::codec::encode;
+use dps_wire::mqtt::packet::{Delivery, Packet, Publish, QoS};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -194,26 +197,86 @@ async fn panic_in_one_connection_harms_no_other() {
     assert_alive(&server).await;
 }
 
+/// Requests that are answered at the door, as bytes.
+fn requests(count: u32) -> bytes::BytesMut {
+    let mut bytes = bytes::BytesMut::new();
+    for rid in 0..count {
+        let topic = format!("$dps/registrations/PUT/other/?$rid={rid:0>250}");
+        let payload = bytes::Bytes::new();
+        let publish = Publish { topic, delivery: Delivery::AtMostOnce, retain: false, payload };
+        encode(&Packet::Publish(publish), &mut bytes).unwrap();
+    }
+    bytes
+}
+
+/// The next event of a connection, past those of its requests.
+async fn end_of_connection(server: &mut Server) -> String {
+    loop {
+        if let Event::Connection(record) = server.event().await {
+            return record.reason;
+        }
+    }
+}
+
 #[tokio::test]
-async fn reader_that_does_not_read_is_cut() {
+async fn client_that_acknowledges_nothing_is_cut() {
     let mut server = Server::start().await;
     let mut mqtt = Mqtt::ready(&server, "d").await;
-    let mut requests = bytes::BytesMut::new();
-    for rid in 0..64 {
-        let topic = format!("$dps/registrations/PUT/other/?$rid={rid:0>250}");
-        let publish =
-            Publish { topic, delivery: Delivery::AtMostOnce, retain: false, payload: bytes::Bytes::new() };
-        dps_wire::mqtt::codec::encode(&Packet::Publish(publish), &mut requests).unwrap();
-    }
-    // Without a PUBACK of ours, the bound on messages in flight ends it: there is nothing more that it could be sent.
-    mqtt.stream.write_all(&requests).await.unwrap();
-    mqtt.stream.write_all(&requests).await.unwrap();
-    let record = loop {
-        if let dps_events::Event::Connection(record) = server.event().await {
-            break record;
-        }
-    };
-    assert!(record.reason.contains("PUBACK"), "{}", record.reason);
+    mqtt.stream.write_all(&requests(100)).await.unwrap();
+    let reason = end_of_connection(&mut server).await;
+    assert!(reason.contains("PUBACK"), "{reason}");
+}
+
+#[tokio::test]
+async fn client_that_does_not_read_is_cut() {
+    let mut server = Server::start().await;
+    let mut mqtt = Mqtt::open(&server).await;
+    assert_eq!(mqtt.connect(&user("d"), "d").await, 0);
+    mqtt.subscribe(QoS::AtMostOnce).await;
+    tokio::time::pause();
+    let requests = requests(100);
+    // Until the buffers of both directions are full and the server's patience has ended.
+    while mqtt.stream.write_all(&requests).await.is_ok() {}
+    let reason = end_of_connection(&mut server).await;
+    assert!(reason.contains("does not read"), "{reason}");
+}
+
+#[tokio::test]
+async fn connections_beyond_the_bound_closed_at_once() {
+    let bounds = Bounds { connections: 1, ..Bounds::default() };
+    let mut server = Server::bounded(Fronts::default(), bounds).await;
+    let mut first = Mqtt::ready(&server, "d").await;
+    let mut second = TcpStream::connect(server.https).await.unwrap();
+    assert_eq!(second.read(&mut [0]).await.unwrap_or(0), 0);
+    assert_eq!(server.connection_event().await.stage, "accept");
+    first.send(&Packet::PingReq).await;
+    assert_eq!(first.next().await, Some(Packet::PingResp));
+}
+
+#[tokio::test]
+async fn handshakes_that_stall_give_way_to_others() {
+    let bounds = Bounds { handshakes: 1, ..Bounds::default() };
+    let mut server = Server::bounded(Fronts::default(), bounds).await;
+    let mut stalled = TcpStream::connect(server.mqtt).await.unwrap();
+    stalled.write_all(&[0x16, 0x03, 0x01, 0x02]).await.unwrap();
+    tokio::time::pause();
+    Mqtt::ready(&server, "good").await;
+    let record = server.connection_event().await;
+    assert!(record.reason.contains("gave way"), "{}", record.reason);
+}
+
+#[tokio::test]
+async fn http_client_that_leaves_in_its_body_has_one_event() {
+    let mut server = Server::start().await;
+    let mut stream = connect(server.https, server.plain()).await.unwrap();
+    let head =
+        format!("PUT /{SCOPE}/registrations/d/register HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{{");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    drop(stream);
+    let record = server.attempt_event().await;
+    assert_eq!((&*record.registration_id, record.outcome == Outcome::Success), ("d", false));
+    assert!(server.stop().await.is_empty());
 }
 
 #[tokio::test]

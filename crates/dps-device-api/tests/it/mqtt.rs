@@ -81,7 +81,7 @@ impl Mqtt {
         }
     }
 
-    async fn subscribe(&mut self, qos: QoS) -> SubscribeResult {
+    pub async fn subscribe(&mut self, qos: QoS) -> SubscribeResult {
         self.subscribe_to("$dps/registrations/res/#", qos).await
     }
 
