@@ -81,6 +81,8 @@ pub const RETRY_AFTER_BUSY: u32 = 10;
 
 /// Open connections of one server, all protocols together.
 pub const MAX_CONNECTIONS: usize = 65_536;
+/// Open connections of the plain loopback port: scrapers and a person's browser.
+pub const MAX_PLAIN_CONNECTIONS: usize = 64;
 /// TLS handshakes in progress at once.
 pub const MAX_HANDSHAKES: usize = 2_048;
 /// Age at which a TLS handshake gives way to a newer one when all places are taken, in milliseconds.
@@ -140,6 +142,12 @@ pub const MAX_ATTEMPT_SEGMENTS: usize = 16;
 pub const MAX_WRITES_PER_COMMIT: usize = 1_024;
 /// Writes that may wait for the store's writer.
 pub const MAX_WRITES_WAITING: usize = 16_384;
+/// Pages of the embedded store's log from which it is copied into the database: 16 MiB.
+pub const STORE_CHECKPOINT_PAGES: usize = 4_096;
+/// Pages of that log from which the writer waits for readers, so that the log can begin anew.
+pub const MAX_STORE_LOG_PAGES: usize = 4 * STORE_CHECKPOINT_PAGES;
+/// How long another process may hold the embedded store's file before a call fails.
+pub const STORE_LOCK_TIMEOUT: u64 = 5;
 /// Rows of one page read from the store.
 pub const MAX_PAGE: usize = 1_000;
 /// Lookup keys stored with one document.

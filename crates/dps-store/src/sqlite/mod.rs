@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_core::ports::store::{Collection, Document, Page, Store, StoreError, Write};
+use dps_model::limits::STORE_LOCK_TIMEOUT;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -36,8 +37,6 @@ const READER_CACHE_KIB: i64 = 16 * 1024;
 const STATEMENTS_CACHED: usize = 128;
 /// Fewest and most readers; between them, one for each core.
 const READERS: (usize, usize) = (2, 8);
-/// How long another process may hold the database before a call fails.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where a store is.
 #[derive(Clone, Debug)]
@@ -224,7 +223,7 @@ fn open_database(path: &Path) -> Result<Connection, StoreError> {
     private_file(path).map_err(failed)?;
     let mut connection = Connection::open(path).map_err(failed)?;
     let set = |connection: &Connection| -> rusqlite::Result<()> {
-        connection.busy_timeout(LOCK_PATIENCE)?;
+        connection.busy_timeout(Duration::from_secs(STORE_LOCK_TIMEOUT))?;
         connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use dps_core::ports::store::{Collection, Document, Precondition, StoreError, Write};
-use dps_model::limits::{MAX_WRITES_PER_COMMIT, MAX_WRITES_WAITING};
+use dps_model::limits::{
+    MAX_STORE_LOG_PAGES, MAX_WRITES_PER_COMMIT, MAX_WRITES_WAITING, STORE_CHECKPOINT_PAGES,
+};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use tokio::sync::oneshot;
 
@@ -17,11 +19,6 @@ use super::read::Reading;
 use super::schema::Tables;
 use super::seal::Seal;
 use super::{closed, failed};
-
-/// Pages in the write-ahead log from which it is copied into the database: 16 MiB.
-const CHECKPOINT_PAGES: usize = 4_096;
-/// Pages from which the writer waits for readers so that the log can begin anew.
-const RESTART_PAGES: usize = 4 * CHECKPOINT_PAGES;
 
 /// A document as it is bound to the statements: sealed, its lookups as text.
 pub(super) struct Row {
@@ -248,10 +245,10 @@ impl Writer {
     /// Copies the log into the database when it has grown. After the answers: nobody waits for it.
     fn checkpoint(&self) {
         let pages = self.log_pages.load(Ordering::Relaxed);
-        if pages < CHECKPOINT_PAGES {
+        if pages < STORE_CHECKPOINT_PAGES {
             return;
         }
-        let mode = if pages < RESTART_PAGES { "PASSIVE" } else { "RESTART" };
+        let mode = if pages < MAX_STORE_LOG_PAGES { "PASSIVE" } else { "RESTART" };
         // A failure leaves everything in the log, where it is safe; the next commit tries again.
         if self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())).is_ok() {
             self.log_pages.store(0, Ordering::Relaxed);
