@@ -11,7 +11,9 @@ use dps_attestation::symmetric_key;
 use dps_devhub::NoHook;
 use dps_events::Event;
 use dps_model::connection_string::ConnectionString;
-use muster_device::{Attestation, Error, HubClient, ProvisioningClient, SystemClock, Transport};
+use muster_device::{Attestation, Clock as _, Error, HubClient, ProvisioningClient, SystemClock, Transport};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
 use crate::cli::DevOptions;
@@ -28,7 +30,7 @@ pub async fn run(mut options: DevOptions) -> anyhow::Result<()> {
     terminal::log_to_stderr();
     let temporary = if options.data_dir.as_os_str().is_empty() {
         let folder = tempfile::Builder::new().prefix("muster-demo-").tempdir()?;
-        options.data_dir = folder.path().to_owned();
+        folder.path().clone_into(&mut options.data_dir);
         Some(folder)
     } else {
         None
@@ -58,8 +60,7 @@ impl<'a> Story<'a> {
         let ca = std::fs::read(server.env.get("MUSTER_CA_FILE"))?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut roots = rustls::RootCertStore::empty();
-        use rustls_pki_types::pem::PemObject as _;
-        roots.add(rustls_pki_types::CertificateDer::from_pem_slice(&ca)?)?;
+        roots.add(CertificateDer::from_pem_slice(&ca)?)?;
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
@@ -88,7 +89,7 @@ impl<'a> Story<'a> {
     }
 
     async fn symmetric_key_device(&self) -> anyhow::Result<(ProvisioningClient, Attestation)> {
-        self.chapter("1. A device with a symmetric key, over MQTT");
+        chapter("1. A device with a symmetric key, over MQTT");
         let enrolled = self
             .enroll(
                 "enrollments/thermostat-1",
@@ -107,7 +108,7 @@ impl<'a> Story<'a> {
     }
 
     async fn x509_device(&self) -> anyhow::Result<()> {
-        self.chapter("2. A device with a certificate of its own, over HTTPS");
+        chapter("2. A device with a certificate of its own, over HTTPS");
         let key = rcgen::KeyPair::generate()?;
         let mut params = rcgen::CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
@@ -121,7 +122,7 @@ impl<'a> Story<'a> {
     }
 
     async fn group_device(&self) -> anyhow::Result<()> {
-        self.chapter("3. A group: any robot with a key derived from the group's");
+        chapter("3. A group: any robot with a key derived from the group's");
         let body = json!({ "enrollmentGroupId": "robots", "attestation": { "type": "symmetricKey" } });
         let group = self.enroll("enrollmentGroups/robots", body).await?;
         let key = group["attestation"]["symmetricKey"]["primaryKey"].as_str().context("no key came back")?;
@@ -131,7 +132,7 @@ impl<'a> Story<'a> {
     }
 
     async fn hub_connection(&self, device: &(ProvisioningClient, Attestation)) -> anyhow::Result<()> {
-        self.chapter("4. The thermostat connects to its hub");
+        chapter("4. The thermostat connects to its hub");
         let (client, attestation) = device;
         let assignment = client.provision().await?;
         self.server_says(2);
@@ -144,7 +145,7 @@ impl<'a> Story<'a> {
     }
 
     async fn refused_device(&self) -> anyhow::Result<()> {
-        self.chapter("5. A device with the wrong key: what it hears, and what you see");
+        chapter("5. A device with the wrong key: what it hears, and what you see");
         let wrong = symmetric_key::generate().ok().context("no random numbers")?;
         let client = self.client("thermostat-1", Attestation::SymmetricKey(wrong), Transport::Mqtt)?;
         match client.provision().await {
@@ -191,7 +192,6 @@ impl<'a> Story<'a> {
 
     /// Calls the service API as any tool would.
     async fn enroll(&self, path: &str, body: Value) -> anyhow::Result<Value> {
-        use muster_device::Clock as _;
         let (host, _) = self.service.host.split_once(':').unwrap_or((&self.service.host, ""));
         let expiry = SystemClock.now().seconds() + TOKEN_LIFE;
         let token = SasToken::sign(host, &self.service.key, expiry, Some(&self.service.policy));
@@ -203,10 +203,6 @@ impl<'a> Story<'a> {
         Ok(answer)
     }
 
-    fn chapter(&self, title: &str) {
-        say(&bold(title));
-    }
-
     /// Prints the server's next lines; they come from another thread.
     fn server_says(&self, lines: usize) {
         for _ in 0..lines {
@@ -215,4 +211,8 @@ impl<'a> Story<'a> {
             }
         }
     }
+}
+
+fn chapter(title: &str) {
+    say(&bold(title));
 }

@@ -1,5 +1,7 @@
-//! The binary: command line, configuration, wiring of the rooms, shutdown. Owns process-wide things (signals, file
-//! limits, the terminal); must not know how any room does its work.
+//! The binary: command line, data directory, wiring of the rooms, shutdown.
+//!
+//! Owns what belongs to the process as a whole: signals, file limits, the terminal. Must not know how any room does its
+//! work.
 
 mod cli;
 mod demo;

@@ -10,7 +10,9 @@ pub struct DevEnv {
 impl DevEnv {
     /// Lines that a shell can source.
     pub fn text(&self) -> String {
-        self.pairs.iter().map(|(key, value)| format!("{key}={}\n", quoted(value))).collect()
+        let lines: Vec<String> =
+            self.pairs.iter().map(|(key, value)| format!("{key}={}\n", quoted(value))).collect();
+        lines.concat()
     }
 
     /// The value of a key; empty when there is none.

@@ -8,14 +8,12 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use dps_events::Metrics;
+use dps_model::limits::MAX_PLAIN_CONNECTIONS;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
-
-/// Connections of this port; scrapers and a person's browser.
-const MAX_CONNECTIONS: usize = 64;
 
 /// Serves until the shutdown.
 pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, mut shutdown: watch::Receiver<bool>) {
@@ -24,7 +22,7 @@ pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, mut shutdown: w
         .route("/metrics", get(text))
         .route("/health", get(async || "ok\n"))
         .with_state(metrics);
-    let gate = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let gate = Arc::new(Semaphore::new(MAX_PLAIN_CONNECTIONS));
     loop {
         let Ok(permit) = Arc::clone(&gate).acquire_owned().await else { return };
         let accepted = tokio::select! {

@@ -13,7 +13,7 @@ const BACKLOG: i32 = 4_096;
 
 /// The bound listeners.
 pub struct Ports {
-    /// HTTPS and WebSockets.
+    /// HTTPS.
     pub https: TcpListener,
     /// MQTT over TLS.
     pub mqtt: TcpListener,

@@ -74,44 +74,8 @@ impl Server {
         let sink: Arc<dyn EventSink> = Arc::clone(&recorder) as Arc<dyn EventSink>;
         let env = announce(options, &directory, &ports, &settings, &hubs)?;
 
-        let devhubs = Arc::new(DevHubs::new(
-            &shared,
-            Arc::clone(&clock),
-            Arc::clone(&sink),
-            hubs.clone(),
-            decode(&settings.hub_key)?,
-            hook,
-        ));
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let ca = directory.read("ca.pem")?.unwrap_or_default();
-        let roots = CertificateDer::pem_slice_iter(ca.as_bytes()).collect::<Result<Vec<_>, _>>()?;
-        let rest = RestHubs::new(Arc::clone(&clock), dps_hub::client_config(provider, roots)?)?;
-        let linked: Arc<dyn Hubs> = Arc::new(LinkedHubs { own: Arc::clone(&devhubs), rest });
-        let instance = instance(&settings, &hubs)?;
-        let instances = Arc::new(Instances::open(Arc::clone(&shared), instance).await?);
-        let rings = Arc::new(KeyRings::new(Arc::clone(&shared)));
-        let lane = Arc::new(GroupLane::start()?);
-        let operations = Arc::new(Operations::new(
-            Arc::clone(&shared),
-            linked,
-            Arc::clone(&clock),
-            Arc::clone(&sink),
-            Arc::clone(&instances),
-        ));
-        let provisioning = Arc::new(Provisioning::new(
-            Arc::clone(&instances),
-            Arc::clone(&rings),
-            Arc::clone(&lane),
-            Arc::clone(&operations),
-            Arc::clone(&clock),
-            Arc::clone(&sink),
-        ));
-        let enrollments = Arc::new(Enrollments::new(shared, Arc::clone(&clock), rings, lane));
-        let service =
-            ServiceFront(ServiceApi::new(enrollments, instances, Arc::clone(&sink), Arc::clone(&clock)));
-        let fronts =
-            Fronts { http: vec![Arc::clone(&devhubs) as _, Arc::new(service)], mqtt: vec![devhubs as _] };
-        let api = DeviceApi::new(Arc::new(Core(provisioning)), sink, clock, fronts);
+        let outside = Outside { store: shared, clock, sink };
+        let (api, operations) = rooms(&outside, &directory, &settings, hubs, hook).await?;
 
         let (stop, shutdown) = watch::channel(false);
         let mut tasks = JoinSet::new();
@@ -141,6 +105,55 @@ impl Server {
         tokio::task::block_in_place(|| self.recorder.close());
         Ok(())
     }
+}
+
+/// What every room is given of the outside.
+struct Outside {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    sink: Arc<dyn EventSink>,
+}
+
+/// Joins the rooms: the device API with its neighbours on the shared ports, and the operations behind it.
+async fn rooms(
+    outside: &Outside,
+    directory: &DataDir,
+    settings: &Settings,
+    hubs: Vec<HubName>,
+    hook: Arc<dyn Hook>,
+) -> anyhow::Result<(Arc<DeviceApi>, Arc<Operations>)> {
+    let store = || Arc::clone(&outside.store);
+    let clock = || Arc::clone(&outside.clock);
+    let sink = || Arc::clone(&outside.sink);
+    let instance = instance(settings, &hubs)?;
+    let key = decode(&settings.hub_key)?;
+    let own = Arc::new(DevHubs::new(&outside.store, clock(), sink(), hubs, key, hook));
+    let rest = linked_by_rest(directory, clock())?;
+    let linked: Arc<dyn Hubs> = Arc::new(LinkedHubs { own: Arc::clone(&own), rest });
+    let instances = Arc::new(Instances::open(store(), instance).await?);
+    let rings = Arc::new(KeyRings::new(store()));
+    let lane = Arc::new(GroupLane::start()?);
+    let operations = Arc::new(Operations::new(store(), linked, clock(), sink(), Arc::clone(&instances)));
+    let provisioning = Arc::new(Provisioning::new(
+        Arc::clone(&instances),
+        Arc::clone(&rings),
+        Arc::clone(&lane),
+        Arc::clone(&operations),
+        clock(),
+        sink(),
+    ));
+    let enrollments = Arc::new(Enrollments::new(store(), clock(), rings, lane));
+    let service = ServiceFront(ServiceApi::new(enrollments, instances, sink(), clock()));
+    let fronts = Fronts { http: vec![Arc::clone(&own) as _, Arc::new(service)], mqtt: vec![own as _] };
+    Ok((DeviceApi::new(Arc::new(Core(provisioning)), sink(), clock(), fronts), operations))
+}
+
+/// The client of hubs that are not of this server; the dev CA is trusted besides what the machine trusts.
+fn linked_by_rest(directory: &DataDir, clock: Arc<dyn Clock>) -> anyhow::Result<RestHubs> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let ca = directory.read("ca.pem")?.unwrap_or_default();
+    let roots = CertificateDer::pem_slice_iter(ca.as_bytes()).collect::<Result<Vec<_>, _>>()?;
+    Ok(RestHubs::new(clock, dps_hub::client_config(provider, roots)?)?)
 }
 
 fn hub_names(options: &DevOptions) -> anyhow::Result<Vec<HubName>> {
