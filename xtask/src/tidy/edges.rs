@@ -30,7 +30,7 @@ const ROOMS: &[Room] = &[
     room("dps-events", &["dps-model"], &[]),
     room("dps-portal", &["dps-model"], &[]),
     room("dps-explain", &["dps-attestation", "dps-events", "dps-model"], &[]),
-    room("dps-core", &["dps-attestation", "dps-events", "dps-model"], &[]),
+    room("dps-core", &["dps-attestation", "dps-events", "dps-model"], &["dps-store"]),
     room("dps-access", &["dps-attestation", "dps-model"], &[]),
     room("dps-store", &["dps-core", "dps-monitor", "dps-model"], &["dps-attestation", "dps-events"]),
     room("dps-hub", &["dps-core", "dps-attestation", "dps-model"], &[]),

@@ -56,9 +56,10 @@ impl RustFile {
             .is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// Whether the file is in the shipped part of the workspace: not a tool, a measurement or a fuzz target.
+    /// Whether the file is in the shipped part of the workspace: not a tool, a measurement, an example or a fuzz
+    /// target.
     pub fn in_product(&self) -> bool {
-        self.path.starts_with("crates/")
+        self.path.starts_with("crates/") && !self.path.contains("/examples/")
     }
 
     /// A finding at a byte offset of this file.
