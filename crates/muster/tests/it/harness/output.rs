@@ -1,0 +1,57 @@
+//! What a process says, line by line, as it says it.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::watch;
+
+/// Lines of one stream. Clones see the same.
+#[derive(Clone)]
+pub struct Output {
+    lines: Arc<Mutex<Vec<String>>>,
+    /// Number of lines; closed at the end of the stream.
+    count: watch::Receiver<usize>,
+}
+
+impl Output {
+    pub fn of(stream: impl Read + Send + 'static) -> Self {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let (counted, count) = watch::channel(0);
+        let kept = Arc::clone(&lines);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+                kept.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
+                counted.send_modify(|count| *count += 1);
+            }
+        });
+        Self { lines, count }
+    }
+
+    /// Waits for a line with that text in it, and gives it; fails when the stream ends without one.
+    pub async fn said(&self, text: &str) -> String {
+        self.said_after(0, text).await.1
+    }
+
+    /// The same among the lines from number `from` on; gives the number behind it too.
+    pub async fn said_after(&self, from: usize, text: &str) -> (usize, String) {
+        let mut count = self.count.clone();
+        let (mut looked_at, mut ended) = (from, false);
+        loop {
+            {
+                let lines = self.lines.lock().unwrap();
+                let found = lines.iter().enumerate().skip(looked_at).find(|(_, line)| line.contains(text));
+                if let Some((at, line)) = found {
+                    return (at + 1, line.clone());
+                }
+                looked_at = lines.len().max(from);
+            }
+            assert!(!ended, "{text:?} was never said, but:\n{}", self.text());
+            ended = count.changed().await.is_err();
+        }
+    }
+
+    /// Everything said so far.
+    pub fn text(&self) -> String {
+        self.lines.lock().unwrap().join("\n")
+    }
+}

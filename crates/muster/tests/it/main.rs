@@ -1,0 +1,6 @@
+//! `muster dev` as a process of its own, and what no misfortune may take from its devices: a kill, a full disk, a
+//! restart, ten thousand idle connections, hostile bytes.
+
+mod harness;
+mod restart;
+mod storm;
