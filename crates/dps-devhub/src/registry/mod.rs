@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dps_core::ports::{Clock, Collection, Page, Precondition, Refusal, Store, Write};
+use dps_core::ports::{Clock, Collection, Page, Precondition, Refusal, Store, StoreError, Write};
 use dps_model::hub::{HubDevice, HubTwin};
 use dps_model::limits::{HUB_DEVICES_AT_ONCE, HUB_WRITE_ATTEMPTS, MAX_PAGE};
 use dps_model::{DeviceId, Etag, HubName, Timestamp, etag::IfMatch};
@@ -117,7 +117,7 @@ impl<N: Notify> Registry<N> {
                 id: id.as_str().to_owned(),
                 precondition: Precondition::Matches(version),
             };
-            match self.store.write(vec![write]).await {
+            match self.write(id, write).await {
                 Ok(()) => {
                     self.notify.deleted(id);
                     return Ok(());
@@ -309,7 +309,7 @@ impl<N: Notify> Registry<N> {
             if !change(&mut device, self.clock.now())? {
                 return Ok(device);
             }
-            match self.store.write(vec![self.put_write(&device, Precondition::Matches(version))?]).await {
+            match self.write(id, self.put_write(&device, Precondition::Matches(version))?).await {
                 Ok(()) => {
                     let rekeyed = before.authentication != device.authentication;
                     if rekeyed || !device.is_enabled() {
@@ -322,6 +322,14 @@ impl<N: Notify> Registry<N> {
             }
         }
         Err(crowded())
+    }
+
+    /// Writes a change of a device that may be connected.
+    async fn write(&self, id: &DeviceId, write: Write) -> Result<(), StoreError> {
+        let mut uncertain = Uncertain { notify: &self.notify, id, armed: true };
+        let written = self.store.write(vec![write]).await;
+        uncertain.armed = false;
+        written
     }
 
     fn put_write(&self, device: &Device, precondition: Precondition) -> Result<Write, HubFailure> {
@@ -347,6 +355,22 @@ impl<N: Notify> Registry<N> {
         let nonce = self.generations.fetch_add(1, Ordering::Relaxed) % 10_000;
         let ticks = now.millis().saturating_add(62_135_596_800_000).saturating_mul(10_000);
         ticks.saturating_add(i64::try_from(nonce).unwrap_or(0)).to_string()
+    }
+}
+
+/// A caller that goes away while the store writes never learns what was written, and so cannot tell the device. The
+/// device then loses its connection; it comes back, is judged again and reads its whole twin.
+struct Uncertain<'a, N: Notify> {
+    notify: &'a N,
+    id: &'a DeviceId,
+    armed: bool,
+}
+
+impl<N: Notify> Drop for Uncertain<'_, N> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.notify.unwelcome(self.id);
+        }
     }
 }
 

@@ -249,6 +249,24 @@ async fn query_pages_through_and_filters() {
 }
 
 #[tokio::test]
+async fn query_page_of_large_twins_ends_early_and_goes_on() {
+    let world = World::new();
+    let many: serde_json::Map<String, Value> = (0..2000).map(|n| (format!("key{n:04}"), json!(n))).collect();
+    for n in 0..30 {
+        world.device(&format!("d{n:02}")).await;
+        let patch = json!({"properties": {"desired": many}});
+        assert_eq!(world.call(&format!("PATCH /twins/d{n:02}"), &[], patch).await.status, 200);
+    }
+    let all = json!({"query": "SELECT * FROM devices"});
+    let first = world.call("POST /devices/query", &[], all.clone()).await;
+    let continuation = first.header("x-ms-continuation").to_owned();
+    let rest = world.call("POST /devices/query", &[("x-ms-continuation", &continuation)], all).await;
+    let (first, rest) = (first.body.as_array().unwrap().len(), rest.body.as_array().unwrap().len());
+    assert!(first < 30, "{first}");
+    assert_eq!(first + rest, 30);
+}
+
+#[tokio::test]
 async fn list_top_bounds_the_answer() {
     let world = World::new();
     for n in 0..70 {
