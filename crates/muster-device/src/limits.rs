@@ -32,6 +32,8 @@ pub(crate) const MAX_DESIRED_WAITING: usize = 32;
 pub(crate) const MAX_PROVISIONING_PACKET: usize = dps_model::limits::MAX_MQTT_PACKET;
 /// Largest packet from a hub.
 pub(crate) const MAX_HUB_PACKET: usize = dps_model::limits::MAX_HUB_PACKET;
+/// Largest message to a hub (IoT Hub: 256 KB).
+pub(crate) const MAX_TELEMETRY: usize = 256 * 1024;
 /// Longest text of a server that is repeated to a person, in characters.
 pub(crate) const MAX_SERVER_TEXT: usize = 1_024;
 /// Bytes asked of a stream at a time.

@@ -25,6 +25,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
 use crate::limits::{
     DEFAULT_HUB_TIMEOUT, HUB_KEEP_ALIVE, MAX_DESIRED_WAITING, MAX_HUB_PACKET, MAX_REQUESTS_IN_FLIGHT,
+    MAX_TELEMETRY,
 };
 use crate::mqtt::{Line, Login};
 use crate::tls::Server;
@@ -201,6 +202,12 @@ impl HubClient {
         };
         let topic = topic.topic().map_err(|error| Error::Setting(error.to_string()))?;
         let payload = payload.into();
+        if payload.len() > MAX_TELEMETRY {
+            let length = payload.len();
+            return Err(Error::Setting(format!(
+                "the message has {length} bytes, and a hub takes {MAX_TELEMETRY}"
+            )));
+        }
         self.ask("sending telemetry", |reply| Command::Telemetry { topic, payload, reply }).await
     }
 
