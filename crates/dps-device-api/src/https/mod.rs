@@ -109,6 +109,8 @@ fn server(http2: bool) -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
+        // As Azure spells them; some small clients compare header names as they are.
+        .title_case_headers(true)
         .header_read_timeout(Duration::from_secs(limits::HEADER_TIMEOUT))
         .max_buf_size(limits::MAX_HTTP_HEADER);
     builder

@@ -13,7 +13,7 @@ use dps_model::{Error, ErrorCode, OperationId, RegistrationId};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -38,7 +38,11 @@ pub struct Seen {
 }
 
 #[derive(Default)]
-pub struct FakeCore(Mutex<Vec<Seen>>);
+pub struct FakeCore {
+    seen: Mutex<Vec<Seen>>,
+    entered: Notify,
+    gate: Notify,
+}
 
 #[async_trait]
 impl Core for FakeCore {
@@ -48,7 +52,7 @@ impl Core for FakeCore {
             DeviceOperation::OperationStatus { operation_id } => (format!("status {operation_id}"), None),
             DeviceOperation::RegistrationLookup(body) => ("lookup".to_owned(), body.payload.as_ref()),
         };
-        self.0.lock().unwrap().push(Seen {
+        self.seen.lock().unwrap().push(Seen {
             id_scope: request.id_scope.clone(),
             registration_id: request.registration_id.clone(),
             api_version: request.api_version.clone(),
@@ -61,6 +65,10 @@ impl Core for FakeCore {
             payload: payload.map(|json| json.get().to_owned()),
         });
         assert_ne!(request.registration_id, "panic", "asked to");
+        if request.registration_id == "slow" {
+            self.entered.notify_one();
+            self.gate.notified().await;
+        }
         if request.registration_id == "unauthorized" {
             return Err(Error::new(ErrorCode::Unauthorized).because("private"));
         }
@@ -158,7 +166,18 @@ impl Server {
 
     /// What the core was asked since the last look.
     pub fn seen(&self) -> Vec<Seen> {
-        std::mem::take(&mut self.core.0.lock().unwrap())
+        std::mem::take(&mut self.core.seen.lock().unwrap())
+    }
+
+    /// Waits until the core works on a request of the device `slow`.
+    pub async fn busy(&self) {
+        self.core.entered.notified().await;
+    }
+
+    /// Tells the server to stop, and the core to go on with the device `slow` once it has been told.
+    pub fn stop_while_busy(&self) {
+        self.stop.send_replace(true);
+        self.core.gate.notify_one();
     }
 
     pub async fn event(&mut self) -> Event {
@@ -181,7 +200,7 @@ impl Server {
 
     /// Stops the server, waits for its end, and gives what events are left.
     pub async fn stop(mut self) -> Vec<Event> {
-        self.stop.send(true).unwrap();
+        self.stop.send_replace(true);
         for task in self.serving {
             task.await.unwrap();
         }

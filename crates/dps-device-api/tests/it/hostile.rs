@@ -315,3 +315,23 @@ async fn shutdown_drains_and_closes_idle_connections() {
     assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
     assert!(TcpStream::connect(address).await.is_err());
 }
+
+#[tokio::test]
+async fn shutdown_lets_a_request_in_progress_end() {
+    let server = Server::start().await;
+    let mut http = Http::one(connect(server.https, server.plain()).await.unwrap()).await;
+    let request = tokio::spawn(async move { http.register("slow").await.status() });
+    server.busy().await;
+    server.stop_while_busy();
+    assert_eq!(request.await.unwrap(), 202);
+    server.stop().await;
+
+    let server = Server::start().await;
+    let mut mqtt = Mqtt::ready(&server, "slow").await;
+    mqtt.publish("$dps/registrations/PUT/iotdps-register/?$rid=1", Delivery::AtMostOnce, b"").await;
+    server.busy().await;
+    server.stop_while_busy();
+    assert_eq!(mqtt.message().await.0, "$dps/registrations/res/202/?$rid=1&retry-after=3");
+    assert_eq!(mqtt.next().await, None);
+    server.stop().await;
+}
