@@ -29,6 +29,14 @@ pub(crate) enum DeviceStatus {
 }
 
 impl DeviceStatus {
+    /// As a client writes it: without regard to case, as Azure reads it.
+    pub(crate) fn read(text: &str) -> Result<Self, HubFailure> {
+        [Self::Enabled, Self::Disabled]
+            .into_iter()
+            .find(|status| status.as_str().eq_ignore_ascii_case(text))
+            .ok_or_else(|| HubFailure::argument("status is enabled or disabled"))
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Enabled => "enabled",

@@ -13,10 +13,8 @@ use super::{Answer, Call};
 use crate::failure::{HubErrorCode, HubFailure};
 
 /// What to do with one device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ImportMode {
-    #[default]
     Create,
     Update,
     UpdateIfMatchETag,
@@ -26,6 +24,30 @@ enum ImportMode {
     DeleteIfMatchETag,
     UpdateTwin,
     UpdateTwinIfMatchETag,
+}
+
+impl ImportMode {
+    /// Azure reads enumerations without regard to case, and its clients write `create` but `Delete`.
+    fn read(text: Option<&str>) -> Result<Self, HubFailure> {
+        let known = [
+            ("create", Self::Create),
+            ("update", Self::Update),
+            ("updateIfMatchETag", Self::UpdateIfMatchETag),
+            ("createOrUpdate", Self::CreateOrUpdate),
+            ("createOrUpdateIfMatchETag", Self::CreateOrUpdateIfMatchETag),
+            ("delete", Self::Delete),
+            ("deleteIfMatchETag", Self::DeleteIfMatchETag),
+            ("updateTwin", Self::UpdateTwin),
+            ("updateTwinIfMatchETag", Self::UpdateTwinIfMatchETag),
+        ];
+        let Some(text) = text else { return Ok(Self::Create) };
+        known.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, mode)| *mode).ok_or_else(
+            || {
+                let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+                HubFailure::argument(format!("importMode is one of {}", names.join(", ")))
+            },
+        )
+    }
 }
 
 #[derive(Deserialize)]
@@ -39,7 +61,7 @@ struct Item {
     #[serde(default, rename = "twinETag")]
     twin_etag: Option<String>,
     #[serde(default)]
-    import_mode: ImportMode,
+    import_mode: Option<String>,
     #[serde(flatten)]
     identity: IdentityBody,
     #[serde(flatten)]
@@ -81,7 +103,7 @@ async fn one(call: &Call<'_>, item: Value) -> Result<(), HubFailure> {
     let registry = &call.hub.registry;
     let change = item.twin.change();
     let (tag, twin_tag) = (tag(item.etag), tag(item.twin_etag));
-    match item.import_mode {
+    match ImportMode::read(item.import_mode.as_deref())? {
         ImportMode::Create => registry.create(&id, item.identity.input()?).await.map(drop)?,
         ImportMode::Update => {
             registry.update(&id, &item.identity.input()?, &IfMatch::Any).await.map(drop)?;

@@ -20,7 +20,7 @@ pub(super) struct IdentityBody {
     #[serde(default)]
     device_id: Option<String>,
     #[serde(default)]
-    status: Option<DeviceStatus>,
+    status: Option<String>,
     #[serde(default)]
     status_reason: Option<String>,
     #[serde(default)]
@@ -85,7 +85,7 @@ impl IdentityBody {
             return Err(HubFailure::argument(format!("deviceScope has at most {MAX_DEVICE_SCOPE} bytes")));
         }
         Ok(IdentityInput {
-            status: self.status.unwrap_or(DeviceStatus::Enabled),
+            status: self.status.as_deref().map_or(Ok(DeviceStatus::Enabled), DeviceStatus::read)?,
             status_reason,
             authentication: match self.authentication {
                 Some(authentication) => authentication.read()?,
@@ -105,15 +105,17 @@ impl AuthenticationBody {
         let secondary =
             said(thumbprints.secondary_thumbprint).map(|text| read_thumbprint(&text)).transpose()?;
         let has_thumbprint = primary.is_some() || secondary.is_some();
-        let given = match self.kind.as_deref() {
-            Some("selfSigned") if !has_thumbprint => {
+        // Azure reads enumerations without regard to case.
+        let kind = self.kind.map(|kind| kind.to_ascii_lowercase());
+        let given = match kind.as_deref() {
+            Some("selfsigned") if !has_thumbprint => {
                 return Err(HubFailure::argument(
                     "authentication.type selfSigned needs x509Thumbprint.primaryThumbprint",
                 ));
             }
-            Some("selfSigned") => Authentication::SelfSigned { primary, secondary },
+            Some("selfsigned") => Authentication::SelfSigned { primary, secondary },
             None if has_thumbprint => Authentication::SelfSigned { primary, secondary },
-            Some("certificateAuthority") => Authentication::CertificateAuthority,
+            Some("certificateauthority") => Authentication::CertificateAuthority,
             Some("none") => Authentication::None,
             Some("sas") | None => return sas(said(keys.primary_key), said(keys.secondary_key)),
             Some(_) => {

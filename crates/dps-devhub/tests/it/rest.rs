@@ -293,8 +293,8 @@ async fn bulk_does_each_device_for_itself() {
     let items = json!([
         {"id": "new", "importMode": "create", "authentication": {"type": "sas"}, "tags": {"a": 1}},
         {"id": "old", "importMode": "create"},
-        {"id": "gone", "importMode": "delete"},
-        {"id": "new2", "importMode": "createOrUpdate", "status": "disabled"},
+        {"id": "gone", "importMode": "Delete"},
+        {"id": "new2", "importMode": "CreateOrUpdate", "status": "Disabled", "authentication": {"type": "Sas"}},
         {"id": "old", "importMode": "updateTwin", "properties": {"desired": {"x": 1}}},
         {"id": "old", "importMode": "updateIfMatchETag", "eTag": "c3RhbGU="},
         {"id": "m", "moduleId": "m1", "importMode": "create"},
