@@ -7,7 +7,7 @@ use dps_model::instance::Instance;
 use dps_model::registration::{DeviceRegistrationResult, Status};
 use dps_model::{HubName, IdScope, RegistrationId, Secret};
 
-use crate::registration::{EnrollmentName, Proof, RegistrationRecord};
+use crate::registration::{EnrollmentName, Identities, Identity, Proof, RegistrationRecord};
 
 pub(crate) fn instance_with_hubs(names: &[&str]) -> Instance {
     let hub = |name: &&str| LinkedHub {
@@ -35,11 +35,13 @@ pub(crate) fn record_on_hub(id: &str, hub: &HubName) -> RegistrationRecord {
     let id = RegistrationId::parse(id).unwrap();
     let mut state = DeviceRegistrationResult::bare(id.clone(), Status::Assigned);
     state.assigned_hub = Some(hub.clone());
-    state.device_id = Some(id.into());
+    state.device_id = Some(id.clone().into());
+    let home = Some(Identity { hub: hub.clone(), device_id: id.into() });
     RegistrationRecord {
         state,
         enrollment: EnrollmentName::Individual,
         proof: Proof::SasToken("hash".into()),
         operation: None,
+        identities: Identities { home, strays: Vec::new() },
     }
 }

@@ -3,7 +3,8 @@
 //! Owns the one bend of the straight line. The plan (hub, credential, twin) was decided and stored before the operation
 //! began, so a resumed operation writes the same hub. Must not know who asked or how a device is told.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +17,10 @@ use tokio::task::JoinHandle;
 
 use crate::instance::Instances;
 use crate::ports::{Clock, Collection, Document, HubError, Hubs, Precondition, Store, Write};
-use crate::registration::{EnrollmentName, RegistrationRecord, Versioned, hub_device};
+use crate::registration::{EnrollmentName, Identity, RegistrationRecord, Versioned, hub_device};
+
+/// Instance and registration id.
+type Key = (String, String);
 
 /// Runs operations.
 pub struct Operations {
@@ -26,8 +30,8 @@ pub struct Operations {
     sink: Arc<dyn EventSink>,
     instances: Arc<Instances>,
     permits: Arc<Semaphore>,
-    /// What this node works on, so that its own sweep does not take it up again.
-    held: Mutex<HashSet<(String, String)>>,
+    /// What this node works on, so that its own sweep does not take it up again, and what replaced it meanwhile.
+    held: Mutex<HashMap<Key, Option<Box<Admitted>>>>,
 }
 
 /// A registration whose operation runs, at the version it was written at.
@@ -64,8 +68,8 @@ impl Operations {
         self.clock.now().plus_millis(limits::OPERATION_LEASE * 1_000)
     }
 
-    /// Runs the operation on a task of its own. None when this node runs as many as it may: the operation is durable,
-    /// and a sweep takes it up when its lease ends.
+    /// Runs the operation on a task of its own. None when this node runs as many as it may (the operation is durable,
+    /// and a sweep takes it up when its lease ends), or when it follows one of the same device that still runs.
     pub fn start(self: &Arc<Self>, admitted: Admitted) -> Option<JoinHandle<()>> {
         if let Some(error) = &admitted.refused {
             let event = OperationEvent::open(&admitted, &self.sink, &self.clock);
@@ -77,25 +81,32 @@ impl Operations {
     }
 
     fn spawn(self: &Arc<Self>, admitted: Admitted, permit: OwnedSemaphorePermit) -> Option<JoinHandle<()>> {
-        let held = self.hold(&admitted)?;
+        let (mut held, admitted) = self.hold(admitted)?;
         let operations = Arc::clone(self);
         Some(tokio::spawn(async move {
-            let _until_done: (OwnedSemaphorePermit, Held) = (permit, held);
-            operations.run(admitted).await;
+            let _until_done: OwnedSemaphorePermit = permit;
+            let mut next = Some(admitted);
+            while let Some(admitted) = next {
+                operations.run(admitted).await;
+                next = held.next();
+            }
         }))
     }
 
-    /// Takes up operations whose lease ended at or before `due`, one page of them; answers whether there may be more.
+    /// Takes up operations whose lease ended at or before `due`, one page of them; answers whether another page is
+    /// worth a look: this one was full, and not of operations that this node works on anyway.
     pub async fn sweep(self: &Arc<Self>, due: Timestamp) -> Result<bool, Error> {
         let page = limits::OPERATIONS_PER_SWEEP;
         let documents = self.store.due(Collection::Registrations, due.millis(), page).await?;
         let full = documents.len() == page;
+        let mut moved = false;
         for (instance, document) in documents {
             if !self.is_held(&instance, &document.id) {
                 self.take_over(&instance, document).await?;
+                moved = true;
             }
         }
-        Ok(full)
+        Ok(full && moved)
     }
 
     /// Sweeps for ever; ends when the task is dropped. The first sweep takes up everything that was admitted before:
@@ -141,7 +152,7 @@ impl Operations {
     }
 
     /// Hub, then commit. Every exit records the operation's event once.
-    async fn run(self: Arc<Self>, mut admitted: Admitted) {
+    async fn run(&self, mut admitted: Admitted) {
         let mut event = OperationEvent::open(&admitted, &self.sink, &self.clock);
         let written = self.write_hub(&mut admitted, &mut event).await;
         event.step("putDevice");
@@ -178,7 +189,25 @@ impl Operations {
         let Some((_, plan)) = admitted.record.running() else { return Ok(()) };
         let unlinked = || HubError::NotFound(format!("hub {} is not linked any more", plan.hub));
         let hub = admitted.instance.hub(&plan.hub).ok_or_else(unlinked)?;
-        self.hubs.put_device(hub, &hub_device(plan, &admitted.credential), plan.twin.as_ref()).await
+        self.hubs.put_device(hub, &hub_device(plan, &admitted.credential), plan.twin.as_ref()).await?;
+        self.remove_others(admitted, &plan.identity()).await
+    }
+
+    /// Removes what earlier operations left elsewhere, so that the device has one identity. A hub that is not linked
+    /// any more is out of reach, and one that will never do it must not keep the device from its new place.
+    async fn remove_others(&self, admitted: &Admitted, target: &Identity) -> Result<(), HubError> {
+        for other in admitted.record.identities.others(target) {
+            let Some(hub) = admitted.instance.hub(&other.hub) else { continue };
+            match self.hubs.delete_device(hub, &other.device_id).await {
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => {
+                    let (hub, device) = (other.hub.as_str(), other.device_id.as_str());
+                    tracing::error!(%error, hub, device, "the identity on the former hub was not removed");
+                }
+                Ok(()) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Keeps the lease; fails when somebody else has written the registration since.
@@ -204,13 +233,23 @@ impl Operations {
 
     fn is_held(&self, instance: &str, id: &str) -> bool {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.contains(&(instance.to_owned(), id.to_owned()))
+        held.contains_key(&(instance.to_owned(), id.to_owned()))
     }
 
-    fn hold(self: &Arc<Self>, admitted: &Admitted) -> Option<Held> {
+    /// One operation of a device at a time: none when this node works on an earlier one, behind which it is put.
+    fn hold(self: &Arc<Self>, admitted: Admitted) -> Option<(Held, Admitted)> {
         let key = (admitted.instance.name.clone(), admitted.record.state.registration_id.key());
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.insert(key.clone()).then(|| Held { operations: Arc::clone(self), key })
+        match held.entry(key.clone()) {
+            Entry::Occupied(mut behind) => {
+                behind.insert(Some(Box::new(admitted)));
+                None
+            }
+            Entry::Vacant(free) => {
+                free.insert(None);
+                Some((Held { operations: Arc::clone(self), key, released: false }, admitted))
+            }
+        }
     }
 }
 
@@ -236,12 +275,28 @@ enum Stopped {
 /// A registration that this node works on; released when dropped.
 struct Held {
     operations: Arc<Operations>,
-    key: (String, String),
+    key: Key,
+    released: bool,
+}
+
+impl Held {
+    /// What was put behind; with nothing there the registration is released in the same instant.
+    fn next(&mut self) -> Option<Admitted> {
+        let mut held = self.operations.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = held.get_mut(&self.key).and_then(Option::take);
+        if next.is_none() {
+            held.remove(&self.key);
+            self.released = true;
+        }
+        next.map(|admitted| *admitted)
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.operations.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        if !self.released {
+            self.operations.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        }
     }
 }
 

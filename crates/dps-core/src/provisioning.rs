@@ -114,7 +114,7 @@ impl Provisioning {
         if proven.found.settings().is_disabled() {
             return self.disabled(instance, id, proven, previous).await;
         }
-        if let Some(operation_id) = running(last, self.clock.now()) {
+        if let Some(operation_id) = running(previous.as_ref(), &proven.attested, self.clock.now()) {
             // The device lost our answer and asks again: it gets the operation that is under way.
             return Ok(DeviceResponse::Admitted { operation_id, retry_after: limits::RETRY_AFTER });
         }
@@ -156,8 +156,9 @@ impl Provisioning {
         event: &mut RegistrationEvent,
     ) -> Result<Option<Versioned>, Error> {
         let kept = self.registration(instance, id).await?;
+        let now = self.clock.now();
         if let Some(kept) =
-            kept.as_ref().filter(|kept| shown_proof(request).as_ref() == Some(&kept.record.proof))
+            kept.as_ref().filter(|kept| shown_proof(request, now).as_ref() == Some(&kept.record.proof))
         {
             event
                 .fill(|record| record.hub = kept.record.state.assigned_hub.as_ref().map(ToString::to_string));
@@ -190,6 +191,7 @@ impl Provisioning {
         let id = &proven.registration_id;
         let (last, expected) = previous.map(|kept| (kept.record, kept.etag)).unzip();
         let last_operation = last.as_ref().and_then(|record| record.operation.as_ref());
+        let identities = last.as_ref().map(|record| record.identities.clone()).unwrap_or_default();
         let operation = registration::next_operation(id, last_operation, now, request.channel.protocol);
         let enrollment = proven.found.name();
         // Until the operation ends, the record keeps what is true on the hub.
@@ -202,8 +204,8 @@ impl Provisioning {
         state.last_updated_date_time_utc = Some(now);
         registration::name_mechanism(&mut state, &proven.proof, &enrollment);
         let credential = proven.attested.authentication().clone();
-        let record =
-            RegistrationRecord { state, enrollment, proof: proven.proof, operation: Some(operation) };
+        let (proof, operation) = (proven.proof, Some(operation));
+        let record = RegistrationRecord { state, enrollment, proof, operation, identities };
         let record = match &allocated {
             Ok(plan) => record.planned(plan.clone()),
             Err(error) => record.ended(Err(error), now),
@@ -226,7 +228,7 @@ impl Provisioning {
         Ok(DeviceResponse::Admitted { operation_id, retry_after: limits::RETRY_AFTER })
     }
 
-    /// The answer under a disabled enrollment. A device that is on a hub stays there and keeps its record.
+    /// The answer under a disabled enrollment. A device that is on a hub, or was promised one, keeps its record.
     async fn disabled(
         &self,
         instance: &Instance,
@@ -234,20 +236,19 @@ impl Provisioning {
         proven: Proven,
         previous: Option<Versioned>,
     ) -> Result<DeviceResponse, Error> {
-        let assigned = previous.as_ref().is_some_and(|kept| kept.record.state.assigned_hub.is_some());
-        if !assigned {
+        let keeps =
+            |record: &RegistrationRecord| record.state.assigned_hub.is_some() || record.running().is_some();
+        if !previous.as_ref().is_some_and(|kept| keeps(&kept.record)) {
             let now = self.clock.now();
             let mut state = DeviceRegistrationResult::bare(id.clone(), Status::Disabled);
             state.last_updated_date_time_utc = Some(now);
             let (last, expected) = previous.map(|kept| (kept.record, kept.etag)).unzip();
-            state.created_date_time_utc =
-                last.and_then(|record| record.state.created_date_time_utc).or(Some(now));
-            let record = RegistrationRecord {
-                state,
-                enrollment: proven.found.name(),
-                proof: proven.proof,
-                operation: None,
-            };
+            let (created, operation, identities) = last
+                .map(|record| (record.state.created_date_time_utc, record.operation, record.identities))
+                .unwrap_or_default();
+            state.created_date_time_utc = created.or(Some(now));
+            let (enrollment, proof) = (proven.found.name(), proven.proof);
+            let record = RegistrationRecord { state, enrollment, proof, operation, identities };
             self.put(instance, &record, expected.as_ref(), None).await?;
         }
         let status = RegistrationOperationStatus {
@@ -265,8 +266,9 @@ impl Provisioning {
         expected: Option<&Etag>,
         credential: Option<&HubAuthentication>,
     ) -> Result<Etag, Error> {
-        let due = record.running().map(|_| self.operations.lease());
-        let (write, etag) = record.write(&instance.name, expected, credential, due)?;
+        let running = record.running().is_some();
+        let due = running.then(|| self.operations.lease());
+        let (write, etag) = record.write(&instance.name, expected, credential.filter(|_| running), due)?;
         self.store.write(vec![write]).await.map_err(conflict)?;
         Ok(etag)
     }
@@ -363,27 +365,35 @@ fn unknown(evidence: &Evidence) -> Error {
 fn proof_of(evidence: &Evidence) -> Option<Proof> {
     match evidence {
         Evidence::X509(chain) => Some(Proof::Certificate(chain.leaf().info().sha256_thumbprint.clone())),
-        Evidence::Sas(token) => Some(Proof::SasToken(token.signature_hash())),
+        Evidence::Sas(token) => Some(proof_of_token(token)),
         Evidence::None => None,
     }
 }
 
-/// The proof that a request shows, without judging it. Possession of the leaf's key was proven by the handshake, and
+/// The expiry is part of it: else the holder of an old token could write a later one beside the same signature.
+fn proof_of_token(token: &SasToken) -> Proof {
+    Proof::SasToken(format!("{}.{}", token.signature_hash(), token.expiry()))
+}
+
+/// The proof that a request shows, without judging it but for its expiry. Possession of the leaf's key was proven by the handshake, and
 /// a token's signature is as good as its first use: both were attested with the registration.
-fn shown_proof(request: &DeviceRequest) -> Option<Proof> {
+fn shown_proof(request: &DeviceRequest, now: Timestamp) -> Option<Proof> {
     match (&request.sas_token, request.channel.tls.chain.first()) {
         (Some(text), _) => {
             let token = SasToken::parse(std::str::from_utf8(text.expose()).ok()?).ok()?;
-            Some(Proof::SasToken(token.signature_hash()))
+            let in_time = now.seconds().saturating_sub(token.expiry()) <= limits::SAS_CLOCK_SKEW;
+            in_time.then(|| proof_of_token(&token))
         }
         (None, Some(leaf)) => Some(Proof::Certificate(x509::certificate::thumbprint(leaf))),
         (None, None) => None,
     }
 }
 
-/// The operation under way, unless its lease ended long ago and a sweep is due to take it up.
-fn running(last: Option<&RegistrationRecord>, now: Timestamp) -> Option<OperationId> {
-    let (operation, _) = last?.running()?;
+/// The operation under way, unless its lease ended long ago and a sweep is due to take it up, or it gives the hub
+/// another credential than the one the device holds now.
+fn running(last: Option<&Versioned>, attested: &Attested, now: Timestamp) -> Option<OperationId> {
+    let last = last.filter(|last| last.credential.as_ref() == Some(attested.authentication()))?;
+    let (operation, _) = last.record.running()?;
     let fresh = now.seconds() - operation.admitted.seconds()
         < limits::OPERATION_LEASE * i64::from(limits::HUB_ATTEMPTS);
     fresh.then(|| operation.id.clone())
@@ -398,20 +408,24 @@ fn allocate(
     id: &RegistrationId,
 ) -> Result<Plan, Error> {
     let settings = found.settings();
-    let (hub, substatus, twin) = match reprovision::decide(last, settings, instance) {
-        Decision::Stay { hub, substatus } => (hub, substatus, None),
+    let device_id = found.device_id(id);
+    let home = last.and_then(|record| record.identities.home.as_ref());
+    let (hub, substatus, is_new) = match reprovision::decide(last, settings, instance) {
+        Decision::Stay { hub, substatus } => {
+            (hub, substatus, home.is_some_and(|home| home.device_id != device_id))
+        }
         Decision::Assign => {
-            let hub = allocation::choose(settings, instance, id)?.name.clone();
-            (hub, Substatus::InitialAssignment, settings.initial_twin.as_ref().map(initial_twin))
+            (allocation::choose(settings, instance, id)?.name.clone(), Substatus::InitialAssignment, true)
         }
     };
+    let twin = settings.initial_twin.as_ref().filter(|_| is_new).map(initial_twin);
     let thumbprint = match attested.authentication() {
         HubAuthentication::SelfSigned { primary_thumbprint, .. } => Some(primary_thumbprint.clone()),
         HubAuthentication::Sas { .. } => None,
     };
     Ok(Plan {
         hub,
-        device_id: found.device_id(id),
+        device_id,
         capabilities: settings.capabilities.unwrap_or_default(),
         thumbprint,
         twin,

@@ -28,6 +28,51 @@ pub struct RegistrationRecord {
     pub proof: Proof,
     /// The last operation.
     pub operation: Option<OperationRecord>,
+    /// Where the device has an identity, or may have one.
+    #[serde(default)]
+    pub identities: Identities,
+}
+
+/// A device's identity on a hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The hub.
+    pub hub: HubName,
+    /// Its id there.
+    pub device_id: DeviceId,
+}
+
+/// A device's identities over all hubs: one when its last operation succeeded. An operation that failed or was
+/// replaced may have written another, and only what is remembered can be removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identities {
+    /// Where the last operation that succeeded put the device.
+    pub home: Option<Identity>,
+    /// Where later ones may have put it; the next that succeeds removes them.
+    pub strays: Vec<Identity>,
+}
+
+impl Identity {
+    fn is(&self, other: &Self) -> bool {
+        self.device_id == other.device_id && self.hub.key() == other.hub.key()
+    }
+}
+
+impl Identities {
+    /// Those that must go when the device is at `target`.
+    pub fn others(&self, target: &Identity) -> impl Iterator<Item = &Identity> {
+        self.home.iter().chain(&self.strays).filter(move |identity| !identity.is(target))
+    }
+
+    fn may_be_at(&mut self, target: Identity) {
+        if self.home.iter().chain(&self.strays).any(|known| known.is(&target)) {
+            return;
+        }
+        if self.strays.len() >= limits::MAX_STRAY_IDENTITIES {
+            self.strays.remove(0);
+        }
+        self.strays.push(target);
+    }
 }
 
 /// Which enrollment.
@@ -44,7 +89,7 @@ pub enum EnrollmentName {
 pub enum Proof {
     /// SHA-256 thumbprint of the leaf.
     Certificate(String),
-    /// Hash of the SAS token's signature.
+    /// Hash of the SAS token's signature, and its expiry.
     SasToken(String),
 }
 
@@ -80,6 +125,13 @@ pub struct Plan {
     pub substatus: Substatus,
     /// Attempts made at the hub so far.
     pub attempts: u32,
+}
+
+impl Plan {
+    /// The identity that the operation writes.
+    pub fn identity(&self) -> Identity {
+        Identity { hub: self.hub.clone(), device_id: self.device_id.clone() }
+    }
 }
 
 /// The keys of a running operation's plan, sealed.
@@ -159,6 +211,7 @@ impl RegistrationRecord {
     /// This record with its operation's plan: the operation runs.
     pub fn planned(mut self, plan: Plan) -> Self {
         if let Some(operation) = &mut self.operation {
+            self.identities.may_be_at(plan.identity());
             operation.plan = Some(plan);
         }
         self
@@ -172,6 +225,7 @@ impl RegistrationRecord {
         (state.error_code, state.error_message) = (None, None);
         match (ended, plan) {
             (Ok(()), Some(plan)) => {
+                self.identities = Identities { home: Some(plan.identity()), strays: Vec::new() };
                 state.status = Status::Assigned;
                 state.assigned_hub = Some(plan.hub);
                 state.device_id = Some(plan.device_id);

@@ -4,7 +4,7 @@
 use dps_model::HubName;
 use dps_model::enrollment::EnrollmentSettings;
 use dps_model::instance::Instance;
-use dps_model::registration::{Status, Substatus};
+use dps_model::registration::Substatus;
 
 use crate::allocation;
 use crate::registration::RegistrationRecord;
@@ -25,6 +25,7 @@ pub enum Decision {
 
 /// The decision for a device whose last registration is `previous`.
 ///
+/// Where a device is, is where its last successful operation put it: one that failed since has not moved it.
 /// A device stays on its hub while that hub is linked and the enrollment allows it (docs/divergences.md D-010: moving
 /// a device between hubs is a later capability); its hub gone, it is assigned anew.
 pub fn decide(
@@ -32,8 +33,7 @@ pub fn decide(
     settings: &EnrollmentSettings,
     instance: &Instance,
 ) -> Decision {
-    let assigned = previous.filter(|record| record.state.status == Status::Assigned);
-    match assigned.and_then(|record| record.state.assigned_hub.as_ref()) {
+    match previous.and_then(|record| record.identities.home.as_ref()).map(|home| &home.hub) {
         Some(hub) if allocation::allows(settings, instance, hub) => {
             let keeps = settings.reprovision_policy.is_some_and(|policy| !policy.update_hub_assignment);
             let substatus = if keeps {
@@ -79,13 +79,17 @@ mod tests {
     }
 
     #[test]
-    fn failed_or_unlinked_is_assigned_anew() {
+    fn unlinked_is_assigned_anew_but_failed_stays() {
         let instance = instance_with_hubs(&["a.example"]);
         let settings = EnrollmentSettings::default();
         let mut record = record_on_hub("x", &HubName::parse("gone.example").unwrap());
         assert_eq!(decide(Some(&record), &settings, &instance), Decision::Assign);
         record = record_on_hub("x", &HubName::parse("a.example").unwrap());
-        record.state.status = Status::Failed;
-        assert_eq!(decide(Some(&record), &settings, &instance), Decision::Assign);
+        (record.state.status, record.state.assigned_hub) = (Status::Failed, None);
+        let stay = Decision::Stay {
+            hub: HubName::parse("a.example").unwrap(),
+            substatus: Substatus::InitialAssignment,
+        };
+        assert_eq!(decide(Some(&record), &settings, &instance), stay);
     }
 }

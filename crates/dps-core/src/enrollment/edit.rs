@@ -117,11 +117,11 @@ impl Enrollments {
             settings,
             stamp: stamp(current.as_ref().map(|g| &g.stamp), self.clock.now()),
         };
-        self.store
-            .write(vec![record::write_group(&instance.name, &group, precondition)?])
-            .await
-            .map_err(refused)?;
+        let written =
+            self.store.write(vec![record::write_group(&instance.name, &group, precondition)?]).await;
+        // Whatever the answer: that of a write that happened may be lost.
         self.group_changed();
+        written.map_err(refused)?;
         Ok(Changed { value: group, previous: current.map(|g| g.stamp.etag) })
     }
 
@@ -168,9 +168,9 @@ impl Enrollments {
     ) -> Result<Option<Etag>, Error> {
         let key = EnrollmentGroupId::parse(id)?.key();
         let missing = ErrorCode::EnrollmentNotFound;
-        let deleted = self.delete(instance, Collection::EnrollmentGroups, key, if_match, missing).await?;
+        let deleted = self.delete(instance, Collection::EnrollmentGroups, key, if_match, missing).await;
         self.group_changed();
-        Ok(deleted)
+        deleted
     }
 
     /// The state of a registration. Errors: `RegistrationNotFound`.

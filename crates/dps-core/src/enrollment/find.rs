@@ -92,19 +92,20 @@ impl Finder {
     ) -> Result<Option<Found>, Error> {
         let (instance, id) = (claim.instance, claim.registration_id);
         let key = (instance.name.clone(), id.key());
+        let mut known = None;
         if let Some(name) = self.remembered.get(&key).or_else(|| last_group(claim.previous)) {
-            if let Some(found) = self.group(instance, &name).await?
-                && derives(found.mechanism(), token, id)
-            {
+            known = self.group(instance, &name).await?;
+            if known.as_ref().is_some_and(|found| derives(found.mechanism(), token, id)) {
                 self.remembered.insert(key, name);
-                return Ok(Some(found));
+                return Ok(known);
             }
             self.remembered.invalidate(&key);
         }
         let ring = self.rings.of(&instance.name).await?;
         let trial = self.lane.search(claim.channel.peer.ip(), id, token, ring).await?;
         event.fill(|record| record.groups_tried = trial.tried);
-        let Some(name) = trial.group else { return Ok(None) };
+        // Of no group's key: the one that knows the device tells best what is wrong.
+        let Some(name) = trial.group else { return Ok(known) };
         let found = self.group(instance, &name).await?;
         if found.is_some() {
             self.remembered.insert(key, name);

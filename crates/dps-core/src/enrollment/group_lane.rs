@@ -6,7 +6,7 @@
 //! (docs/adr/0005-group-lane.md). Must not know how keys are stored or what a match is used for.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use dps_attestation::sas_token::SasToken;
@@ -96,6 +96,7 @@ impl GroupLane {
             return Ok(Trial { group: None, tried: 0 });
         }
         let (answer, answered) = oneshot::channel();
+        let peer = caller(peer);
         let job = Job { peer, id: id.clone(), token: token.clone(), ring, next: 0, suspect: false, answer };
         self.shared.lock().admit(job)?;
         self.shared.work.notify_one();
@@ -105,6 +106,14 @@ impl GroupLane {
     /// Forgets that trials failed: a key changed, and who failed before may match now.
     pub fn forgive(&self) {
         self.shared.lock().failed = Failed::default();
+    }
+}
+
+/// Who counts as one caller: an IPv4 address, or the IPv6 network of 64 bits that one subscriber has whole.
+fn caller(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -259,7 +268,7 @@ mod tests {
     use dps_model::{ErrorCode, IdScope, RegistrationId, Secret, limits};
     use tokio::sync::oneshot;
 
-    use super::{GroupLane, Job, KeyRing, Queues, Trial};
+    use super::{GroupLane, Job, KeyRing, Queues, Trial, caller};
 
     fn secret(n: usize) -> Secret {
         Secret::new(format!("key-number-{n:08}-of-the-ring").into_bytes())
@@ -312,6 +321,14 @@ mod tests {
         queues.admit(job(2, "honest").0).unwrap();
         let served: Vec<_> = (0..2).filter_map(|_| queues.take()).map(|job| job.id.to_string()).collect();
         assert!(served.contains(&"honest".to_owned()), "{served:?}");
+    }
+
+    #[test]
+    fn caller_is_an_ipv4_address_or_an_ipv6_network() {
+        let of = |text: &str| caller(text.parse().unwrap()).to_string();
+        assert_eq!((of("127.0.0.1"), of("::ffff:127.0.0.1")), ("127.0.0.1".into(), "127.0.0.1".into()));
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:db8:1:2::9"));
+        assert_ne!(of("2001:db8:1:2::9"), of("2001:db8:1:3::9"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Registration records over the service API.
 
-use dps_core::registration::{EnrollmentName, Proof, RegistrationRecord};
+use dps_core::registration::{EnrollmentName, Identities, Proof, RegistrationRecord};
 use dps_model::registration::{DeviceRegistrationResult, GroupResult, Status, Substatus};
 use dps_model::{HubName, RegistrationId, Timestamp};
 use serde_json::json;
@@ -24,6 +24,7 @@ async fn register(bed: &Bed, id: &str) {
         enrollment: EnrollmentName::Individual,
         proof: Proof::SasToken("hash".into()),
         operation: None,
+        identities: Identities::default(),
     };
     let (write, _) = record.write(INSTANCE, None, None, None).unwrap();
     bed.store.write(vec![write]).await.unwrap();

@@ -1,0 +1,15 @@
+//! The core from outside: devices and administrators at its doors, a store in memory, hubs and a clock that tests hold.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+mod bed;
+mod enrollments;
+mod events;
+mod group_lane;
+mod hubs;
+mod instances;
+mod operations;
+mod pki;
+mod properties;
+mod provisioning;
+mod refusals;
