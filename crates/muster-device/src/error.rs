@@ -102,15 +102,20 @@ impl Error {
         let address = address.to_owned();
         match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             Some(tls) => Self::Tls { address, reason: tls.to_string() },
-            None if error.kind() == io::ErrorKind::UnexpectedEof => closed(&address),
-            None => Self::Unreachable { address, reason: error.to_string() },
+            None => match error.kind() {
+                io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe => closed(&address),
+                _ => Self::Unreachable { address, reason: error.to_string() },
+            },
         }
     }
 }
 
 /// The server ended the connection without a word.
 pub(crate) fn closed(address: &str) -> Error {
-    Error::Protocol(format!("{address} closed the connection before it answered"))
+    Error::Protocol(format!("{address} closed the connection"))
 }
 
 /// A server's text, fit to be shown: no control characters, not endless.
@@ -171,6 +176,15 @@ mod tests {
         assert!(Error::ConnectionRefused { return_code: 3, meaning: "" }.is_transient());
         assert!(!Error::ConnectionRefused { return_code: 5, meaning: "" }.is_transient());
         assert!(!Error::Disabled.is_transient());
+    }
+
+    #[test]
+    fn stream_failures_are_told_apart() {
+        let io = |kind| Error::stream("a:1", &io::Error::from(kind));
+        assert!(matches!(io(io::ErrorKind::ConnectionRefused), Error::Unreachable { .. }));
+        assert!(matches!(io(io::ErrorKind::ConnectionReset), Error::Protocol(_)));
+        let tls = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::DecryptError);
+        assert!(matches!(Error::stream("a:1", &tls), Error::Tls { .. }));
     }
 
     #[test]

@@ -36,6 +36,17 @@ pub struct ProvisioningClient {
     pub(crate) hub_options: HubOptions,
 }
 
+impl std::fmt::Debug for ProvisioningClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProvisioningClient")
+            .field("id_scope", &self.id_scope)
+            .field("registration_id", &self.registration_id)
+            .field("attestation", &self.attestation)
+            .field("transport", &self.transport)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Body of the register request (DPS REST: `DeviceRegistration`).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -80,9 +81,8 @@ impl Https {
         if self.connection.sender.ready().await.is_err() {
             self.connection = Connection::open(&self.server).await?;
         }
+        let (head, body) = self.send(request).await?.into_parts();
         let server = &self.server;
-        let sent = self.connection.sender.send_request(request).await;
-        let (head, body) = sent.map_err(|error| failed(server, &error))?.into_parts();
         let body = Limited::new(body, MAX_BODY).collect().await.map_err(|error| {
             if error.is::<LengthLimitError>() {
                 return Error::Protocol(format!("the service's answer is larger than {MAX_BODY} bytes"));
@@ -94,6 +94,20 @@ impl Https {
         })?;
         let retry_after = retry_after(&head.headers);
         Ok(Answer { status: head.status.as_u16(), retry_after, body: body.to_bytes() })
+    }
+
+    /// Sends a request; one that found the connection closed and never left is sent on a new one.
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Error> {
+        let mut unsent = match self.connection.sender.try_send_request(request).await {
+            Ok(response) => return Ok(response),
+            Err(unsent) => unsent,
+        };
+        let Some(request) = unsent.take_message() else {
+            return Err(failed(&self.server, unsent.error()));
+        };
+        self.connection = Connection::open(&self.server).await?;
+        let sent = self.connection.sender.send_request(request).await;
+        sent.map_err(|error| failed(&self.server, &error))
     }
 
     fn request(&self, method: Method, tail: &str, body: Bytes) -> Result<Request<Full<Bytes>>, Error> {
