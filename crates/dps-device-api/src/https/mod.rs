@@ -5,6 +5,7 @@ mod decode;
 mod encode;
 
 use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -140,15 +141,27 @@ async fn idle(activity: &Activity) {
     }
 }
 
-/// Why a connection without a request ended, when it was not the client's free will.
+/// Why a connection without a request ended, when it was not the client's free will: a reset or an early end is.
 fn explained(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<Ended> {
-    let hyper = error.downcast_ref::<hyper::Error>()?;
-    if hyper.is_timeout() {
-        let reason = format!("no HTTP request came within {} seconds", limits::HEADER_TIMEOUT);
-        return Some(Ended::at("protocol", reason));
+    if let Some(hyper) = error.downcast_ref::<hyper::Error>() {
+        if hyper.is_timeout() {
+            let reason = format!("no HTTP request came within {} seconds", limits::HEADER_TIMEOUT);
+            return Some(Ended::at("protocol", reason));
+        }
+        if hyper.is_incomplete_message() || hyper.is_closed() || hyper.is_canceled() {
+            return None;
+        }
     }
-    // A reset, or an end before the first byte, is the peer's free will.
-    hyper.is_parse().then(|| Ended::at("protocol", format!("this is no HTTP request: {hyper}")))
+    let (mut went, mut why) = (false, "this is no HTTP request".to_owned());
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(cause) = next {
+        // Broken TLS is told as invalid data; any other failure of the stream is the peer gone.
+        went |=
+            cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() != io::ErrorKind::InvalidData);
+        why = format!("{why}: {cause}");
+        next = cause.source();
+    }
+    (!went).then(|| Ended::at("protocol", why))
 }
 
 /// One exchange. Exactly one event comes of it: the core's, a neighbour's, or that of a refusal here.

@@ -43,9 +43,9 @@ enum Over {
 }
 
 impl From<io::Error> for Over {
-    /// A peer that does not read is cut; one that went away has gone.
+    /// A peer that does not read, or breaks TLS, is cut; one that went away has gone.
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::TimedOut {
+        if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::InvalidData) {
             return Self::Refused(Ended::at("protocol", error.to_string()));
         }
         Self::Quietly
@@ -173,11 +173,14 @@ async fn converse(
                 came.ok()
             }
         };
-        if !matches!(came, Some(Ok(1..))) {
+        let over = match came {
+            Some(Ok(1..)) => continue,
+            Some(Err(error)) => error.into(),
             // The end of the stream or of its time: MQTT has no word for it (§3.1.2.10).
-            let _ = stream.shutdown().await;
-            return Over::Quietly;
-        }
+            Some(Ok(0)) | None => Over::Quietly,
+        };
+        let _ = stream.shutdown().await;
+        return over;
     }
 }
 

@@ -151,6 +151,30 @@ async fn garbage_after_tls_refused_with_one_event() {
 }
 
 #[tokio::test]
+async fn broken_tls_after_the_handshake_refused_with_one_event() {
+    let mut server = Server::start().await;
+    let mut h2 = server.plain();
+    h2.alpn_protocols = vec![b"h2".to_vec()];
+    for (address, config) in
+        [(server.https, h2.clone()), (server.https, server.plain()), (server.mqtt, server.plain())]
+    {
+        let mut stream = connect(address, config).await.unwrap();
+        stream.get_mut().0.write_all(&[0xff; 64]).await.unwrap();
+        let record = server.connection_event().await;
+        assert_eq!(record.stage, "protocol", "{}", record.reason);
+    }
+    let mut stream = connect(server.https, h2).await.unwrap();
+    stream.write_all(&[0xff; 64]).await.unwrap();
+    stream.flush().await.unwrap();
+    assert_eq!(server.connection_event().await.stage, "protocol");
+    // One that leaves in good order, or just leaves, is none.
+    drop(connect(server.https, server.plain()).await.unwrap());
+    connect(server.mqtt, server.plain()).await.unwrap().shutdown().await.unwrap();
+    assert_alive(&server).await;
+    assert!(server.stop().await.is_empty());
+}
+
+#[tokio::test]
 async fn mqtt_violations_close_with_one_event() {
     let mut server = Server::start().await;
     let topic = "$dps/registrations/PUT/iotdps-register/?$rid=1";
