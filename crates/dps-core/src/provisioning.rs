@@ -64,11 +64,16 @@ impl Provisioning {
         self.instances.by_scope(id_scope).is_some()
     }
 
-    /// Answers one request and records it once.
+    /// Answers one request and records it once. The attempt ends with its admission; the operation's end is an event of
+    /// its own.
     pub async fn serve(self: &Arc<Self>, request: DeviceRequest) -> Result<DeviceResponse, Error> {
         let mut event = RegistrationEvent::open(&request, &self.sink, &self.clock);
-        let answer = self.handle(&request, &mut event).await;
+        let mut admitted = None;
+        let answer = self.handle(&request, &mut event, &mut admitted).await;
         event.close(&answer);
+        if let Some(admitted) = admitted {
+            self.begin(admitted).await;
+        }
         answer
     }
 
@@ -76,6 +81,7 @@ impl Provisioning {
         &self,
         request: &DeviceRequest,
         event: &mut RegistrationEvent,
+        admitted: &mut Option<Admitted>,
     ) -> Result<DeviceResponse, Error> {
         api_version(request.api_version.as_deref())?;
         let instance = self
@@ -85,7 +91,10 @@ impl Provisioning {
         event.fill(|record| record.instance = Some(instance.name.clone()));
         let id = RegistrationId::parse(&request.registration_id)?;
         match &request.operation {
-            DeviceOperation::Register(body) => self.register(request, &instance, &id, body, event).await,
+            DeviceOperation::Register(body) => {
+                names_itself(body, &id)?;
+                self.register(request, &instance, &id, event, admitted).await
+            }
             DeviceOperation::OperationStatus { operation_id } => {
                 let kept = self.returning(request, &instance, &id, event).await?;
                 operation_status(kept.as_ref(), operation_id)
@@ -104,10 +113,9 @@ impl Provisioning {
         request: &DeviceRequest,
         instance: &Arc<Instance>,
         id: &RegistrationId,
-        body: &DeviceRegistration,
         event: &mut RegistrationEvent,
+        admitted: &mut Option<Admitted>,
     ) -> Result<DeviceResponse, Error> {
-        names_itself(body, id)?;
         let previous = self.registration(instance, id).await?;
         let last = previous.as_ref().map(|kept| &kept.record);
         let proven = self.prove(request, instance, id, last, event).await?;
@@ -121,11 +129,10 @@ impl Provisioning {
         let allocated = allocate(&proven.found, &proven.attested, last, instance, id);
         event.fill(|record| record.hub = allocated.as_ref().ok().map(|plan| plan.hub.as_str().to_owned()));
         event.step("allocate");
-        let admitted = self.admit(request, instance, proven, allocated, previous).await?;
+        let (operation_id, operation) = self.admit(request, instance, proven, allocated, previous).await?;
         event.step("admit");
-        let answer = self.begin(admitted).await;
-        event.step("operation");
-        answer
+        *admitted = Some(operation);
+        Ok(DeviceResponse::Admitted { operation_id, retry_after: limits::RETRY_AFTER })
     }
 
     /// Finds the enrollment that the evidence satisfies.
@@ -186,7 +193,7 @@ impl Provisioning {
         proven: Proven,
         allocated: Result<Plan, Error>,
         previous: Option<Versioned>,
-    ) -> Result<Admitted, Error> {
+    ) -> Result<(OperationId, Admitted), Error> {
         let now = self.clock.now();
         let id = &proven.registration_id;
         let (last, expected) = previous.map(|kept| (kept.record, kept.etag)).unzip();
@@ -204,6 +211,7 @@ impl Provisioning {
         state.last_updated_date_time_utc = Some(now);
         registration::name_mechanism(&mut state, &proven.proof, &enrollment);
         let credential = proven.attested.authentication().clone();
+        let operation_id = operation.id.clone();
         let (proof, operation) = (proven.proof, Some(operation));
         let record = RegistrationRecord { state, enrollment, proof, operation, identities };
         let record = match &allocated {
@@ -212,20 +220,16 @@ impl Provisioning {
         };
         let etag = self.put(instance, &record, expected.as_ref(), Some(&credential)).await?;
         let refused = allocated.err();
-        Ok(Admitted { instance: Arc::clone(instance), record, etag, credential, resumed: false, refused })
+        let instance = Arc::clone(instance);
+        Ok((operation_id, Admitted { instance, record, etag, credential, resumed: false, refused }))
     }
 
-    /// Starts the operation and waits a moment for its end, so that the device's first poll finds it done.
-    async fn begin(&self, admitted: Admitted) -> Result<DeviceResponse, Error> {
-        let operation_id = admitted
-            .operation_id()
-            .cloned()
-            .ok_or_else(|| Error::internal("an admitted registration has no operation"))?;
+    /// Starts the operation and waits a moment for its end, so that the device's first poll finds it done. Whatever
+    /// becomes of it, the 202 leaves: the operation's own event and status tell.
+    async fn begin(&self, admitted: Admitted) {
         if let Some(running) = self.operations.start(admitted) {
-            // The 202 leaves in any case; a failure inside shows in the operation's own event and status.
             let _ = tokio::time::timeout(Duration::from_millis(limits::ADMIT_WAIT_MS), running).await;
         }
-        Ok(DeviceResponse::Admitted { operation_id, retry_after: limits::RETRY_AFTER })
     }
 
     /// The answer under a disabled enrollment. A device that is on a hub, or was promised one, keeps its record.

@@ -86,7 +86,7 @@ async fn accepted_attempt_tells_enrollment_steps_and_operation() {
     );
     assert_eq!((record.instance.as_deref(), record.chain.len()), (Some("dps"), 1));
     let steps: Vec<_> = record.steps.iter().map(|step| step.name).collect();
-    assert_eq!(steps, ["findEnrollment", "verify", "allocate", "admit", "operation"]);
+    assert_eq!(steps, ["findEnrollment", "verify", "allocate", "admit"]);
     let assignment = bed.events.assignments().pop().unwrap();
     assert_eq!((assignment.operation_id, assignment.enrollment.kind), (id, "EnrollmentGroup"));
     let steps: Vec<_> = assignment.steps.iter().map(|step| step.name).collect();
