@@ -116,6 +116,8 @@ pub(super) async fn operation(
     body: Incoming,
     claims: &mut Claims,
 ) -> Result<DeviceOperation, Refusal> {
+    // Read before it is judged: a refusal that overtakes its request may find nobody to read it.
+    let body = whole(body).await;
     let allow = Some(route.target.allow());
     let id_missing = route.registration_id.is_empty()
         || matches!(&route.target, Target::OperationStatus { operation_id } if operation_id.is_empty());
@@ -126,7 +128,6 @@ pub(super) async fn operation(
     if Some(parts.method.as_str()) != allow {
         return Err(Refusal { error: Error::new(ErrorCode::MethodNotAllowed), allow });
     }
-    let body = whole(body).await;
     match route.target {
         // The Node SDK sends a body with GET; nothing in it matters.
         Target::OperationStatus { operation_id } => {
@@ -208,7 +209,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// The whole body within its bounds. What is too large is read a while longer and thrown away, so that the refusal
 /// finds a reader.
-async fn whole(body: Incoming) -> Result<Bytes, Error> {
+pub(super) async fn whole(body: Incoming) -> Result<Bytes, Error> {
     let patience = Duration::from_secs(limits::BODY_TIMEOUT);
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let mut body = TimedBody::new(body, patience);

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dps_model::{Channel, Error, ErrorCode, TrackingId, limits};
@@ -27,14 +27,26 @@ use crate::foreign::{Body, HttpFront, Stream};
 use crate::listener::{self, Accepted};
 use crate::refused::{Claims, Ended};
 use crate::reject;
-use crate::timed::TimedBody;
+use crate::timed::{HeardReads, TimedBody};
 
 /// What the watchdog of a connection looks at.
 #[derive(Default)]
-struct Activity {
+pub(crate) struct Activity {
     begun: AtomicUsize,
     running: AtomicUsize,
+    /// Bytes have come that no request has begun with yet.
+    heard: AtomicBool,
     changed: Notify,
+}
+
+impl Activity {
+    /// Bytes came in. While a request runs they are its body's; before the first, the time has begun already.
+    pub(crate) fn hear(&self) {
+        let between = self.begun.load(Ordering::Relaxed) > 0 && self.running.load(Ordering::Relaxed) == 0;
+        if between && !self.heard.swap(true, Ordering::Relaxed) {
+            self.changed.notify_one();
+        }
+    }
 }
 
 /// Counts a request as running until it is dropped, its answer made or not.
@@ -42,6 +54,7 @@ struct Running<'a>(&'a Activity);
 
 impl<'a> Running<'a> {
     fn begin(activity: &'a Activity) -> Self {
+        activity.heard.store(false, Ordering::Relaxed);
         activity.begun.fetch_add(1, Ordering::Relaxed);
         activity.running.fetch_add(1, Ordering::Relaxed);
         Self(activity)
@@ -70,6 +83,8 @@ pub(crate) async fn serve(api: Arc<DeviceApi>, accepted: Accepted) {
         })
     };
     let server = server(http2);
+    let stream: Box<dyn Stream> =
+        if http2 { stream } else { Box::new(HeardReads::new(stream, Arc::clone(&activity))) };
     let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
@@ -112,7 +127,8 @@ fn server(http2: bool) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         // As Azure spells them; some small clients compare header names as they are.
         .title_case_headers(true)
-        .header_read_timeout(Duration::from_secs(limits::HEADER_TIMEOUT))
+        // hyper's timer would run between two requests too, and a kept connection may be idle for longer.
+        .header_read_timeout(None)
         .max_buf_size(limits::MAX_HTTP_HEADER);
     builder
         .http2()
@@ -125,16 +141,18 @@ fn server(http2: bool) -> auto::Builder<TokioExecutor> {
     if http2 { builder.http2_only() } else { builder.http1_only() }
 }
 
-/// Ends when the connection has carried no request for too long. (hyper's own timer covers a header that began.)
+/// Ends when the connection has carried no request for too long, or a header that began does not end.
 async fn idle(activity: &Activity) {
     loop {
         let begun = activity.begun.load(Ordering::Relaxed);
-        let patience = if begun == 0 { limits::HEADER_TIMEOUT } else { limits::IDLE_TIMEOUT };
+        let heard = activity.heard.load(Ordering::Relaxed);
+        let patience = if begun == 0 || heard { limits::HEADER_TIMEOUT } else { limits::IDLE_TIMEOUT };
         let quiet =
             tokio::time::timeout(Duration::from_secs(patience), activity.changed.notified()).await.is_err();
         if quiet
             && activity.running.load(Ordering::Relaxed) == 0
             && activity.begun.load(Ordering::Relaxed) == begun
+            && activity.heard.load(Ordering::Relaxed) == heard
         {
             return;
         }
@@ -182,9 +200,12 @@ async fn answer(api: &DeviceApi, channel: &Arc<Channel>, request: Request<Incomi
         None => Claims { client: decode::client(&parts.headers), ..Claims::default() },
     };
     let mut door = api.refused.request(opened, channel, tracking_id, claims);
-    let asked = match route {
-        Some(route) => decode::operation(route, &parts, body, door.claims()).await,
-        None => Err(Refusal::from(Error::new(ErrorCode::RouteNotFound))),
+    let asked = if let Some(route) = route {
+        decode::operation(route, &parts, body, door.claims()).await
+    } else {
+        // Whatever the body is, nobody asked for it.
+        let _ = decode::whole(body).await;
+        Err(Refusal::from(Error::new(ErrorCode::RouteNotFound)))
     };
     let operation = match asked {
         Ok(operation) => operation,

@@ -186,6 +186,12 @@ async fn request_refused_at_the_door_has_one_event() {
         let (code, operation, _) =
             refused(&mut server, &mut http, request(Method::GET, "/nothing", "")).await;
         assert_eq!((code, operation), (404_000, Operation::Unrouted));
+        // A body that nobody wants does not cost the sender its refusal, nor its connection.
+        for (path, expected) in [("/nothing", 404_000), (&*register, 405_000), (&register, 405_000)] {
+            let mut large = request(Method::POST, path, "");
+            *large.body_mut() = Full::from(vec![b' '; 90 * 1024]);
+            assert_eq!(refused(&mut server, &mut http, large).await.0, expected);
+        }
         for media in [None, Some("text/plain"), Some("application/jsonp")] {
             let mut bare = request(Method::PUT, &register, "{}");
             bare.headers_mut().remove("content-type");
