@@ -98,7 +98,7 @@ async fn dropped_request_is_recorded_once_as_abandoned_wherever_it_stopped() {
     let bed = Bed::new().await;
     // A ring whose trial leaves this thread, and a hub that lets the request wait.
     let key = primary(&bed.enroll_group("line", symmetric()).await);
-    bed.hubs.behave(|_| Behaviour { delay: Duration::from_hours(1), ..Behaviour::default() });
+    bed.hubs.behave(|_, _| Behaviour { delay: Duration::from_hours(1), ..Behaviour::default() });
     for (n, polls) in (0_usize..6).enumerate() {
         let request = bed.request(&Device::derived(&format!("dev-{n}"), &key), register());
         let tracking_id = request.tracking_id;
@@ -124,7 +124,7 @@ async fn dropped_request_is_recorded_once_as_abandoned_wherever_it_stopped() {
 async fn operation_dropped_under_way_is_recorded_once_as_abandoned() {
     let bed = Bed::new().await;
     let device = bed.keyed("dev-1").await;
-    bed.hubs.behave(|_| Behaviour { delay: Duration::from_hours(1), ..Behaviour::default() });
+    bed.hubs.behave(|_, _| Behaviour { delay: Duration::from_hours(1), ..Behaviour::default() });
     let events = Arc::clone(&bed.events);
     // The runtime of the operation dies with its tasks.
     let (store, hubs) = (Arc::clone(&bed.store), Arc::clone(&bed.hubs));

@@ -1,4 +1,5 @@
-//! Hubs that remember what was written, and fail as a test tells them.
+//! Hubs that remember what was written, and fail as a test tells them. Their delays are for tests that hold the clock
+//! (`start_paused`).
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -18,9 +19,18 @@ pub struct Behaviour {
     pub before: Option<HubError>,
     /// It is done, and its answer is this.
     pub after: Option<HubError>,
+    /// How long the answer takes once it is done.
+    pub linger: Duration,
 }
 
-type Script = Box<dyn FnMut(&str) -> Behaviour + Send>;
+/// What is asked of a hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    Put,
+    Delete,
+}
+
+type Script = Box<dyn FnMut(&str, Call) -> Behaviour + Send>;
 
 /// All hubs. A device is kept under (hub, device id).
 #[derive(Default)]
@@ -41,14 +51,14 @@ impl FakeHubs {
     }
 
     /// What each call does from now on; it is given the hub's name.
-    pub fn behave(&self, script: impl FnMut(&str) -> Behaviour + Send + 'static) {
+    pub fn behave(&self, script: impl FnMut(&str, Call) -> Behaviour + Send + 'static) {
         self.lock().script = Some(Box::new(script));
     }
 
     /// The next calls fail so, the ones after do as they are asked.
     pub fn fail(&self, errors: Vec<HubError>) {
         let mut errors = errors.into_iter();
-        self.behave(move |_| Behaviour { before: errors.next(), ..Behaviour::default() });
+        self.behave(move |_, _| Behaviour { before: errors.next(), ..Behaviour::default() });
     }
 
     /// Every call does as it is asked.
@@ -80,9 +90,21 @@ impl FakeHubs {
         self.lock().puts.clone()
     }
 
-    async fn behaviour(&self, hub: &LinkedHub) -> Behaviour {
+    fn put(&self, hub: &str, device: &HubDevice, twin: Option<&HubTwin>) {
+        let mut inner = self.lock();
+        let key = (hub.to_owned(), device.device_id.as_str().to_owned());
+        inner.puts.push(key.clone());
+        let kept = inner.devices.remove(&key).map(|(_, twin)| twin).unwrap_or_default();
+        let twin = match twin {
+            Some(twin) => HubTwin { tags: twin.tags.clone(), desired: twin.desired.clone(), ..kept },
+            None => kept,
+        };
+        inner.devices.insert(key, (device.clone(), twin));
+    }
+
+    async fn behaviour(&self, hub: &LinkedHub, call: Call) -> Behaviour {
         let behaviour =
-            self.lock().script.as_mut().map(|script| script(hub.name.as_str())).unwrap_or_default();
+            self.lock().script.as_mut().map(|script| script(hub.name.as_str(), call)).unwrap_or_default();
         if !behaviour.delay.is_zero() {
             tokio::time::sleep(behaviour.delay).await;
         }
@@ -98,20 +120,12 @@ impl Hubs for FakeHubs {
         device: &HubDevice,
         twin: Option<&HubTwin>,
     ) -> Result<(), HubError> {
-        let behaviour = self.behaviour(hub).await;
+        let behaviour = self.behaviour(hub, Call::Put).await;
         if let Some(error) = behaviour.before {
             return Err(error);
         }
-        let mut inner = self.lock();
-        let key = (hub.name.key(), device.device_id.as_str().to_owned());
-        inner.puts.push(key.clone());
-        let kept = inner.devices.remove(&key).map(|(_, twin)| twin).unwrap_or_default();
-        let twin = match twin {
-            Some(twin) => HubTwin { tags: twin.tags.clone(), desired: twin.desired.clone(), ..kept },
-            None => kept,
-        };
-        inner.devices.insert(key, (device.clone(), twin));
-        behaviour.after.map_or(Ok(()), Err)
+        self.put(&hub.name.key(), device, twin);
+        answered(behaviour).await
     }
 
     async fn twin(&self, hub: &LinkedHub, device_id: &DeviceId) -> Result<Option<HubTwin>, HubError> {
@@ -119,13 +133,20 @@ impl Hubs for FakeHubs {
     }
 
     async fn delete_device(&self, hub: &LinkedHub, device_id: &DeviceId) -> Result<(), HubError> {
-        let behaviour = self.behaviour(hub).await;
+        let behaviour = self.behaviour(hub, Call::Delete).await;
         if let Some(error) = behaviour.before {
             return Err(error);
         }
         self.lock().devices.remove(&(hub.name.key(), device_id.as_str().to_owned()));
-        behaviour.after.map_or(Ok(()), Err)
+        answered(behaviour).await
     }
+}
+
+async fn answered(behaviour: Behaviour) -> Result<(), HubError> {
+    if !behaviour.linger.is_zero() {
+        tokio::time::sleep(behaviour.linger).await;
+    }
+    behaviour.after.map_or(Ok(()), Err)
 }
 
 /// A failure that passes.

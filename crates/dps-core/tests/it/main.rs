@@ -13,3 +13,4 @@ mod pki;
 mod properties;
 mod provisioning;
 mod refusals;
+mod simulation;

@@ -9,15 +9,15 @@ use dps_model::{Secret, limits};
 use serde_json::json;
 
 use crate::bed::{Bed, Device, code, primary, register, symmetric, with};
-use crate::hubs::{Behaviour, unauthorized, unreachable};
+use crate::hubs::{Behaviour, Call, unauthorized, unreachable};
 use crate::pki::{clients, self_signed};
 
 const A: &str = "hub-a.example";
 const B: &str = "hub-b.example";
 
 /// Every call takes so many seconds.
-fn slow(seconds: u64) -> impl FnMut(&str) -> Behaviour + Send + 'static {
-    move |_| Behaviour { delay: Duration::from_secs(seconds), ..Behaviour::default() }
+fn slow(seconds: u64) -> impl FnMut(&str, Call) -> Behaviour + Send + 'static {
+    move |_, _| Behaviour { delay: Duration::from_secs(seconds), ..Behaviour::default() }
 }
 
 /// So many seconds pass, in steps: who waits is woken at its time, and may wait anew.
@@ -91,7 +91,7 @@ async fn transient_hub_failure_is_retried_and_the_device_assigned() {
 async fn hub_that_never_answers_fails_the_operation_after_its_attempts() {
     let bed = Bed::new().await;
     let device = bed.keyed("dev-1").await;
-    bed.hubs.behave(|_| Behaviour { before: Some(unreachable()), ..Behaviour::default() });
+    bed.hubs.behave(|_, _| Behaviour { before: Some(unreachable()), ..Behaviour::default() });
     let id = bed.register(&device).await.unwrap();
     for _ in 0..limits::HUB_ATTEMPTS {
         later(limits::OPERATION_BACKOFF).await;
@@ -172,7 +172,7 @@ async fn device_that_moves_leaves_no_identity_behind() {
     bed.provision(&device).await;
     bed.enroll("dev-1", on(B)).await;
     // The new hub is written, the old one does not answer: the operation is not over until both are done.
-    bed.hubs.behave(|hub| Behaviour { before: (hub == A).then(unreachable), ..Behaviour::default() });
+    bed.hubs.behave(|hub, _| Behaviour { before: (hub == A).then(unreachable), ..Behaviour::default() });
     let id = bed.register(&device).await.unwrap();
     assert_eq!(bed.poll(&device, &id).await.unwrap().status, Status::Assigning);
     bed.hubs.heal();
@@ -190,7 +190,7 @@ async fn identity_written_by_a_failed_operation_is_removed_by_the_next() {
     let bed = Bed::with_hubs(&[A, B]).await;
     let on = |hub: &str| with(symmetric(), "iotHubs", json!([hub]));
     let device = Device::keyed("dev-1", primary(&bed.enroll("dev-1", on(A)).await));
-    bed.hubs.behave(|_| Behaviour { after: Some(unauthorized()), ..Behaviour::default() });
+    bed.hubs.behave(|_, _| Behaviour { after: Some(unauthorized()), ..Behaviour::default() });
     assert_eq!(bed.provision(&device).await.status, Status::Failed);
     assert_eq!(bed.hubs.names().len(), 1, "the hub did it and said no");
     bed.hubs.heal();
