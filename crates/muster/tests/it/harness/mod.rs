@@ -7,6 +7,7 @@ pub mod output;
 pub mod random;
 pub mod server;
 pub mod tls;
+pub mod victim;
 
 /// Longest time that a test waits for anything: it bounds a hang, and judges nothing.
 pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(240);

@@ -29,23 +29,27 @@ impl Output {
 
     /// Waits for a line with that text in it, and gives it; fails when the stream ends without one.
     pub async fn said(&self, text: &str) -> String {
-        self.said_after(0, text).await.1
+        match self.heard(text).await {
+            Some(line) => line,
+            None => panic!("{text:?} was never said, but:\n{}", self.text()),
+        }
     }
 
-    /// The same among the lines from number `from` on; gives the number behind it too.
-    pub async fn said_after(&self, from: usize, text: &str) -> (usize, String) {
+    /// The same; none when the stream ends.
+    pub async fn heard(&self, text: &str) -> Option<String> {
         let mut count = self.count.clone();
-        let (mut looked_at, mut ended) = (from, false);
+        let (mut looked_at, mut ended) = (0, false);
         loop {
             {
                 let lines = self.lines.lock().unwrap();
-                let found = lines.iter().enumerate().skip(looked_at).find(|(_, line)| line.contains(text));
-                if let Some((at, line)) = found {
-                    return (at + 1, line.clone());
+                if let Some(line) = lines[looked_at..].iter().find(|line| line.contains(text)) {
+                    return Some(line.clone());
                 }
-                looked_at = lines.len().max(from);
+                looked_at = lines.len();
             }
-            assert!(!ended, "{text:?} was never said, but:\n{}", self.text());
+            if ended {
+                return None;
+            }
             ended = count.changed().await.is_err();
         }
     }

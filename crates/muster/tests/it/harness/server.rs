@@ -28,6 +28,7 @@ const TOKEN_LIFETIME: i64 = 3_600;
 pub struct Start {
     data_dir: PathBuf,
     arguments: Vec<String>,
+    http_port: u16,
     /// What runs it, and under which path its files are seen from here.
     wrapper: Option<(Vec<String>, PathBuf)>,
 }
@@ -77,14 +78,20 @@ pub fn now() -> Timestamp {
 impl Start {
     /// On free ports, with what it keeps in that folder.
     pub fn on(data_dir: &Path) -> Self {
-        let ports = ["--https-port", "0", "--mqtt-port", "0", "--amqp-port", "0", "--http-port", "0"];
+        let ports = ["--https-port", "0", "--mqtt-port", "0", "--amqp-port", "0"];
         let arguments = ports.iter().map(ToString::to_string).collect();
-        Self { data_dir: data_dir.to_owned(), arguments, wrapper: None }
+        Self { data_dir: data_dir.to_owned(), arguments, http_port: 0, wrapper: None }
     }
 
     /// With these arguments too.
     pub fn with(mut self, arguments: &[&str]) -> Self {
         self.arguments.extend(arguments.iter().map(ToString::to_string));
+        self
+    }
+
+    /// With `/metrics`.
+    pub fn with_metrics(mut self) -> Self {
+        self.http_port = free_port();
         self
     }
 
@@ -105,6 +112,7 @@ impl Start {
             }
         };
         command.arg("dev").arg("--data-dir").arg(&self.data_dir).args(&self.arguments);
+        command.arg("--http-port").arg(self.http_port.to_string());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdout = Output::of(child.stdout.take().unwrap());
@@ -115,7 +123,10 @@ impl Start {
     /// Starts it, and waits until it serves.
     pub async fn server(&self) -> Server {
         let process = self.process();
-        process.stdout.said("Ctrl-C stops").await;
+        if process.stdout.heard("Ctrl-C stops").await.is_none() {
+            let why = process.stderr.said("").await;
+            panic!("the server does not start: {why}");
+        }
         let seen = match &self.wrapper {
             None => self.data_dir.clone(),
             Some((_, root)) => root.join(self.data_dir.strip_prefix("/").unwrap()),
@@ -306,7 +317,9 @@ fn read_env(text: &str) -> HashMap<String, String> {
     pairs.map(|(key, value)| (key.to_owned(), value.trim_matches('\'').to_owned())).collect()
 }
 
-/// A port of this machine that was free a moment ago.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+/// A port that is free, out of the range that the system gives to connections, so that it stays so.
+fn free_port() -> u16 {
+    let first = u16::try_from(std::process::id() % 10_000).unwrap();
+    let mut ports = (0..10_000).map(|step| 20_000 + (first + step) % 10_000);
+    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
