@@ -6,4 +6,5 @@ mod endurance;
 mod harness;
 mod idle_clients;
 mod restart;
+mod slow_clients;
 mod storm;

@@ -225,6 +225,16 @@ impl Endpoint {
         )
     }
 
+    /// The service API's owner's token.
+    pub fn service_token(&self) -> String {
+        self.service.token(&self.service.host, self.expiry)
+    }
+
+    /// The first hub's owner's token.
+    pub fn hub_token(&self) -> String {
+        self.hub.token(&self.hub.host, self.expiry)
+    }
+
     /// A connection to the service APIs.
     pub async fn http(&self) -> io::Result<Http<tls::Stream>> {
         Ok(Http::over(tls::connect(self.https, &self.trust.plain).await?))
@@ -238,8 +248,7 @@ impl Endpoint {
         path: &str,
         body: Option<Value>,
     ) -> io::Result<Value> {
-        let token =
-            SasToken::sign(&self.service.host, &self.service.key, self.expiry, Some(&self.service.policy));
+        let token = self.service_token();
         let answer = ask(http, method, path, SERVICE_VERSION, &[("Authorization", &token)], body).await?;
         assert!(answer.status < 300, "{method} {path}: {} {}", answer.status, answer.json());
         Ok(answer.json())
@@ -254,7 +263,7 @@ impl Endpoint {
         headers: &[(&str, &str)],
         body: Option<Value>,
     ) -> io::Result<Answer> {
-        let token = SasToken::sign(hub, &self.hub.key, self.expiry, Some(&self.hub.policy));
+        let token = self.hub.token(hub, self.expiry);
         let headers = [&[("Host", hub), ("Authorization", &token)], headers].concat();
         ask(http, call.0, call.1, HUB_VERSION, &headers, body).await
     }
@@ -300,6 +309,10 @@ async fn ask(
 }
 
 impl Owner {
+    fn token(&self, resource: &str, expiry: i64) -> String {
+        SasToken::sign(resource, &self.key, expiry, Some(&self.policy))
+    }
+
     fn read(connection_string: &str) -> Self {
         let fields: HashMap<_, _> =
             connection_string.split(';').filter_map(|field| field.split_once('=')).collect();
