@@ -29,25 +29,23 @@ pub fn welcome(env: &DevEnv, options: &DevOptions) {
     let get = |key| env.get(key);
     let host = get("MUSTER_DEVICE_HOST");
     let scope = get("MUSTER_ID_SCOPE");
-    let data = options.data_dir.display();
+    let data = options.data_dir.display().to_string();
+    let snippet = snippet(&data);
+    let metrics = match get("MUSTER_HTTP_PORT") {
+        "0" => "off (--http-port 0)".to_owned(),
+        _ => format!("{}/metrics", get("MUSTER_PORTAL_URL")),
+    };
     say(&format!(
         "{title}\n\n\
          \x20 ID scope          {scope}\n\
          \x20 Devices           {host}  https {https}  mqtt {mqtt}  amqp {amqp} (closes until it is built)\n\
          \x20 Service API       {url}\n\
          \x20 Development hub   {hub}\n\
-         \x20 Metrics           {portal}/metrics\n\
+         \x20 Metrics           {metrics}\n\
          \x20 CA certificate    {ca}\n\
          \x20 All of it         {data}/dev.env\n\n\
-         {first}\n\
-         \x20 . {data}/dev.env; export NODE_EXTRA_CA_CERTS=$MUSTER_CA_FILE\n\
-         \x20 npm install azure-iot-provisioning-service\n\
-         \x20 node -e 'require(\"azure-iot-provisioning-service\").ProvisioningServiceClient.fromConnectionString(process.argv[1]).createOrUpdateIndividualEnrollment({{registrationId: \"my-device\", attestation: {{type: \"symmetricKey\"}}}}, (e, r) => console.log(e || r.responseBody?.attestation || r.attestation))' \"$MUSTER_SERVICE_CONNECTION_STRING\"\n\n\
-         {second}\n\
-         \x20 pip install azure-iot-device\n\
-         \x20 python3 -c '\n\
-         from azure.iot.device import ProvisioningDeviceClient\n\
-         print(ProvisioningDeviceClient.create_from_symmetric_key(\"{host}\", \"my-device\", \"{scope}\", \"PRIMARY-KEY\", server_verification_cert=open(\"{ca}\").read()).register())'\n\n\
+         {first}\n\n\
+         {snippet}\n\
          Ctrl-C stops. Attempts, as they happen:\n",
         title = bold("Muster is running."),
         https = get("MUSTER_HTTPS_PORT"),
@@ -55,11 +53,36 @@ pub fn welcome(env: &DevEnv, options: &DevOptions) {
         amqp = get("MUSTER_AMQP_PORT"),
         url = get("MUSTER_MANAGEMENT_URL"),
         hub = get("MUSTER_HUB_HOST"),
-        portal = get("MUSTER_PORTAL_URL"),
         ca = get("MUSTER_CA_FILE"),
-        first = bold("Enroll a first device (its keys are printed):"),
-        second = bold("Provision it, with the primary key of the answer:"),
+        first =
+            bold("Paste this into another shell to enroll and provision a first device with the Azure SDK:"),
     ));
+}
+
+/// Enrolls a device and provisions it, with Microsoft's packages and nothing else.
+fn snippet(data: &str) -> String {
+    format!(
+        r#"set -a; . {data}/dev.env; set +a
+pip install azure-iot-deviceprovisioning==1.0.0b1 azure-iot-device
+python3 - <<'END'
+from os import environ as env
+from azure.iot.device import ProvisioningDeviceClient
+from azure.iot.deviceprovisioning import DeviceProvisioningClient
+
+# Enroll: the service makes the keys.
+service = DeviceProvisioningClient.from_connection_string(
+    env["MUSTER_SERVICE_CONNECTION_STRING"], connection_verify=env["MUSTER_CA_FILE"])
+enrolled = service.enrollment.create_or_update(
+    "my-device", {{"registrationId": "my-device", "attestation": {{"type": "symmetricKey"}}}})
+
+# Provision: what runs on the device; only the host name differs from Azure.
+print(ProvisioningDeviceClient.create_from_symmetric_key(
+    env["MUSTER_DEVICE_HOST"], "my-device", env["MUSTER_ID_SCOPE"],
+    enrolled["attestation"]["symmetricKey"]["primaryKey"],
+    server_verification_cert=open(env["MUSTER_CA_FILE"]).read()).register())
+END
+"#
+    )
 }
 
 /// Says that the end has begun.
