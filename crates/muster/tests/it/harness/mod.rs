@@ -2,6 +2,7 @@
 
 pub mod device;
 pub mod http;
+pub mod http2;
 pub mod mqtt;
 pub mod output;
 pub mod random;
@@ -10,7 +11,7 @@ pub mod tls;
 pub mod victim;
 
 /// Longest time that a test waits for anything: it bounds a hang, and judges nothing.
-pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(240);
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(200);
 
 /// Runs a test on a runtime of its own, and ends it when it hangs.
 pub fn run(test: impl Future<Output = ()>) {
