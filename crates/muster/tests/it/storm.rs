@@ -154,14 +154,13 @@ impl Client {
     /// One connection: registers unless it was told an operation already, and asks what became of it.
     async fn visit(&mut self, endpoint: &Endpoint, told: &watch::Sender<usize>) -> io::Result<()> {
         let mut link = self.device.connect(endpoint).await?;
-        let operation_id = match &self.operation_id {
-            Some(id) => id.clone(),
-            None => {
-                let id = link.register().await?.operation_id();
-                self.told_at = Some(now());
-                told.send_modify(|count| *count += 1);
-                self.operation_id.insert(id).clone()
-            }
+        let operation_id = if let Some(id) = &self.operation_id {
+            id.clone()
+        } else {
+            let id = link.register().await?.operation_id();
+            self.told_at = Some(now());
+            told.send_modify(|count| *count += 1);
+            self.operation_id.insert(id).clone()
         };
         let reply = link.poll(&operation_id).await?;
         assert_eq!(reply.body["operationId"].as_str(), Some(&*operation_id), "{}", self.device.id);
