@@ -7,6 +7,7 @@ use dps_model::{Error, ErrorCode, Timestamp};
 
 use crate::mistake::SasMistake;
 use crate::sas_token::SasError;
+use crate::tpm::TpmReason;
 
 /// A refusal: Azure's public words, and the private reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -284,6 +285,8 @@ pub enum Reason {
         /// The names.
         names: String,
     },
+    /// A TPM's keys or its answer to a challenge.
+    Tpm(TpmReason),
 }
 
 const UNAUTHORIZED: &str = "Unauthorized";
@@ -323,6 +326,7 @@ impl Reason {
             Self::NameConstraintViolated { .. } => "X509_NAME_CONSTRAINT_VIOLATED",
             Self::TooManySignatureChecks { .. } => "X509_TOO_MANY_SIGNATURE_CHECKS",
             Self::CaReferenceUnresolved { .. } => "X509_CA_REFERENCE_UNRESOLVED",
+            Self::Tpm(reason) => reason.code(),
         }
     }
 
@@ -364,6 +368,7 @@ impl Reason {
             | Self::CriticalExtension { .. }
             | Self::NameConstraintViolated { .. }
             | Self::TooManySignatureChecks { .. } => (ErrorCode::CertificateRejected, INVALID),
+            Self::Tpm(reason) => reason.public(),
         }
     }
 }
@@ -394,6 +399,7 @@ impl std::fmt::Display for Reason {
                  look at the device's clock"
             ),
             Self::SasSignatureMismatch { expired_by, mistake } => sas_signature(f, *expired_by, *mistake),
+            Self::Tpm(reason) => reason.fmt(f),
             _ => self.fmt_x509(f),
         }
     }

@@ -1,6 +1,6 @@
 //! Attestation: evidence and mechanism in, verdict out.
 //!
-//! Owns what a symmetric key, a SAS token and a certificate chain prove about a registration id, with one reason per
+//! Owns what a symmetric key, a SAS token, a certificate chain and a TPM prove about a registration id, with one reason per
 //! refusal. Only this crate can make an [`Attested`], so nothing can be allocated that was not attested.
 //! Must not know: sockets, stores, clocks (time is an argument), how an enrollment is found, how a refusal is rendered.
 
@@ -8,6 +8,7 @@ pub mod denial;
 pub mod mechanism;
 pub mod sas_token;
 pub mod symmetric_key;
+pub mod tpm;
 pub mod x509;
 
 mod mistake;
@@ -19,6 +20,7 @@ use dps_model::{IdScope, RegistrationId, Timestamp};
 pub use denial::{Denial, Reason, Role};
 pub use mistake::SasMistake;
 pub use sas_token::{SasError, SasToken};
+pub use tpm::{TpmEvidence, TpmReason};
 pub use x509::PresentedChain;
 
 /// Does an enrollment stand for one device or for many?
@@ -39,6 +41,8 @@ pub struct Subject<'a> {
     pub registration_id: &'a RegistrationId,
     /// What kind of enrollment the mechanism belongs to.
     pub scope: EnrollmentKind,
+    /// What TPMs are challenged with; without it TPM attestation is refused.
+    pub challenger: Option<tpm::Challenger<'a>>,
 }
 
 /// What the device showed.
@@ -48,6 +52,8 @@ pub enum Evidence {
     X509(PresentedChain),
     /// A token.
     Sas(SasToken),
+    /// A TPM's keys, and the token that answers a challenge once there was one.
+    Tpm(Box<TpmEvidence>),
     /// Nothing.
     None,
 }
@@ -58,6 +64,7 @@ impl Evidence {
         match self {
             Self::X509(_) => "a certificate",
             Self::Sas(_) => "a SAS token",
+            Self::Tpm(_) => "a TPM's keys",
             Self::None => "nothing",
         }
     }
@@ -87,15 +94,18 @@ impl Slot {
 pub enum Verdict {
     /// The device is who it says.
     Attested(Attested),
+    /// Its TPM must prove it first: the device is to answer this.
+    Challenge(tpm::Challenge),
     /// It is not, or did not prove it.
     Denied(Denial),
 }
 
 impl Verdict {
-    /// The same as a `Result`.
+    /// The same as a `Result`, for whom a challenge is a refusal.
     pub fn into_result(self) -> Result<Attested, Denial> {
         match self {
             Self::Attested(attested) => Ok(attested),
+            Self::Challenge(_) => Err(Reason::from(TpmReason::ChallengeUnanswered).into()),
             Self::Denied(denial) => Err(denial),
         }
     }
@@ -108,6 +118,7 @@ pub struct Attested {
     slot: Slot,
     kind: &'static str,
     path: Option<Box<x509::Path>>,
+    endorsement_key: Option<Box<tpm::EndorsementKey>>,
     lower_case_id: bool,
 }
 
@@ -117,13 +128,14 @@ impl std::fmt::Debug for Attested {
             .field("slot", &self.slot)
             .field("kind", &self.kind)
             .field("path", &self.path)
+            .field("endorsement_key", &self.endorsement_key)
             .finish_non_exhaustive()
     }
 }
 
 impl Attested {
     /// How the device will prove itself to its hub (facts: DPS "What DPS writes on the hub"): the enrollment's keys,
-    /// the keys derived for it, or the SHA-256 thumbprint of the certificate it presented.
+    /// the keys derived for it, keys made for its TPM, or the SHA-256 thumbprint of the certificate it presented.
     pub fn authentication(&self) -> &HubAuthentication {
         &self.authentication
     }
@@ -133,7 +145,7 @@ impl Attested {
         self.slot
     }
 
-    /// `x509` or `symmetricKey`, as the APIs name it.
+    /// `x509`, `symmetricKey` or `tpm`, as the APIs name it.
     pub fn kind(&self) -> &'static str {
         self.kind
     }
@@ -153,6 +165,22 @@ impl Attested {
         self.path.as_ref().and_then(|path| path.signer.as_ref())
     }
 
+    /// The TPM's endorsement key that proved it.
+    pub fn endorsement_key(&self) -> Option<&tpm::EndorsementKey> {
+        self.endorsement_key.as_deref()
+    }
+
+    fn with_tpm(authentication: HubAuthentication, endorsement_key: tpm::EndorsementKey) -> Self {
+        Self {
+            authentication,
+            slot: Slot::Primary,
+            kind: "tpm",
+            path: None,
+            endorsement_key: Some(Box::new(endorsement_key)),
+            lower_case_id: false,
+        }
+    }
+
     /// The device derived its key from the registration id in lower case, though it spells it otherwise.
     pub fn derived_from_lower_case(&self) -> bool {
         self.lower_case_id
@@ -161,10 +189,11 @@ impl Attested {
 
 /// Does the evidence prove, by this mechanism and at this time, that the device is `subject`?
 pub fn verify(mechanism: &Mechanism, evidence: &Evidence, subject: &Subject<'_>, now: Timestamp) -> Verdict {
-    match judge(mechanism, evidence, subject, now) {
-        Ok(attested) => Verdict::Attested(attested),
-        Err(reason) => Verdict::Denied(reason.into()),
-    }
+    let verdict = match (mechanism, evidence) {
+        (Mechanism::Tpm(keys), Evidence::Tpm(shown)) => tpm::verify(keys, shown, subject, now),
+        _ => judge(mechanism, evidence, subject, now).map(Verdict::Attested),
+    };
+    verdict.unwrap_or_else(|reason| Verdict::Denied(reason.into()))
 }
 
 fn judge(
@@ -189,7 +218,6 @@ fn judge(
             let names = [&names.primary, &names.secondary].into_iter().flatten().cloned();
             Err(Reason::CaReferenceUnresolved { names: names.collect::<Vec<_>>().join(", ") })
         }
-        (Mechanism::Tpm(_), _) => Err(Reason::MechanismUnavailable { mechanism: mechanism.kind() }),
         (_, Evidence::None) => Err(Reason::EvidenceMissing { expected: mechanism.kind() }),
         (_, other) => Err(Reason::EvidenceOtherKind { expected: mechanism.kind(), presented: other.name() }),
     }

@@ -1,8 +1,6 @@
 //! From `attestation` as a client of the service API writes it to a `Mechanism`. Owns the rules (facts: DPS §4) and
 //! the sentences for who broke them; must not know how an enrollment is stored.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use dps_model::Error;
 use dps_model::attestation::{
     AttestationInput, CaReferences, Certificate, CertificateInput, CertificatePairInput, Certificates,
@@ -11,6 +9,7 @@ use dps_model::attestation::{
 use dps_model::registration::TpmKeys;
 use dps_model::{Secret, limits};
 
+use crate::tpm::PublicArea;
 use crate::x509::ParsedCertificate;
 use crate::x509::certificate::read_text;
 use crate::{EnrollmentKind, symmetric_key};
@@ -350,23 +349,9 @@ fn tpm(input: Option<&TpmKeys>, kind: EnrollmentKind) -> Result<Mechanism, Error
     Ok(Mechanism::Tpm(TpmKeys { endorsement_key, storage_root_key }))
 }
 
+/// The text as it was written: either byte order is understood whenever it is compared.
 fn tpm_key(text: &str, name: &str) -> Result<String, Error> {
-    let text = text.trim();
-    let invalid = |why: &str| {
+    PublicArea::read(text).map(|_| text.trim().to_owned()).map_err(|why| {
         Error::argument(format!("attestation.tpm.{name} is invalid: {why}. Send base64 of TPM2B_PUBLIC."))
-    };
-    if text.len() > limits::MAX_TPM_KEY {
-        return Err(invalid("it is too long"));
-    }
-    let bytes = STANDARD.decode(text).map_err(|_| invalid("it is not base64"))?;
-    let Some((head, body)) = bytes.split_first_chunk::<2>() else {
-        return Err(invalid("it is too short"));
-    };
-    // Tools of a little-endian host write the length so; a device sends it in the order of the wire.
-    if usize::from(u16::from_be_bytes(*head)) != body.len()
-        && usize::from(u16::from_le_bytes(*head)) == body.len()
-    {
-        return Err(invalid("its length is in the host's byte order, not in the wire's (big-endian)"));
-    }
-    Ok(text.to_owned())
+    })
 }

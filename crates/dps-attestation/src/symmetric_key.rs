@@ -190,6 +190,7 @@ impl Attested {
             slot,
             kind: "symmetricKey",
             path: None,
+            endorsement_key: None,
             lower_case_id: lower_case,
         }
     }

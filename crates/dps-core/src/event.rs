@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use dps_attestation::Evidence;
+use dps_attestation::{Evidence, SasToken};
 use dps_attestation::x509::ParsedCertificate;
 use dps_events::{
     AttemptRecord, Candidate, CertificateSummary, Enrollment, Event, EventSink, Operation, Outcome,
@@ -66,14 +66,8 @@ impl RegistrationEvent {
     pub fn evidence(&mut self, evidence: &Evidence) {
         self.fill(|record| match evidence {
             Evidence::X509(chain) => record.chain = chain.certificates().iter().map(summary).collect(),
-            Evidence::Sas(token) => {
-                record.sas = Some(SasSummary {
-                    resource: bounded(token.resource_text()),
-                    expiry: token.expiry(),
-                    policy: token.policy().map(bounded),
-                    signature_hash: token.signature_hash(),
-                });
-            }
+            Evidence::Sas(token) => record.sas = Some(sas_summary(token)),
+            Evidence::Tpm(shown) => record.sas = shown.sas.as_ref().map(sas_summary),
             Evidence::None => {}
         });
     }
@@ -138,6 +132,15 @@ pub fn name(found: &Found) -> Enrollment {
         Found::Group(group) => {
             Enrollment { kind: "EnrollmentGroup", id: group.enrollment_group_id.as_str().to_owned() }
         }
+    }
+}
+
+fn sas_summary(token: &SasToken) -> SasSummary {
+    SasSummary {
+        resource: bounded(token.resource_text()),
+        expiry: token.expiry(),
+        policy: token.policy().map(bounded),
+        signature_hash: token.signature_hash(),
     }
 }
 

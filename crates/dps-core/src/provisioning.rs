@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_attestation::sas_token::SasToken;
-use dps_attestation::{Attested, Evidence, Subject, Verdict, x509};
+use dps_attestation::{Attested, Denial, Evidence, Reason, Subject, TpmReason, Verdict, x509};
 use dps_events::EventSink;
 use dps_model::hub::{HubAuthentication, HubTwin};
 use dps_model::instance::Instance;
@@ -330,8 +330,9 @@ fn judge(
             id_scope: &claim.instance.id_scope,
             registration_id: claim.registration_id,
             scope: found.kind(),
+            challenger: None,
         };
-        match dps_attestation::verify(found.mechanism(), claim.evidence, &subject, now) {
+        let denial = match dps_attestation::verify(found.mechanism(), claim.evidence, &subject, now) {
             Verdict::Attested(attested) => {
                 event.enrollment(&found);
                 event.fill(|record| {
@@ -343,13 +344,13 @@ fn judge(
                 let registration_id = claim.registration_id.clone();
                 return Ok(Proven { registration_id, found, attested, proof });
             }
-            Verdict::Denied(denial) => {
-                event.candidate(&found, denial.reason.code(), &denial.reason.to_string());
-                refusal.get_or_insert_with(|| {
-                    Error::with(denial.code, denial.message.clone()).because(denial.reason.to_string())
-                });
-            }
-        }
+            Verdict::Challenge(_) => Denial::from(Reason::from(TpmReason::ChallengeUnanswered)),
+            Verdict::Denied(denial) => denial,
+        };
+        event.candidate(&found, denial.reason.code(), &denial.reason.to_string());
+        refusal.get_or_insert_with(|| {
+            Error::with(denial.code, denial.message.clone()).because(denial.reason.to_string())
+        });
     }
     Err(refusal.unwrap_or_else(|| unknown(claim.evidence)))
 }
@@ -361,6 +362,8 @@ fn unknown(evidence: &Evidence) -> Error {
             .because("no individual enrollment has this registration id, and no group's signing certificate is named by the presented chain"),
         Evidence::Sas(_) => Error::new(ErrorCode::Unauthorized)
             .because("no individual enrollment has this registration id, and the token's key derives from no enrollment group"),
+        Evidence::Tpm(_) => Error::new(ErrorCode::EnrollmentNotFound)
+            .because("no individual enrollment has this registration id; a TPM belongs to no enrollment group"),
         Evidence::None => Error::new(ErrorCode::Unauthorized)
             .because("the device sent neither a SAS token nor a client certificate"),
     }
@@ -370,6 +373,7 @@ fn proof_of(evidence: &Evidence) -> Option<Proof> {
     match evidence {
         Evidence::X509(chain) => Some(Proof::Certificate(chain.leaf().info().sha256_thumbprint.clone())),
         Evidence::Sas(token) => Some(proof_of_token(token)),
+        Evidence::Tpm(shown) => shown.sas.as_ref().map(proof_of_token),
         Evidence::None => None,
     }
 }

@@ -32,6 +32,12 @@ pub const MIN_RSA_BITS: usize = 2048;
 pub const MAX_RSA_BITS: usize = 8192;
 /// Longest TPM key of an enrollment, in base64 characters; an RSA-2048 one has about 420.
 pub const MAX_TPM_KEY: usize = 4 * 1024;
+/// Shortest time that a device has to answer its TPM challenge; the longest is twice that.
+pub const TPM_CHALLENGE_WINDOW: i64 = 300;
+/// Older windows that a late answer to a TPM challenge is looked for in, to tell that it is late.
+pub const TPM_CHALLENGE_WINDOWS_EXPLAINED: i64 = 12;
+/// Longest text that rides along in a TPM activation blob (the SDKs' TPM commands take 1,024 bytes).
+pub const MAX_TPM_URI: usize = 1_024;
 /// Most signature checks spent on one presented chain.
 pub const MAX_SIGNATURE_CHECKS: usize = 16;
 /// Shortest symmetric key, in decoded bytes (Azure: 16 to 64).

@@ -109,6 +109,7 @@ fn attested(slot: Slot, path: Path) -> Attested {
         slot,
         kind: "x509",
         path: Some(Box::new(path)),
+        endorsement_key: None,
         lower_case_id: false,
     }
 }

@@ -8,4 +8,6 @@ mod mechanism;
 mod path;
 mod pki;
 mod properties;
+mod software_tpm;
 mod symmetric;
+mod tpm;

@@ -9,6 +9,7 @@ use dps_model::attestation::{AttestationInput, Mechanism};
 use serde_json::{Value, json};
 
 use crate::pki::{Ca, self_signed};
+use crate::software_tpm::SoftwareTpm;
 
 fn input(value: Value) -> AttestationInput {
     serde_json::from_value(value).unwrap()
@@ -227,20 +228,22 @@ fn echoed_info_follows_its_certificate_to_the_other_slot() {
 }
 
 #[test]
-fn tpm_keys_checked_for_base64_and_byte_order() {
-    let body = [7_u8; 300];
-    let wire = [&300_u16.to_be_bytes()[..], &body].concat();
-    let host = [&300_u16.to_le_bytes()[..], &body].concat();
-    let tpm = |key: &str| json!({ "type": "tpm", "tpm": { "endorsementKey": key } });
-    let kept = read(&input(tpm(&STANDARD.encode(wire))), Individual).unwrap();
-    assert_eq!(kept.kind(), "tpm");
+fn tpm_keys_kept_as_written_and_checked() {
+    let tpm = SoftwareTpm::new();
+    let wire = tpm.keys().endorsement_key;
+    let memory = STANDARD.encode(tpm.endorsement.properties.host_memory(&tpm.endorsement.modulus));
+    let body = |key: &str| json!({ "type": "tpm", "tpm": { "endorsementKey": key } });
+    for text in [&wire, &memory] {
+        let kept = read(&input(body(&format!(" {text}\n"))), Individual).unwrap();
+        assert_eq!(kept.public_json()["tpm"]["endorsementKey"], **text);
+    }
     for (key, expected) in [
-        (STANDARD.encode(host), "byte order"),
-        ("???".to_owned(), "not base64"),
-        ("AA==".to_owned(), "too short"),
-        ("A".repeat(5000), "too long"),
+        ("???", "not base64"),
+        ("AA==", "too short"),
+        ("OgEBAA==", "length field"),
+        (&"A".repeat(5000), "more than are read"),
     ] {
-        let message = refused(tpm(&key), Individual);
+        let message = refused(body(key), Individual);
         assert!(
             message.contains("attestation.tpm.endorsementKey") && message.contains(expected),
             "{message}"

@@ -130,7 +130,7 @@ pub fn judge(
 ) -> Result<Attested, Reason> {
     let id_scope = IdScope::parse("0ne00TEST01").unwrap();
     let registration_id = RegistrationId::parse(id).unwrap();
-    let subject = Subject { id_scope: &id_scope, registration_id: &registration_id, scope };
+    let subject = Subject { id_scope: &id_scope, registration_id: &registration_id, scope, challenger: None };
     verify(mechanism, evidence, &subject, now).into_result().map_err(|denial| denial.reason)
 }
 

@@ -259,7 +259,7 @@ fn evidence_that_is_no_token_is_named() {
     assert_eq!(code(Err(reason)), "EVIDENCE_MISSING");
     let tpm = dps_model::registration::TpmKeys { endorsement_key: "AToA".into(), storage_root_key: None };
     let result = judge(&Mechanism::Tpm(tpm), &Evidence::None, EnrollmentKind::Individual, "device-1", now());
-    assert_eq!(code(result), "MECHANISM_UNAVAILABLE");
+    assert_eq!(code(result), "EVIDENCE_MISSING");
 }
 
 #[test]

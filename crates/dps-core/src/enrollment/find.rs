@@ -61,7 +61,8 @@ impl Finder {
         match claim.evidence {
             Evidence::X509(chain) => self.groups_of_chain(claim.instance, chain).await,
             Evidence::Sas(token) => Ok(self.group_of_token(claim, token, event).await?.into_iter().collect()),
-            Evidence::None => Ok(Vec::new()),
+            // A TPM is one device's: it belongs to no group.
+            Evidence::Tpm(_) | Evidence::None => Ok(Vec::new()),
         }
     }
 
