@@ -52,6 +52,15 @@ impl Default for Bounds {
     }
 }
 
+/// How much of the bounds is taken.
+#[derive(Clone, Copy, Debug)]
+pub struct DoorLoad {
+    /// What is open or in progress now.
+    pub taken: Bounds,
+    /// What may be.
+    pub bounds: Bounds,
+}
+
 /// The device API on its ports.
 pub struct DeviceApi {
     pub(crate) core: Arc<dyn Core>,
@@ -61,6 +70,7 @@ pub struct DeviceApi {
     pub(crate) session_limits: Arc<SessionLimits>,
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) handshakes: Handshakes,
+    bounds: Bounds,
 }
 
 impl DeviceApi {
@@ -90,7 +100,15 @@ impl DeviceApi {
             session_limits: Arc::new(session_limits()),
             connections: Arc::new(Semaphore::new(bounds.connections)),
             handshakes: Handshakes::new(bounds.handshakes),
+            bounds,
         })
+    }
+
+    /// How many connections are open and how many handshakes are in progress.
+    pub fn load(&self) -> DoorLoad {
+        let connections = self.bounds.connections.saturating_sub(self.connections.available_permits());
+        let handshakes = self.bounds.handshakes.saturating_sub(self.handshakes.free());
+        DoorLoad { taken: Bounds { connections, handshakes }, bounds: self.bounds }
     }
 
     /// Serves HTTPS until the shutdown, then lets requests in progress end within `DRAIN_TIMEOUT`.

@@ -36,6 +36,11 @@ impl Handshakes {
         Self { places: Semaphore::new(places), running: Mutex::default() }
     }
 
+    /// Places that nobody has.
+    pub(crate) fn free(&self) -> usize {
+        self.places.available_permits()
+    }
+
     /// Waits for a place, first come, first served. The caller bounds the time.
     pub(crate) async fn enter(&self) -> Place<'_> {
         let grace = Duration::from_millis(limits::HANDSHAKE_GRACE_MS);

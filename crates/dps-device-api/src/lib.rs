@@ -17,7 +17,8 @@ mod refused;
 pub mod reject;
 mod timed;
 pub mod tls;
+mod websocket;
 
-pub use api::{Bounds, Core, DeviceApi, Fronts};
+pub use api::{Bounds, Core, DeviceApi, DoorLoad, Fronts};
 pub use listener::Shutdown;
 pub use tls::{Identity, ServerTls, TlsError};

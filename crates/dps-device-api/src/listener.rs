@@ -47,7 +47,7 @@ impl Port {
     }
 }
 
-/// A connection after TLS, on its way to its front.
+/// A connection after TLS, or after a WebSocket's handshake, on its way to its front.
 pub(crate) struct Accepted {
     pub stream: Box<dyn Stream>,
     pub channel: Arc<Channel>,
@@ -154,10 +154,17 @@ async fn connection(api: Arc<DeviceApi>, newcomer: Newcomer, acceptor: TlsAccept
     let channel = Arc::new(Channel { protocol: port.protocol(), peer, tls: session_facts(&tls) });
     let stream: Box<dyn Stream> = Box::new(TimedWrites::new(tls, Duration::from_secs(limits::WRITE_TIMEOUT)));
     let accepted = Accepted { stream, channel, opened, shutdown, http2 };
-    match port {
-        Port::Https => Box::pin(https::serve(api, accepted)).await,
-        Port::Mqtt => Box::pin(mqtt::serve(api, accepted)).await,
-        Port::Amqp => Box::pin(amqp::serve(api, accepted)).await,
+    let accepted = match port {
+        Port::Https => match Box::pin(https::serve(&api, accepted)).await {
+            Some(websocket) => websocket,
+            None => return,
+        },
+        Port::Mqtt | Port::Amqp => accepted,
+    };
+    match accepted.channel.protocol {
+        Protocol::Http => {}
+        Protocol::Mqtt | Protocol::MqttWs => Box::pin(mqtt::serve(api, accepted)).await,
+        Protocol::Amqp | Protocol::AmqpWs => Box::pin(amqp::serve(api, accepted)).await,
     }
 }
 
@@ -190,9 +197,11 @@ async fn handshake(
     })
 }
 
-/// Answers leave at once; a peer that vanished is noticed although MQTT's keep alive may be 0.
+/// Answers leave at once; a peer that vanished is noticed although MQTT's keep alive may be 0, which is no limit.
 fn tune(tcp: &TcpStream) {
-    let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(limits::TCP_KEEPALIVE));
+    let keepalive = socket2::TcpKeepalive::new()
+        .with_time(Duration::from_secs(limits::TCP_KEEPALIVE))
+        .with_interval(Duration::from_secs(limits::TCP_KEEPALIVE_INTERVAL));
     // Failing to tune costs latency or a late notice, never correctness.
     let _ = tcp.set_nodelay(true);
     let _ = socket2::SockRef::from(tcp).set_tcp_keepalive(&keepalive);

@@ -114,6 +114,8 @@ pub const WRITE_TIMEOUT: u64 = 30;
 pub const IDLE_TIMEOUT: u64 = 300;
 /// Silence after which TCP asks whether the peer is still there.
 pub const TCP_KEEPALIVE: u64 = 60;
+/// Time between two such questions while no answer comes.
+pub const TCP_KEEPALIVE_INTERVAL: u64 = 15;
 /// Time that connections get to finish at shutdown.
 pub const DRAIN_TIMEOUT: u64 = 5;
 /// Bytes of an oversized body that are read and thrown away, so that its sender is still there to read the refusal.
@@ -122,6 +124,11 @@ pub const MAX_BODY_DISCARDED: usize = 1024 * 1024;
 pub const MAX_HTTP_HEADER: usize = 32 * 1024;
 /// Concurrent HTTP/2 streams of one connection.
 pub const MAX_HTTP2_STREAMS: u32 = 64;
+/// Largest WebSocket message from a client, and largest frame to one. They are a byte stream: what is in them has the
+/// bounds of its own protocol.
+pub const MAX_WEBSOCKET_MESSAGE: usize = 1024 * 1024;
+/// Time that the other end of a WebSocket gets to answer a close.
+pub const WEBSOCKET_CLOSE_TIMEOUT: u64 = 2;
 /// Largest MQTT packet from a device: a body and its topic.
 pub const MAX_MQTT_PACKET: usize = MAX_BODY + 4 * 1024;
 /// Largest MQTT CONNECT, which a stranger may send: user name, SAS token and client id fit.

@@ -1,14 +1,15 @@
-//! HTTPS: HTTP/1.1 and HTTP/2 on one port, for the device API and whoever shares the port through `foreign`.
-//! Owns the exchange from request to response; must not know what the core does with it.
+//! HTTPS: HTTP/1.1 and HTTP/2 on one port, for the device API and whoever shares the port through `foreign`; and
+//! where a WebSocket begins. Owns the exchange from request to response; must not know what the core does with it.
 
 mod decode;
 mod encode;
+mod upgrade;
 
 use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dps_model::{Channel, Error, ErrorCode, TrackingId, limits};
@@ -22,6 +23,7 @@ use hyper_util::server::conn::auto::{self, UpgradeableConnection};
 use tokio::sync::Notify;
 
 use self::decode::Refusal;
+use self::upgrade::Agreed;
 use crate::api::DeviceApi;
 use crate::foreign::{Body, HttpFront, Stream};
 use crate::listener::{self, Accepted};
@@ -68,34 +70,39 @@ impl Drop for Running<'_> {
     }
 }
 
-/// Serves one connection to its end.
-pub(crate) async fn serve(api: Arc<DeviceApi>, accepted: Accepted) {
+/// Serves one connection to its end, or until it is a WebSocket, which is given back.
+pub(crate) async fn serve(api: &Arc<DeviceApi>, accepted: Accepted) -> Option<Accepted> {
     let Accepted { stream, channel, opened, mut shutdown, http2 } = accepted;
     let activity = Arc::new(Activity::default());
+    let agreed = Arc::new(Mutex::new(None));
     let service = {
-        let (api, channel, activity) = (Arc::clone(&api), Arc::clone(&channel), Arc::clone(&activity));
+        let (api, channel) = (Arc::clone(api), Arc::clone(&channel));
+        let (activity, agreed) = (Arc::clone(&activity), Arc::clone(&agreed));
         service_fn(move |request| {
-            let (api, channel, activity) = (Arc::clone(&api), Arc::clone(&channel), Arc::clone(&activity));
+            let (api, channel) = (Arc::clone(&api), Arc::clone(&channel));
+            let (activity, agreed) = (Arc::clone(&activity), Arc::clone(&agreed));
             async move {
                 let _running = Running::begin(&activity);
-                Ok::<_, Infallible>(answer(&api, &channel, request).await)
+                Ok::<_, Infallible>(answer(&api, &channel, request, &agreed).await)
             }
         })
     };
-    let server = server(http2);
-    let stream: Box<dyn Stream> =
-        if http2 { stream } else { Box::new(HeardReads::new(stream, Arc::clone(&activity))) };
-    let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended.err().and_then(|error| explained(&*error)),
-        () = listener::requested(&mut shutdown) => {
-            wind_up(connection).await;
-            None
-        }
-        () = idle(&activity) => {
-            wind_up(connection).await;
-            Some(Ended::at("protocol", format!("no HTTP request came within {} seconds", limits::HEADER_TIMEOUT)))
+    let ended = {
+        let server = server(http2);
+        let stream: Box<dyn Stream> =
+            if http2 { stream } else { Box::new(HeardReads::new(stream, Arc::clone(&activity))) };
+        let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            ended = connection.as_mut() => ended.err().and_then(|error| explained(&*error)),
+            () = listener::requested(&mut shutdown) => {
+                wind_up(connection).await;
+                None
+            }
+            () = idle(&activity) => {
+                wind_up(connection).await;
+                Some(Ended::at("protocol", format!("no HTTP request came within {} seconds", limits::HEADER_TIMEOUT)))
+            }
         }
     };
     if activity.begun.load(Ordering::Relaxed) == 0
@@ -103,6 +110,16 @@ pub(crate) async fn serve(api: Arc<DeviceApi>, accepted: Accepted) {
     {
         api.refused.connection(opened, channel.protocol, channel.peer, ended);
     }
+    let agreed = taken(&agreed)?;
+    agreed.accepted(&channel, shutdown).await
+}
+
+/// Where a request leaves the WebSocket that it began.
+type Slot = Mutex<Option<Agreed>>;
+
+fn taken(slot: &Slot) -> Option<Agreed> {
+    // Nothing in here can be left half done by a panic.
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// A connection of hyper's over our stream.
@@ -183,10 +200,19 @@ fn explained(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<
 }
 
 /// One exchange. Exactly one event comes of it: the core's, a neighbour's, or that of a refusal here.
-async fn answer(api: &DeviceApi, channel: &Arc<Channel>, request: Request<Incoming>) -> Response<Body> {
+async fn answer(
+    api: &DeviceApi,
+    channel: &Arc<Channel>,
+    request: Request<Incoming>,
+    agreed: &Slot,
+) -> Response<Body> {
     let opened = api.refused.open();
     let tracking_id = TrackingId::fresh();
     let (parts, body) = request.into_parts();
+    // Before the path is looked at: a WebSocket has any.
+    if upgrade::wanted(&parts) {
+        return open_websocket(api, channel, Request::from_parts(parts, body), agreed).await;
+    }
     let route = decode::route(parts.uri.path());
     let ours = route.as_ref().is_some_and(|route| api.core.knows_scope(&route.id_scope));
     if !ours && let Some(front) = neighbour(api, &parts) {
@@ -220,6 +246,40 @@ async fn answer(api: &DeviceApi, channel: &Arc<Channel>, request: Request<Incomi
         Ok(response) => encode::encode(&response, tracking_id, &location())
             .unwrap_or_else(|error| rejected(api, tracking_id, &error, None)),
         Err(error) => rejected(api, tracking_id, &error, None),
+    }
+}
+
+/// Agrees to a WebSocket, or refuses the request with one event.
+async fn open_websocket(
+    api: &DeviceApi,
+    channel: &Arc<Channel>,
+    mut request: Request<Incoming>,
+    agreed: &Slot,
+) -> Response<Body> {
+    let opened = api.refused.open();
+    let tracking_id = TrackingId::fresh();
+    let stream = hyper::upgrade::on(&mut request);
+    let (parts, body) = request.into_parts();
+    let claims = Claims { client: decode::client(&parts.headers), ..Claims::default() };
+    let door = api.refused.request(opened, channel, tracking_id, claims);
+    let asked = match decode::whole(body).await {
+        Ok(body) => upgrade::agree(&parts, &body),
+        Err(error) => Err(error.into()),
+    };
+    match asked {
+        Ok((response, protocol)) => {
+            // The conversation that begins has events of its own.
+            door.hand_on();
+            let mut slot = agreed.lock().unwrap_or_else(PoisonError::into_inner);
+            *slot = Some(Agreed { protocol, opened, stream });
+            response
+        }
+        Err(Refusal { error, allow }) => {
+            door.refuse(&error);
+            let mut response = rejected(api, tracking_id, &error, allow);
+            upgrade::announce_version(&mut response);
+            response
+        }
     }
 }
 

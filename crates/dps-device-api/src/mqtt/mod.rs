@@ -66,7 +66,10 @@ pub(crate) async fn serve(api: Arc<DeviceApi>, accepted: Accepted) {
         greeting = greeting(&api, &mut stream, &mut input) => greeting,
     };
     let over = match greeting {
-        Err(over) => over,
+        Err(over) => {
+            let _ = stream.shutdown().await;
+            over
+        }
         Ok(Some((connect, rest))) => match claimant(&api, &connect) {
             Some(front) => {
                 input.as_mut().zeroize();
@@ -165,13 +168,12 @@ async fn converse(
             let _ = stream.shutdown().await;
             return over;
         }
-        let deadline = conversation.deadline();
+        let silence = conversation.silence();
         let came = tokio::select! {
             biased;
             () = listener::requested(&mut shutdown) => None,
-            came = tokio::time::timeout_at(deadline, read(&mut stream, |chunk| conversation.session.receive(chunk))) => {
-                came.ok()
-            }
+            came = read(&mut stream, |chunk| conversation.session.receive(chunk)) => Some(came),
+            () = silence => None,
         };
         let over = match came {
             Some(Ok(1..)) => continue,
@@ -199,11 +201,15 @@ impl Conversation<'_> {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Until when the peer may be silent. One that promised nothing gets the idle time of any connection.
-    fn deadline(&self) -> Instant {
-        match self.session.deadline() {
-            Some(ms) => self.begun + Duration::from_millis(ms),
-            None => Instant::now() + Duration::from_secs(limits::IDLE_TIMEOUT),
+    /// Ends when the peer has been silent for longer than it promised. One that promised nothing may be silent for
+    /// ever (§3.1.2.10): TCP finds out whether it is there.
+    fn silence(&self) -> impl Future<Output = ()> + use<> {
+        let deadline = self.session.deadline().map(|ms| self.begun + Duration::from_millis(ms));
+        async move {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
         }
     }
 

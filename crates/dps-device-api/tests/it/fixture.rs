@@ -9,7 +9,7 @@ use dps_core::{DeviceOperation, DeviceRequest, DeviceResponse};
 use dps_device_api::{Bounds, Core, DeviceApi, Fronts, ServerTls};
 use dps_events::{AttemptRecord, ConnectionRecord, Event, EventSink};
 use dps_model::registration::{DeviceRegistrationResult, RegistrationOperationStatus, Status};
-use dps_model::{Error, ErrorCode, OperationId, RegistrationId};
+use dps_model::{Error, ErrorCode, OperationId, Protocol, RegistrationId};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::net::{TcpListener, TcpStream};
@@ -31,6 +31,7 @@ pub struct Seen {
     pub client: Option<String>,
     pub sas_token: Option<String>,
     pub chain: usize,
+    pub protocol: Protocol,
     pub tls_version: String,
     pub sni: Option<String>,
     pub operation: String,
@@ -59,6 +60,7 @@ impl Core for FakeCore {
             client: request.client.clone(),
             sas_token: request.sas_token.map(|text| String::from_utf8(text.expose().to_vec()).unwrap()),
             chain: request.channel.tls.chain.len(),
+            protocol: request.channel.protocol,
             tls_version: request.channel.tls.version.clone(),
             sni: request.channel.tls.sni.clone(),
             operation,

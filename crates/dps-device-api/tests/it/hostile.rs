@@ -5,13 +5,14 @@ use std::time::Duration;
 use dps_device_api::{Bounds, Fronts};
 use dps_events::{Event, Outcome};
 use dps_wire::mqtt::codec::encode;
-use dps_wire::mqtt::packet::{Delivery, Packet, Publish, QoS};
+use dps_wire::mqtt::packet::{Connect, Delivery, Packet, Publish, QoS};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 use crate::fixture::{SCOPE, Server, connect};
 use crate::https::Http;
-use crate::mqtt::{Mqtt, user};
+use crate::mqtt::{Mqtt, greeting, user};
 
 /// A good device still gets its answer.
 async fn assert_alive(server: &Server) {
@@ -97,6 +98,51 @@ async fn mqtt_client_silent_for_its_keep_alive_closed_quietly() {
 }
 
 #[tokio::test]
+async fn mqtt_client_without_a_keep_alive_may_be_silent_for_days() {
+    let server = Server::start().await;
+    let mut mqtt = Mqtt::open(&server).await;
+    assert_eq!(mqtt.greet(Connect { keep_alive: 0, ..greeting(&user("d"), "d") }).await, 0);
+    tokio::time::pause();
+    for _ in 0..3 {
+        tokio::time::advance(Duration::from_hours(24)).await;
+        mqtt.send(&Packet::PingReq).await;
+        assert_eq!(mqtt.next().await, Some(Packet::PingResp));
+    }
+}
+
+/// What a request is answered on a connection where the time stands still.
+async fn exchange(stream: &mut TlsStream<TcpStream>, request: &[u8]) -> String {
+    stream.write_all(request).await.unwrap();
+    stream.flush().await.unwrap();
+    let mut answer = vec![0; 4096];
+    let length = stream.read(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer[..length]).into_owned()
+}
+
+#[tokio::test]
+async fn http_connection_kept_between_requests_for_its_idle_time() {
+    let server = Server::start().await;
+    let request =
+        format!("PUT /{SCOPE}/registrations/d/register HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
+    let mut stream = connect(server.https, server.plain()).await.unwrap();
+    assert!(exchange(&mut stream, request.as_bytes()).await.starts_with("HTTP/1.1 202 "));
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(290)).await;
+    assert!(exchange(&mut stream, request.as_bytes()).await.starts_with("HTTP/1.1 202 "));
+    // A header that began has its own time, and silence the idle time.
+    for (begun, patience) in [(&b""[..], 300), (&request.as_bytes()[..9], 15)] {
+        let mut stream = connect(server.https, server.plain()).await.unwrap();
+        assert!(exchange(&mut stream, request.as_bytes()).await.starts_with("HTTP/1.1 202 "));
+        let since = tokio::time::Instant::now();
+        stream.write_all(begun).await.unwrap();
+        stream.flush().await.unwrap();
+        assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
+        let waited = since.elapsed().as_secs();
+        assert!((patience - 1..=patience + 6).contains(&waited), "{waited} s instead of {patience} s");
+    }
+}
+
+#[tokio::test]
 async fn http_client_without_a_request_timed_out() {
     let mut server = Server::start().await;
     let mut h2 = server.plain();
@@ -159,6 +205,8 @@ async fn broken_tls_after_the_handshake_refused_with_one_event() {
         [(server.https, h2.clone()), (server.https, server.plain()), (server.mqtt, server.plain())]
     {
         let mut stream = connect(address, config).await.unwrap();
+        // Its session ticket says that the server has done its part of the handshake too.
+        stream.get_ref().0.peek(&mut [0]).await.unwrap();
         stream.get_mut().0.write_all(&[0xff; 64]).await.unwrap();
         let record = server.connection_event().await;
         assert_eq!(record.stage, "protocol", "{}", record.reason);

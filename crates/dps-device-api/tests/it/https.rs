@@ -33,7 +33,7 @@ impl Http {
         Self(Sender::One(sender))
     }
 
-    async fn two(stream: TlsStream<TcpStream>) -> Self {
+    pub async fn two(stream: TlsStream<TcpStream>) -> Self {
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
         let (sender, connection) =
             http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();

@@ -9,3 +9,4 @@ mod https;
 mod mqtt;
 mod pki;
 mod tls;
+mod websocket;

@@ -14,7 +14,7 @@ use dps_wire::mqtt::packet::{
 };
 use rustls::version::TLS12;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -22,18 +22,13 @@ use crate::fixture::{PENDING, SCOPE, Server, connect};
 use crate::pki::{Device, EC};
 
 /// A device's connection.
-pub struct Mqtt {
-    pub stream: TlsStream<TcpStream>,
+pub struct Mqtt<S = TlsStream<TcpStream>> {
+    pub stream: S,
     decoder: Decoder,
     input: BytesMut,
 }
 
 impl Mqtt {
-    pub fn new(stream: TlsStream<TcpStream>) -> Self {
-        let limits = Limits { max_packet: 200_000, ..Limits::default() };
-        Self { stream, decoder: Decoder::new(Role::Client, limits), input: BytesMut::new() }
-    }
-
     pub async fn open(server: &Server) -> Self {
         Self::new(connect(server.mqtt, server.plain()).await.unwrap())
     }
@@ -44,6 +39,13 @@ impl Mqtt {
         assert_eq!(mqtt.connect(&user(id), id).await, 0);
         mqtt.subscribe(QoS::AtLeastOnce).await;
         mqtt
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Mqtt<S> {
+    pub fn new(stream: S) -> Self {
+        let limits = Limits { max_packet: 200_000, ..Limits::default() };
+        Self { stream, decoder: Decoder::new(Role::Client, limits), input: BytesMut::new() }
     }
 
     pub async fn send(&mut self, packet: &Packet) {
@@ -70,7 +72,7 @@ impl Mqtt {
         self.greet(greeting(user_name, client_id)).await
     }
 
-    async fn greet(&mut self, connect: Connect) -> u8 {
+    pub async fn greet(&mut self, connect: Connect) -> u8 {
         self.send(&Packet::Connect(Box::new(connect))).await;
         match self.next().await {
             Some(Packet::ConnAck(ack)) => {
@@ -118,7 +120,7 @@ fn id(id: u16) -> PacketId {
     PacketId::new(id).unwrap()
 }
 
-fn once(packet: u16) -> Delivery {
+pub fn once(packet: u16) -> Delivery {
     Delivery::AtLeastOnce { packet_id: id(packet), dup: false }
 }
 
@@ -126,7 +128,7 @@ pub fn user(registration_id: &str) -> String {
     format!("{SCOPE}/registrations/{registration_id}/api-version=2019-03-31&ClientVersion=test%2F1")
 }
 
-fn greeting(user_name: &str, client_id: &str) -> Connect {
+pub fn greeting(user_name: &str, client_id: &str) -> Connect {
     Connect {
         protocol: Protocol::V311,
         clean_session: true,
@@ -138,9 +140,9 @@ fn greeting(user_name: &str, client_id: &str) -> Connect {
     }
 }
 
-const REGISTER: &str = "$dps/registrations/PUT/iotdps-register/?$rid=";
+pub const REGISTER: &str = "$dps/registrations/PUT/iotdps-register/?$rid=";
 
-fn poll(rid: &str, operation: &str) -> String {
+pub fn poll(rid: &str, operation: &str) -> String {
     format!("$dps/registrations/GET/iotdps-get-operationstatus/?$rid={rid}&operationId={operation}")
 }
 
@@ -381,7 +383,7 @@ async fn request_refused_at_the_door_told_on_the_topic_with_one_event() {
     assert!(server.seen().is_empty());
 }
 
-struct Hub;
+pub struct Hub;
 
 #[async_trait]
 impl ForeignFront for Hub {
@@ -390,7 +392,8 @@ impl ForeignFront for Hub {
     }
 
     async fn mqtt(&self, mut connection: MqttConnection) {
-        let answer = format!("{} {}", connection.connect.client_id, connection.buffered.len());
+        let MqttConnection { ref channel, ref connect, ref buffered, .. } = connection;
+        let answer = format!("{} {} {}", connect.client_id, channel.protocol.as_str(), buffered.len());
         connection.stream.write_all(answer.as_bytes()).await.unwrap();
         connection.stream.shutdown().await.unwrap();
     }
@@ -407,6 +410,6 @@ async fn connection_of_a_hub_handed_on_with_what_came_behind_connect() {
     mqtt.stream.write_all(&bytes).await.unwrap();
     let mut answer = String::new();
     mqtt.stream.read_to_string(&mut answer).await.unwrap();
-    assert_eq!(answer, "d 3");
+    assert_eq!(answer, "d Mqtt 3");
     assert!(server.stop().await.is_empty());
 }

@@ -9,6 +9,11 @@ pub const MAX_CONTROL_DATA: usize = 125;
 /// Longest header: two bytes, a length of eight, a mask of four.
 const MAX_HEADER: usize = 14;
 
+/// In place of a length: two bytes with it follow.
+const LENGTH_OF_2: u8 = 0x7e;
+/// In place of a length: eight bytes with it follow.
+const LENGTH_OF_8: u8 = 0x7f;
+
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -94,8 +99,8 @@ impl HeaderBytes {
             return Err(FrameError::ControlTooLong);
         }
         let extended = match short {
-            126 => 2,
-            127 => 8,
+            LENGTH_OF_2 => 2,
+            LENGTH_OF_8 => 8,
             _ => 0,
         };
         if self.held < 2 + extended + if masked { 4 } else { 0 } {
@@ -143,16 +148,16 @@ pub fn encode(opcode: Opcode, data: &[u8], mask: Option<[u8; 4]>, output: &mut B
     let data = if opcode.is_control() { &data[..data.len().min(MAX_CONTROL_DATA)] } else { data };
     output.reserve(MAX_HEADER + data.len());
     output.put_u8(0x80 | opcode as u8);
-    let masked = if mask.is_some() { 0x80 } else { 0 };
+    let masked: u8 = if mask.is_some() { 0x80 } else { 0 };
     if let Ok(length) = u8::try_from(data.len())
-        && length < 126
+        && length < LENGTH_OF_2
     {
         output.put_u8(masked | length);
     } else if let Ok(length) = u16::try_from(data.len()) {
-        output.put_u8(masked | 126);
+        output.put_u8(masked | LENGTH_OF_2);
         output.put_u16(length);
     } else {
-        output.put_u8(masked | 127);
+        output.put_u8(masked | LENGTH_OF_8);
         output.put_u64(data.len() as u64);
     }
     output.put_slice(&mask.unwrap_or_default()[..if mask.is_some() { 4 } else { 0 }]);
