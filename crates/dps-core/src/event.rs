@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use dps_attestation::{Evidence, SasToken};
 use dps_attestation::x509::ParsedCertificate;
+use dps_attestation::{Evidence, SasToken};
 use dps_events::{
     AttemptRecord, Candidate, CertificateSummary, Enrollment, Event, EventSink, Operation, Outcome,
     SasSummary, Step,
