@@ -17,7 +17,7 @@ pub(crate) async fn put(
     instance: &Instance,
     id: &str,
     head: &Parts,
-    body: Body,
+    body: &mut Body,
 ) -> Result<Answer, Error> {
     let if_match = request::if_match(&head.headers)?;
     let input = json::read(&request::json_body(&head.headers, body).await?)?;

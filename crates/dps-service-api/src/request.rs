@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use dps_model::etag::IfMatch;
-use dps_model::limits::{BODY_TIMEOUT, MAX_BODY};
+use dps_model::limits::{BODY_TIMEOUT, MAX_BODY, MAX_BODY_DISCARDED};
 use dps_model::{ApiVersion, Error, ErrorCode};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, IF_MATCH};
 use http::request::Parts;
@@ -53,29 +53,56 @@ pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Error> {
 
 /// Refuses a body by its announced length, before it is read or ignored.
 pub(crate) fn check_length(headers: &HeaderMap) -> Result<(), Error> {
-    let announced = header(headers, &CONTENT_LENGTH).and_then(|text| text.trim().parse::<u64>().ok());
-    match announced {
+    match announced(headers) {
         Some(length) if length > MAX_BODY as u64 => Err(Error::new(ErrorCode::BodyTooLarge)),
         _ => Ok(()),
     }
+}
+
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    header(headers, &CONTENT_LENGTH)?.trim().parse().ok()
+}
+
+/// Reads what nobody asked for and throws it away, so that a refusal finds a client that still listens; a body that is
+/// too long or too slow for that is left.
+pub(crate) async fn discard(headers: &HeaderMap, body: &mut Body) {
+    if announced(headers).is_some_and(|length| length > (MAX_BODY + MAX_BODY_DISCARDED) as u64) {
+        return;
+    }
+    let rest = async {
+        let mut left = MAX_BODY + MAX_BODY_DISCARDED;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            let Some(less) = left.checked_sub(length) else { return };
+            left = less;
+        }
+    };
+    // Late or not: the answer leaves now.
+    let _ = tokio::time::timeout(Duration::from_secs(BODY_TIMEOUT), rest).await;
 }
 
 /// The whole body of a request that must have a JSON one.
 ///
 /// # Errors
 /// 415 when the media type is not JSON, 413 when it is larger than a message may be, 400006 when it does not arrive.
-pub(crate) async fn json_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
+pub(crate) async fn json_body(headers: &HeaderMap, body: &mut Body) -> Result<Bytes, Error> {
     if !is_json(headers) {
         return Err(Error::new(ErrorCode::MediaTypeUnsupported));
     }
-    match tokio::time::timeout(Duration::from_secs(BODY_TIMEOUT), whole(body)).await {
+    let read = tokio::time::timeout(Duration::from_secs(BODY_TIMEOUT), whole(body)).await;
+    let goes_on = matches!(&read, Ok(Err(error)) if error.code == ErrorCode::BodyTooLarge);
+    if !goes_on {
+        // It ended, broke off or does not come: there is nothing left to discard.
+        *body = crate::answer::text(Bytes::new());
+    }
+    match read {
         Ok(read) => read,
         Err(_) => Err(Error::with(ErrorCode::BodyMalformed, "The request body did not arrive in time.")
             .because(format!("the body took longer than {BODY_TIMEOUT} s"))),
     }
 }
 
-async fn whole(mut body: Body) -> Result<Bytes, Error> {
+async fn whole(body: &mut Body) -> Result<Bytes, Error> {
     let mut read = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {

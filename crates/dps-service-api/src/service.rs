@@ -44,10 +44,10 @@ impl ServiceApi {
 
     /// Answers one call, and records it as exactly one event. The request's extensions hold `Arc<Channel>`.
     pub async fn serve(&self, request: Request<Body>) -> Response<Body> {
-        let (head, body) = request.into_parts();
+        let (head, mut body) = request.into_parts();
         let channel = head.extensions.get::<Arc<Channel>>();
         let mut call = Call::open(&self.sink, &self.clock, channel.map(AsRef::as_ref));
-        let result = self.answer(&head, body, &mut call).await;
+        let result = self.answer(&head, &mut body, &mut call).await;
         let (response, outcome) = match &result {
             Ok(answer) => (answer.render(call.tracking_id()), Outcome::Success),
             Err(Misrouted { error, allow }) => {
@@ -56,10 +56,11 @@ impl ServiceApi {
             }
         };
         call.close(outcome);
+        request::discard(&head.headers, &mut body).await;
         response
     }
 
-    async fn answer(&self, head: &Parts, body: Body, call: &mut Call) -> Result<Answer, Misrouted> {
+    async fn answer(&self, head: &Parts, body: &mut Body, call: &mut Call) -> Result<Answer, Misrouted> {
         let host = request::host(head);
         let instance = self.instances.by_host(without_port(&host));
         describe(call, head, &instance);
@@ -87,7 +88,7 @@ impl ServiceApi {
         instance: &Instance,
         route: &Route,
         head: &Parts,
-        body: Body,
+        body: &mut Body,
     ) -> Result<Answer, Error> {
         let (core, id) = (self.enrollments.as_ref(), route.id.as_str());
         match (route.noun, route.action) {

@@ -74,7 +74,7 @@ async fn body_that_is_no_enrollment_named_with_its_place() {
     assert_eq!(bed.call(ask("PUT", PATH).json(&json!({}))).await.code(), "400004");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn body_larger_than_a_message_refused_announced_or_not() {
     let bed = Bed::new().await;
     let body = |length: usize| " ".repeat(length - 2) + "{}";
@@ -84,6 +84,25 @@ async fn body_larger_than_a_message_refused_announced_or_not() {
     for length in ["98305", "99999999999"] {
         let announced = ask("POST", "/enrollments/a/attestationmechanism").header("content-length", length);
         assert_eq!(bed.call(announced.body(endless())).await.code(), "413000", "{length}");
+    }
+}
+
+#[tokio::test]
+async fn refusal_waits_for_its_request_to_end() {
+    let bed = Bed::new().await;
+    let large = || whole(" ".repeat(3 * MAX_BODY));
+    for (ask, code) in [
+        (ask("PUT", PATH).header("content-type", "application/json"), "413000"),
+        (ask("PUT", PATH).without("authorization"), "401000"),
+        (ask("GET", "/enrollments/a/b"), "404000"),
+    ] {
+        let (seen, end) = tokio::sync::oneshot::channel();
+        let body = large().with_trailers(async move {
+            let _ = seen.send(());
+            None
+        });
+        assert_eq!(bed.call(ask.body(body.boxed())).await.code(), code);
+        end.await.expect("the body was read to its end");
     }
 }
 
