@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ApiVersion(&'static str);
 
-const KNOWN: [(&str, &str); 10] = [
+const KNOWN: [(&str, &str); 13] = [
     ("2017-08-31-preview", "August2017Preview"),
     ("2017-11-15", "November2017"),
     ("2018-04-01", "April2018"),
@@ -15,6 +15,10 @@ const KNOWN: [(&str, &str); 10] = [
     ("2021-11-01-preview", "November2021Preview"),
     ("2025-07-01-preview", "July2025Preview"),
     ("2026-04-01", "April2026"),
+    // Drafts of the public specification; to a device they are as the release before them.
+    ("2026-11-01", "November2026"),
+    ("2026-11-02-preview", "November2026Preview"),
+    ("2026-11-15-preview", "November2026Preview"),
 ];
 
 impl ApiVersion {
@@ -55,6 +59,9 @@ mod tests {
             ApiVersion::parse("2017-08-31-PREVIEW").map(ApiVersion::as_str),
             Some("2017-08-31-preview")
         );
+        for draft in ["2026-11-01", "2026-11-02-preview", "2026-11-15-preview"] {
+            assert_eq!(ApiVersion::parse(draft).map(ApiVersion::as_str), Some(draft));
+        }
         assert_eq!(ApiVersion::parse("2019-03-32"), None);
         assert_eq!(ApiVersion::V2021_10_01.month_year(), "October2021");
     }
