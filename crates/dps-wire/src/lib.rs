@@ -7,5 +7,6 @@
 //! Must not know: sockets, TLS, a runtime, a clock (time is an argument, in milliseconds), enrollments,
 //! or what a request means. It uses no other crate of this workspace.
 
+pub mod amqp;
 pub mod mqtt;
 pub mod websocket;
