@@ -4,7 +4,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dps_model::limits::MAX_EVENTS_WAITING;
 
@@ -28,8 +28,11 @@ enum Message {
     Close,
 }
 
-/// Longest time that a written row stays in memory.
+/// Longest time that a written row stays in memory, or a little more.
 const FLUSH_AFTER: Duration = Duration::from_millis(200);
+/// Time given to further events to join the first: waking this thread for each of them would cost who emits it more
+/// than all the rest of recording.
+const GATHER: Duration = Duration::from_millis(5);
 
 impl Recorder {
     /// Starts the recorder's thread.
@@ -75,22 +78,26 @@ struct Keeper {
 
 impl Keeper {
     fn keep(mut self, receiver: &Receiver<Message>) {
-        let mut unflushed = false;
-        loop {
+        let mut unflushed = None;
+        'open: loop {
             match receiver.recv_timeout(FLUSH_AFTER) {
-                Ok(Message::Event(event)) => {
-                    (self.listener)(&event);
-                    let written = self.log.append(&event);
-                    self.note(written, 1);
-                    unflushed = true;
+                Ok(first) => {
+                    std::thread::sleep(GATHER);
+                    for message in std::iter::once(first).chain(receiver.try_iter()) {
+                        let Message::Event(event) = message else { break 'open };
+                        (self.listener)(&event);
+                        let written = self.log.append(&event);
+                        self.note(written, 1);
+                    }
+                    unflushed.get_or_insert_with(Instant::now);
                 }
-                Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) if unflushed => {
-                    let flushed = self.log.flush();
-                    self.note(flushed, 0);
-                    unflushed = false;
-                }
+                Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
+            }
+            if unflushed.is_some_and(|since| since.elapsed() >= FLUSH_AFTER) {
+                let flushed = self.log.flush();
+                self.note(flushed, 0);
+                unflushed = None;
             }
         }
         let flushed = self.log.flush();
