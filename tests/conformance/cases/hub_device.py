@@ -12,7 +12,7 @@ from cases import SUITE
 from cases.provisioning_matrix import SymmetricGroup, SymmetricIndividual, X509Group, X509Individual
 from harness import python_sdk, sas
 from harness.credentials import Key
-from harness.device_sdks import NodeMqtt, PythonMqtt
+from harness.device_sdks import NodeMqtt, NodeMqttWebSocket, PythonMqtt, PythonMqttWebSocket
 from harness.errors import Unexpected, expect, expect_that, refusal
 
 HUB = "hub-a.test"
@@ -29,10 +29,11 @@ class PythonDevice:
 
     name = "python"
     provisioning = PythonMqtt()
+    websockets = False
 
     def __init__(self, case, hub, device_id, credential):
         proof = PythonMqtt._proof(case, credential)  # noqa: SLF001, the same proof as at DPS
-        self.client = python_sdk.device(hub, device_id, case.ca_pem, **proof)
+        self.client = python_sdk.device(hub, device_id, case.ca_pem, websockets=self.websockets, **proof)
         case.at_end(self.client.shutdown)
 
     def send(self, body):
@@ -58,11 +59,20 @@ class PythonDevice:
         self.client.shutdown()
 
 
+class PythonWebSocketDevice(PythonDevice):
+    """The same over WebSocket, at DPS and at the hub."""
+
+    name = "python-mqtt-ws"
+    provisioning = PythonMqttWebSocket()
+    websockets = True
+
+
 class NodeDevice:
     """A device of `azure-iot-device-mqtt`."""
 
     name = "node"
     provisioning = NodeMqtt()
+    transport = "mqtt"
 
     def __init__(self, case, hub, device_id, credential):
         self.case, self.handle = case, case.name("handle")
@@ -74,7 +84,7 @@ class NodeDevice:
                 "certificate": credential.pem,
                 "privateKey": credential.identity.key_pem,
             }
-        self._call("deviceOpen", **proof)
+        self._call("deviceOpen", transport=self.transport, **proof)
         case.at_end(self.close)
 
     def _call(self, name, **arguments):
@@ -99,7 +109,15 @@ class NodeDevice:
         self._call("deviceClose")
 
 
-SDKS = (PythonDevice, NodeDevice)
+class NodeWebSocketDevice(NodeDevice):
+    """The same over WebSocket, at DPS and at the hub."""
+
+    name = "node-mqtt-ws"
+    provisioning = NodeMqttWebSocket()
+    transport = "mqtt-ws"
+
+
+SDKS = (PythonDevice, PythonWebSocketDevice, NodeDevice, NodeWebSocketDevice)
 KINDS = (
     SymmetricIndividual(),
     SymmetricGroup(),
@@ -154,7 +172,7 @@ def wrong_credential(case, sdk, kind):
     """The hub refuses a credential that is not the device's."""
     device_id, _ = provisioned(case, sdk, kind)
     error = refusal(None, sdk, case, HUB, device_id, kind.stranger(device_id))
-    if sdk is PythonDevice:
+    if issubclass(sdk, PythonDevice):
         expect((error.name, error.message), ("CredentialError", "Credentials invalid, could not connect"), "error")
     else:
         expect(error.name, "UnauthorizedError", f"class of {error}")
@@ -165,7 +183,7 @@ def disabled_at_the_hub(case, sdk):
     device_id, credential = provisioned(case, sdk, SymmetricIndividual())
     case.registry(HUB, "update", {**case.registry(HUB, "get", device_id), "status": "disabled"})
     error = refusal(None, sdk, case, HUB, device_id, credential)
-    expect(error.name, "CredentialError" if sdk is PythonDevice else "UnauthorizedError", f"class of {error}")
+    expect(error.name, "CredentialError" if issubclass(sdk, PythonDevice) else "UnauthorizedError", f"class of {error}")
 
 
 def connection_state_is_shown(case, sdk):

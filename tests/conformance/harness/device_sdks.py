@@ -168,4 +168,4 @@ def expect_error_body(body, code, messages):
         expect_member(body["message"], messages, "message")
 
 
-PROVISIONING = (PythonMqtt(), NodeMqtt(), NodeHttp())
+PROVISIONING = (PythonMqtt(), PythonMqttWebSocket(), NodeMqtt(), NodeMqttWebSocket(), NodeHttp())

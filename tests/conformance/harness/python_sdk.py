@@ -39,9 +39,10 @@ def provision_async(host, id_scope, registration_id, ca_pem, key=None, files=Non
         return _result(asyncio.run(register()))
 
 
-def device(host, device_id, ca_pem, key=None, files=None):
+def device(host, device_id, ca_pem, key=None, files=None, websockets=False):
     """A connected device of a hub; the caller shuts it down."""
     options = {"server_verification_cert": ca_pem, "connection_retry": False, "auto_connect": True}
+    options["websockets"] = websockets
     if key is not None:
         client = IoTHubDeviceClient.create_from_symmetric_key(key, host, device_id, **options)
     else:

@@ -16,9 +16,10 @@ const { ProvisioningServiceClient } = require('azure-iot-provisioning-service');
 const { Client: ServiceClient, Registry } = require('azure-iothub');
 const { Message: ServiceMessage } = require('azure-iot-common');
 const { Client: DeviceClient, Message } = require('azure-iot-device');
-const { Mqtt: DeviceMqtt } = require('azure-iot-device-mqtt');
+const { Mqtt: DeviceMqtt, MqttWs: DeviceMqttWs } = require('azure-iot-device-mqtt');
 
 const provisioningTransports = { http: ProvisioningHttp, mqtt: ProvisioningMqtt, 'mqtt-ws': ProvisioningMqttWs };
+const deviceTransports = { mqtt: DeviceMqtt, 'mqtt-ws': DeviceMqttWs };
 
 // Connected devices by the handle that `deviceOpen` gave out.
 const devices = new Map();
@@ -76,8 +77,8 @@ const calls = {
   },
 
   // A device connects to its hub over MQTT.
-  async deviceOpen({ handle, connectionString, certificate, privateKey }) {
-    const client = DeviceClient.fromConnectionString(connectionString, DeviceMqtt);
+  async deviceOpen({ handle, transport, connectionString, certificate, privateKey }) {
+    const client = DeviceClient.fromConnectionString(connectionString, deviceTransports[transport]);
     if (certificate) {
       await client.setOptions({ cert: certificate, key: privateKey });
     }
