@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use dps_device_api::foreign::{Body, HttpFront};
-use dps_model::limits::{BODY_TIMEOUT, MAX_HUB_BODY};
+use dps_model::limits::{BODY_TIMEOUT, MAX_BODY_DISCARDED, MAX_HUB_BODY};
 use dps_model::{DeviceId, TrackingId, etag::IfMatch};
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, ETAG, HOST, HeaderName, IF_MATCH, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -101,7 +101,7 @@ impl Answer {
 impl HttpFront for DevHubs {
     fn claims_http(&self, _host: &str, path: &str) -> bool {
         let first = path.strip_prefix('/').unwrap_or(path).split('/').next().unwrap_or_default();
-        !self.hubs.is_empty() && SERVED.contains(&first)
+        !self.hubs.is_empty() && SERVED.iter().any(|served| served.eq_ignore_ascii_case(first))
     }
 
     async fn http(&self, request: Request<Body>) -> Response<Body> {
@@ -140,6 +140,8 @@ impl From<HubFailure> for Refused {
 impl DevHubs {
     async fn answer(&self, request: Request<Body>) -> Result<Answer, Refused> {
         let (parts, body) = request.into_parts();
+        // Read before it is judged: a refusal that overtakes its request may find nobody to read it.
+        let body = read(body).await;
         let host = parts
             .uri
             .authority()
@@ -156,7 +158,7 @@ impl DevHubs {
         )?;
         let segments = segments(parts.uri.path())?;
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        let body = read(body).await?;
+        let body = body?;
         let query = parts.uri.query().unwrap_or_default();
         let call = Call { hub, query, headers: &parts.headers, body };
         route(&parts.method, &segments, &call).await
@@ -195,32 +197,38 @@ fn device_id(segment: &str) -> Result<DeviceId, HubFailure> {
     DeviceId::parse(segment).map_err(|error| HubFailure::argument(error.to_string()))
 }
 
-/// The path's segments, decoded one by one, so that an encoded slash stays in its segment.
+/// The path's segments, decoded one by one, so that an encoded slash stays in its segment. The first, which names what
+/// is served, is written in any case.
 fn segments(path: &str) -> Result<Vec<String>, HubFailure> {
-    path.split('/')
-        .filter(|segment| !segment.is_empty())
-        .map(|segment| {
-            percent_decode_str(segment)
-                .decode_utf8()
-                .map(std::borrow::Cow::into_owned)
-                .map_err(|_| HubFailure::argument("The path is not percent-encoded UTF-8"))
-        })
-        .collect()
+    let decoded = path.split('/').filter(|segment| !segment.is_empty()).map(|segment| {
+        percent_decode_str(segment)
+            .decode_utf8()
+            .map(std::borrow::Cow::into_owned)
+            .map_err(|_| HubFailure::argument("The path is not percent-encoded UTF-8"))
+    });
+    let mut segments: Vec<String> = decoded.collect::<Result<_, _>>()?;
+    if let Some(first) = segments.first_mut() {
+        first.make_ascii_lowercase();
+    }
+    Ok(segments)
 }
 
-/// Reads the whole body, within its bounds.
+/// Reads the whole body, within its bounds; what is too large is read a while longer and thrown away.
 async fn read(mut body: Body) -> Result<Bytes, HubFailure> {
     let mut read = BytesMut::new();
     let whole = async {
+        let mut length = 0;
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| HubFailure::argument("The request body ended early"))?;
             let Ok(data) = frame.into_data() else { continue };
-            if read.len() + data.len() > MAX_HUB_BODY {
-                return Err(too_large(MAX_HUB_BODY));
+            length += data.len();
+            if length <= MAX_HUB_BODY {
+                read.extend_from_slice(&data);
+            } else if length > MAX_HUB_BODY + MAX_BODY_DISCARDED {
+                break;
             }
-            read.extend_from_slice(&data);
         }
-        Ok(())
+        if length > MAX_HUB_BODY { Err(too_large(MAX_HUB_BODY)) } else { Ok(()) }
     };
     match tokio::time::timeout(Duration::from_secs(BODY_TIMEOUT), whole).await {
         Ok(outcome) => outcome.map(|()| read.freeze()),

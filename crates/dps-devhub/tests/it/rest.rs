@@ -6,7 +6,7 @@ use dps_devhub::POLICY;
 use dps_device_api::foreign::HttpFront;
 use dps_model::Secret;
 use http::Request;
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 
 use crate::fixture::{Answer, HUB, OTHER, World};
@@ -189,6 +189,9 @@ async fn routes_unknown_or_misused_answered_cleanly() {
         .body(Full::new(Bytes::from(vec![b' '; 600 * 1024])))
         .unwrap();
     failed(&world.raw(large).await, 413, "MessageTooLarge");
+    assert!(world.hubs.claims_http(HUB, "/Devices/d1"));
+    world.device("d1").await;
+    assert_eq!(world.call("GET /TWINS/d1", &[], None).await.status, 200);
     failed(&world.call("POST /devices", &[], None).await, 400, "ArgumentInvalid");
 }
 
@@ -348,4 +351,26 @@ async fn stored_body_holds_no_key() {
         world.store.get(dps_core::ports::Collection::HubDevices, HUB, "d1").await.unwrap().unwrap();
     assert!(!document.body.contains("AQEBAQ"), "{}", document.body);
     assert!(document.sealed.is_some());
+}
+
+#[tokio::test]
+async fn refusal_waits_for_its_request_to_end() {
+    let world = World::new();
+    for (authorization, status) in [(String::new(), 401), (world.token(HUB), 413)] {
+        let (seen, end) = tokio::sync::oneshot::channel();
+        let body = Full::new(Bytes::from(vec![b' '; 600 * 1024]));
+        let body = body.map_err(|never| match never {}).with_trailers(async move {
+            let _ = seen.send(());
+            None
+        });
+        let request = Request::builder()
+            .method("POST")
+            .uri("/devices")
+            .header("host", HUB)
+            .header("authorization", authorization)
+            .body(body.boxed())
+            .unwrap();
+        assert_eq!(world.hubs.http(request).await.status(), status);
+        end.await.expect("the body was read to its end");
+    }
 }
