@@ -1,6 +1,7 @@
 //! Provisioning: a device says who it is, we check, we choose a hub, we write it down, we tell the device.
 //!
-//! Owns the straight line of a registration, enrollments, allocation and operations, and the ports they need.
+//! Owns the straight line of a registration, enrollments, allocation, operations and throttling, and the ports they
+//! need.
 //! Must not know any protocol: no status line, topic or link name stands here.
 
 pub mod allocation;
@@ -15,9 +16,11 @@ pub mod provisioning;
 pub mod registration;
 pub mod reprovision;
 pub mod request;
+pub mod throttle;
 
 pub use enrollment::{Changed, Enrollments};
 pub use instance::Instances;
 pub use operation::Operations;
 pub use provisioning::Provisioning;
 pub use request::{DeviceOperation, DeviceRequest, DeviceResponse};
+pub use throttle::Throttle;

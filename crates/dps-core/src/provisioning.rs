@@ -25,6 +25,7 @@ use crate::ports::{Clock, Collection, Refusal, Store, StoreError};
 use crate::registration::{self, Plan, Proof, RegistrationRecord, Versioned};
 use crate::reprovision::{self, Decision};
 use crate::request::{DeviceOperation, DeviceRequest, DeviceResponse};
+use crate::throttle::Throttle;
 
 /// Answers devices.
 pub struct Provisioning {
@@ -32,6 +33,7 @@ pub struct Provisioning {
     store: Arc<dyn Store>,
     finder: Finder,
     operations: Arc<Operations>,
+    throttle: Arc<Throttle>,
     clock: Arc<dyn Clock>,
     sink: Arc<dyn EventSink>,
 }
@@ -51,12 +53,13 @@ impl Provisioning {
         rings: Arc<KeyRings>,
         lane: Arc<GroupLane>,
         operations: Arc<Operations>,
+        throttle: Arc<Throttle>,
         clock: Arc<dyn Clock>,
         sink: Arc<dyn EventSink>,
     ) -> Self {
         let store = Arc::clone(instances.store());
         let finder = Finder::new(Arc::clone(&store), rings, lane);
-        Self { instances, store, finder, operations, clock, sink }
+        Self { instances, store, finder, operations, throttle, clock, sink }
     }
 
     /// Does an instance have this id scope?
@@ -90,6 +93,7 @@ impl Provisioning {
             .ok_or_else(|| Error::new(ErrorCode::IdScopeNotFound))?;
         event.fill(|record| record.instance = Some(instance.name.clone()));
         let id = RegistrationId::parse(&request.registration_id)?;
+        let _in_flight = self.throttle.enter(&request.operation, event).await?;
         match &request.operation {
             DeviceOperation::Register(body) => {
                 names_itself(body, &id)?;
@@ -126,6 +130,7 @@ impl Provisioning {
             // The device lost our answer and asks again: it gets the operation that is under way.
             return Ok(DeviceResponse::Admitted { operation_id, retry_after: limits::RETRY_AFTER });
         }
+        self.throttle.registration(&instance.name, id, event)?;
         let allocated = allocate(&proven.found, &proven.attested, last, instance, id);
         event.fill(|record| record.hub = allocated.as_ref().ok().map(|plan| plan.hub.as_str().to_owned()));
         event.step("allocate");
@@ -173,6 +178,7 @@ impl Provisioning {
         } else {
             self.prove(request, instance, id, kept.as_ref().map(|kept| &kept.record), event).await?;
         }
+        self.throttle.poll(&instance.name, id, event)?;
         Ok(kept)
     }
 

@@ -11,7 +11,7 @@ pub mod recorder;
 pub mod row;
 
 pub use attempt_log::AttemptLog;
-pub use metrics::Metrics;
+pub use metrics::{LoadSample, Metrics};
 pub use record::{
     AssignmentRecord, AttemptRecord, Candidate, CertificateSummary, ConnectionRecord, Enrollment, Event,
     Operation, Outcome, SasSummary, ServiceCallRecord, Step,

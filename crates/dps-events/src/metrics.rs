@@ -8,6 +8,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -64,6 +65,31 @@ struct StepName {
     step: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Requests {
+    kind: &'static str,
+    state: &'static str,
+}
+
+/// How busy the server is at this moment; gauges have no event to be made of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadSample {
+    /// Register requests that are handled.
+    pub registering: usize,
+    /// Register requests that wait for it.
+    pub registering_waiting: usize,
+    /// Polls and lookups that are handled.
+    pub polling: usize,
+    /// Polls and lookups that wait for it.
+    pub polling_waiting: usize,
+    /// Throttled devices that have a place.
+    pub throttled_devices: usize,
+    /// Open connections.
+    pub connections: usize,
+    /// TLS handshakes in progress.
+    pub handshakes: usize,
+}
+
 /// Upper bounds of step durations, in seconds: from one database read to a hub that is slow.
 const STEP_SECONDS: [f64; 14] =
     [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 30.0];
@@ -84,6 +110,31 @@ pub struct Metrics {
     connections: Family<Connections, Counter>,
     steps: Family<StepName, Histogram, fn() -> Histogram>,
     dropped: Counter<u64, AtomicU64>,
+    load: LoadGauges,
+}
+
+struct LoadGauges {
+    requests: Family<Requests, Gauge>,
+    throttled_devices: Gauge,
+    connections: Gauge,
+    handshakes: Gauge,
+}
+
+impl LoadGauges {
+    fn register(registry: &mut Registry) -> Self {
+        let gauges = Self {
+            requests: Family::default(),
+            throttled_devices: Gauge::default(),
+            connections: Gauge::default(),
+            handshakes: Gauge::default(),
+        };
+        registry.register("requests", "Device requests by kind and state", gauges.requests.clone());
+        let help = "Devices that were throttled and have a place";
+        registry.register("throttled_devices", help, gauges.throttled_devices.clone());
+        registry.register("connections", "Open connections", gauges.connections.clone());
+        registry.register("handshakes", "TLS handshakes in progress", gauges.handshakes.clone());
+        gauges
+    }
 }
 
 impl Default for Metrics {
@@ -123,6 +174,7 @@ impl Metrics {
         registry.register_with_unit("step", help, Unit::Seconds, steps.clone());
         let dropped = Counter::default();
         registry.register("events_dropped", "Events that could not be kept", dropped.clone());
+        let load = LoadGauges::register(&mut registry);
         Self {
             registry,
             attempts,
@@ -134,6 +186,7 @@ impl Metrics {
             connections,
             steps,
             dropped,
+            load,
         }
     }
 
@@ -191,6 +244,22 @@ impl Metrics {
         self.dropped.get()
     }
 
+    /// Notes how busy the server is; whoever renders does it right before.
+    pub fn sample(&self, load: &LoadSample) {
+        let set = |gauge: &Gauge, count: usize| gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        for (kind, state, count) in [
+            ("Register", "in_flight", load.registering),
+            ("Register", "waiting", load.registering_waiting),
+            ("Poll", "in_flight", load.polling),
+            ("Poll", "waiting", load.polling_waiting),
+        ] {
+            set(&*self.load.requests.get_or_create(&Requests { kind, state }), count);
+        }
+        set(&self.load.throttled_devices, load.throttled_devices);
+        set(&self.load.connections, load.connections);
+        set(&self.load.handshakes, load.handshakes);
+    }
+
     /// The text that Prometheus reads.
     pub fn render(&self) -> String {
         let mut text = String::new();
@@ -212,8 +281,19 @@ impl Metrics {
 mod tests {
     use dps_model::{Channel, Error, ErrorCode, Protocol, Timestamp, TlsSession, TrackingId};
 
-    use super::Metrics;
+    use super::{LoadSample, Metrics};
     use crate::record::{AttemptRecord, Event, Operation, Outcome, Step};
+
+    #[test]
+    fn load_is_what_was_sampled_last() {
+        let metrics = Metrics::new();
+        metrics.sample(&LoadSample { registering: 9, connections: 4, ..LoadSample::default() });
+        metrics.sample(&LoadSample { registering: 7, polling_waiting: 2, ..LoadSample::default() });
+        let text = metrics.render();
+        assert!(text.contains(r#"muster_requests{kind="Register",state="in_flight"} 7"#), "{text}");
+        assert!(text.contains(r#"muster_requests{kind="Poll",state="waiting"} 2"#), "{text}");
+        assert!(text.contains("muster_connections 0"), "{text}");
+    }
 
     #[test]
     fn attempts_are_counted_by_status_and_protocol() {

@@ -85,6 +85,29 @@ pub const RETRY_AFTER: u32 = 3;
 /// `Retry-After` of a request that was refused because a queue is full.
 pub const RETRY_AFTER_BUSY: u32 = 10;
 
+/// Longest `Retry-After` of a throttled request. The C SDK takes 1 to 300 seconds, and one second for anything else.
+pub const MAX_RETRY_AFTER: u32 = 300;
+/// Longest `Retry-After` of a request refused for overload, before its sender has proven anything.
+pub const MAX_RETRY_AFTER_BUSY: u32 = 60;
+/// Most seconds by which chance delays a throttled device beyond its place.
+pub const MAX_RETRY_JITTER: u32 = 10;
+/// How long a throttled device's place waits for it: chance, rounding and a slow connection fit.
+pub const PLACE_HELD: u64 = 45;
+/// Throttled devices of one instance whose places are remembered.
+pub const MAX_PLACES: usize = 262_144;
+/// Instances whose throttles are remembered; what is forgotten begins anew.
+pub const MAX_INSTANCES_METERED: usize = 1_024;
+/// Devices whose last polls are remembered, in each of two generations.
+pub const MAX_DEVICES_METERED: usize = 131_072;
+/// Register requests handled at once, and as many polls. All who may wait in the group lane fit, and others beside them.
+pub const MAX_HANDLING: usize = MAX_GROUP_LANE_WAITING + 2_048;
+/// Register requests, and as many polls, that may wait to be handled; more are refused with 429.
+pub const MAX_HANDLING_WAITING: usize = 2_048;
+/// Slowest pace that requests refused for overload are called back at, in requests a second.
+pub const MIN_HANDLING_PACE: u64 = 100;
+/// How long the server calls itself overloaded after the last request that it refused for it.
+pub const OVERLOAD_MEMORY: u64 = 10;
+
 /// Open connections of one server, all protocols together.
 pub const MAX_CONNECTIONS: usize = 65_536;
 /// Open connections of the plain loopback port: scrapers and a person's browser.
@@ -244,7 +267,38 @@ pub enum Profile {
     None,
 }
 
+/// So many requests in so much time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests; never 0.
+    pub requests: u32,
+    /// Seconds; never 0.
+    pub seconds: u32,
+}
+
+/// The throttles of a profile; none is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Throttles {
+    /// Registrations of an instance.
+    pub registrations: Option<Rate>,
+    /// Service operations of an instance.
+    pub service_operations: Option<Rate>,
+    /// Operation polls and registration lookups of a device, together.
+    pub polls: Option<Rate>,
+}
+
 impl Profile {
+    /// Its throttles (Azure: "DPS limits").
+    pub const fn throttles(self) -> Throttles {
+        let per_minute = Some(Rate { requests: 1_000, seconds: 60 });
+        let polls = Some(Rate { requests: 5, seconds: 10 });
+        match self {
+            Self::Azure => Throttles { registrations: per_minute, service_operations: per_minute, polls },
+            Self::SelfHosted => Throttles { registrations: None, service_operations: None, polls },
+            Self::None => Throttles { registrations: None, service_operations: None, polls: None },
+        }
+    }
+
     /// The profile of that name: `azure`, `self-hosted` or `none`.
     pub fn parse(name: &str) -> Option<Self> {
         match name {

@@ -107,8 +107,7 @@ impl Places {
                 self.held.push_back((place, device));
             }
         }
-        while let Some(&(place, device)) =
-            self.held.front().filter(|(place, _)| place + self.held_for <= now)
+        while let Some(&(place, device)) = self.held.front().filter(|(place, _)| place + self.held_for <= now)
         {
             self.held.pop_front();
             if self.of.get(&device) == Some(&place) {
@@ -154,7 +153,8 @@ mod tests {
         }
         let told = places.ask(1_000, 0, &mut chance).unwrap_err();
         let back = seconds(told);
-        let newcomers = (2_000..4_000).filter(|&device| places.ask(device, back, &mut chance).is_ok()).count();
+        let newcomers =
+            (2_000..4_000).filter(|&device| places.ask(device, back, &mut chance).is_ok()).count();
         assert_eq!(newcomers, usize::try_from(told).unwrap() * 1_000 / 60 - 1);
         assert_eq!(places.ask(1_000, back, &mut chance), Ok(()));
     }
@@ -186,7 +186,10 @@ mod tests {
         assert_eq!(places.waiting(), 600);
         // The last place is 36 s ahead and is held for 45 s; nobody comes back.
         let later = 82 * SECOND;
-        assert_eq!((5_000..9_000).filter(|&device| places.ask(device, later, &mut chance).is_ok()).count(), 1_000);
+        assert_eq!(
+            (5_000..9_000).filter(|&device| places.ask(device, later, &mut chance).is_ok()).count(),
+            1_000
+        );
         assert!(places.is_idle(later + 3_600 * SECOND));
     }
 

@@ -26,7 +26,8 @@ impl Chance {
     /// Uniform between both, both included.
     pub fn between(&mut self, low: u32, high: u32) -> u32 {
         let span = u64::from(high.saturating_sub(low)) + 1;
-        #[allow(clippy::cast_possible_truncation)] // a remainder of at most 2^32, for low <= high: the draw fits
+        #[allow(clippy::cast_possible_truncation)]
+        // a remainder of at most 2^32, for low <= high: the draw fits
         let offset = (self.draw() % span) as u32;
         low.saturating_add(offset)
     }
@@ -44,11 +45,28 @@ pub fn retry_after(wait: u64, most: u32, chance: &mut Chance) -> u32 {
     (seconds + jitter).min(most)
 }
 
+/// A line of those who were refused before anybody knew who they are: each is called back behind the last, and
+/// nobody's place is remembered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Line {
+    last: u64,
+}
+
+impl Line {
+    /// `Retry-After` for the next in line, at that pace. The line is no longer than `most` seconds, whoever fills it.
+    pub(super) fn call_back(&mut self, interval: u64, now: u64, most: u32, chance: &mut Chance) -> u32 {
+        // One second more, so that those beyond the end are spread like all whose places lie too far ahead.
+        let end = now + (u64::from(most) + 1) * SECOND;
+        self.last = (self.last.max(now) + interval).min(end);
+        retry_after(self.last - now, most, chance)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use dps_model::limits::{MAX_RETRY_AFTER, MAX_RETRY_JITTER};
 
-    use super::{Chance, retry_after};
+    use super::{Chance, Line, retry_after};
     use crate::throttle::bucket::SECOND;
 
     #[test]
@@ -76,6 +94,21 @@ mod tests {
         }
         assert_eq!(counts.len(), 151);
         assert!(counts.values().all(|count| (50..=160).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn line_calls_back_at_its_pace_and_ends_where_it_must() {
+        let (mut line, mut chance) = (Line::default(), Chance::seeded(5));
+        let told: Vec<u32> = (0..1_000).map(|_| line.call_back(SECOND / 100, 0, 60, &mut chance)).collect();
+        assert!(told.iter().take(100).all(|told| *told == 1));
+        assert!(
+            told.iter()
+                .zip(1_u32..)
+                .all(|(told, place)| (place.div_ceil(100)..=place / 80 + 1).contains(told))
+        );
+        let flood: Vec<u32> = (0..100_000).map(|_| line.call_back(SECOND, 0, 60, &mut chance)).collect();
+        assert!(flood.iter().all(|told| (2..=60).contains(told)));
+        assert_eq!(line.call_back(SECOND / 100, 90 * SECOND, 60, &mut chance), 1, "later it is empty");
     }
 
     #[test]

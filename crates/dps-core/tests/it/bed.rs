@@ -7,7 +7,9 @@ use dps_attestation::symmetric_key::derive_device_key;
 use dps_core::enrollment::group_lane::GroupLane;
 use dps_core::enrollment::{Enrollments, KeyRings};
 use dps_core::ports::{Clock, Collection, Document, Hubs, Store};
-use dps_core::{DeviceOperation, DeviceRequest, DeviceResponse, Instances, Operations, Provisioning};
+use dps_core::{
+    DeviceOperation, DeviceRequest, DeviceResponse, Instances, Operations, Provisioning, Throttle,
+};
 use dps_events::{AssignmentRecord, AttemptRecord, Event, EventSink};
 use dps_model::attestation::Mechanism;
 use dps_model::channel::TlsSession;
@@ -16,6 +18,7 @@ use dps_model::enrollment::{AllocationPolicy, EnrollmentInput};
 use dps_model::etag::IfMatch;
 use dps_model::hub::LinkedHub;
 use dps_model::instance::{AccessPolicy, Instance, Right};
+use dps_model::limits::Profile;
 use dps_model::registration::{DeviceRegistration, DeviceRegistrationResult, RegistrationOperationStatus};
 use dps_model::{Channel, Error, HubName, IdScope, Protocol, RegistrationId, Secret, Timestamp, TrackingId};
 use dps_store::MemoryStore;
@@ -129,6 +132,7 @@ pub struct Bed {
     pub instance: Arc<Instance>,
     pub enrollments: Enrollments,
     pub operations: Arc<Operations>,
+    pub throttle: Arc<Throttle>,
     pub provisioning: Arc<Provisioning>,
 }
 
@@ -150,6 +154,19 @@ impl Bed {
         linked_hubs: Vec<LinkedHub>,
         now: i64,
     ) -> Self {
+        let throttle = |clock| Throttle::new(Profile::None, clock);
+        Self::throttled(store, hubs, events, linked_hubs, now, throttle).await
+    }
+
+    /// The same within limits.
+    pub async fn throttled(
+        store: Arc<dyn Store>,
+        hubs: Arc<FakeHubs>,
+        events: Arc<Events>,
+        linked_hubs: Vec<LinkedHub>,
+        now: i64,
+        throttle: impl FnOnce(Arc<dyn Clock>) -> Throttle,
+    ) -> Self {
         let clock = Arc::new(TestClock::starting_at(now));
         let instances = Arc::new(Instances::open(Arc::clone(&store), instance(linked_hubs)).await.unwrap());
         let rings = Arc::new(KeyRings::new(Arc::clone(&store)));
@@ -167,9 +184,17 @@ impl Bed {
         let enrollments =
             Enrollments::new(Arc::clone(&store), Arc::clone(&time), Arc::clone(&rings), Arc::clone(&lane));
         let instance = instances.default_instance();
-        let provisioning =
-            Arc::new(Provisioning::new(instances, rings, lane, Arc::clone(&operations), time, sink));
-        Self { store, hubs, clock, events, instance, enrollments, operations, provisioning }
+        let throttle = Arc::new(throttle(Arc::clone(&time)));
+        let provisioning = Arc::new(Provisioning::new(
+            instances,
+            rings,
+            lane,
+            Arc::clone(&operations),
+            Arc::clone(&throttle),
+            time,
+            sink,
+        ));
+        Self { store, hubs, clock, events, instance, enrollments, operations, throttle, provisioning }
     }
 
     /// The same store, hubs and events under a new service with those hubs.

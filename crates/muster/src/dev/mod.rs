@@ -4,6 +4,7 @@ mod authority;
 mod data_dir;
 mod env_file;
 mod fronts;
+mod health;
 mod hubs;
 mod plain_http;
 mod ports;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
+use axum::{Json, Router};
 use dps_events::Metrics;
 use dps_model::limits::MAX_PLAIN_CONNECTIONS;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -15,13 +15,20 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
+use super::health::Health;
+
 /// Serves until the shutdown.
-pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, mut shutdown: watch::Receiver<bool>) {
+pub async fn serve(
+    listener: TcpListener,
+    metrics: Arc<Metrics>,
+    health: Health,
+    mut shutdown: watch::Receiver<bool>,
+) {
     let routes = Router::new()
         .route("/", get(async || Html(INDEX)))
         .route("/metrics", get(text))
-        .route("/health", get(async || "ok\n"))
-        .with_state(metrics);
+        .route("/health", get(async |State((_, health)): State<Shown>| how_it_is(&health)))
+        .with_state((metrics, health));
     let gate = Arc::new(Semaphore::new(MAX_PLAIN_CONNECTIONS));
     loop {
         let Ok(permit) = Arc::clone(&gate).acquire_owned().await else { return };
@@ -51,6 +58,14 @@ pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, mut shutdown: w
 const INDEX: &str =
     "<!doctype html><title>Muster</title><p>Muster is running. <a href=\"/metrics\">Metrics</a>";
 
-async fn text(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
+type Shown = (Arc<Metrics>, Health);
+
+fn how_it_is(health: &Health) -> impl IntoResponse + use<> {
+    let (status, body) = health.report();
+    (status, Json(body))
+}
+
+async fn text(State((metrics, health)): State<Shown>) -> impl IntoResponse {
+    metrics.sample(&health.sample());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
 }

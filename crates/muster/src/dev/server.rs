@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use dps_core::enrollment::group_lane::GroupLane;
 use dps_core::enrollment::{Enrollments, KeyRings};
 use dps_core::ports::{Clock, Hubs, Store, SystemClock};
-use dps_core::{Instances, Operations, Provisioning};
+use dps_core::{Instances, Operations, Provisioning, Throttle};
 use dps_devhub::{DevHubs, Hook};
 use dps_device_api::{DeviceApi, Fronts, Identity, ServerTls};
 use dps_events::recorder::Listener;
@@ -28,6 +28,7 @@ use super::authority;
 use super::data_dir::DataDir;
 use super::env_file::DevEnv;
 use super::fronts::{Core, ServiceFront};
+use super::health::Health;
 use super::hubs::LinkedHubs;
 use super::plain_http;
 use super::ports::{Ports, port};
@@ -74,7 +75,8 @@ impl Server {
         let sink: Arc<dyn EventSink> = Arc::clone(&recorder) as Arc<dyn EventSink>;
         let env = announce(options, &directory, &ports, &settings, &hubs)?;
 
-        let outside = Outside { store: shared, clock, sink };
+        let throttle = Arc::new(Throttle::new(options.limits, Arc::clone(&clock)));
+        let outside = Outside { store: shared, clock, sink, throttle: Arc::clone(&throttle) };
         let (api, operations) = rooms(&outside, &directory, &settings, hubs, hook).await?;
 
         let (stop, shutdown) = watch::channel(false);
@@ -84,10 +86,11 @@ impl Server {
         tasks.spawn(async move { serve.0.serve_https(ports.https, &serve.1, serve.2).await });
         let serve = (Arc::clone(&api), Arc::clone(&tls), shutdown.clone());
         tasks.spawn(async move { serve.0.serve_mqtt(ports.mqtt, &serve.1, serve.2).await });
-        let serve = (api, tls, shutdown.clone());
+        let serve = (Arc::clone(&api), tls, shutdown.clone());
         tasks.spawn(async move { serve.0.serve_amqp(ports.amqp, &serve.1, serve.2).await });
         if let Some(http) = ports.http {
-            tasks.spawn(plain_http::serve(http, metrics, shutdown));
+            let health = Health { throttle, api };
+            tasks.spawn(plain_http::serve(http, metrics, health, shutdown));
         }
         let sweep = tokio::spawn(operations.sweep_on()).abort_handle();
         directory.write("dev.env", &env.text())?;
@@ -112,6 +115,7 @@ struct Outside {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     sink: Arc<dyn EventSink>,
+    throttle: Arc<Throttle>,
 }
 
 /// Joins the rooms: the device API with its neighbours on the shared ports, and the operations behind it.
@@ -139,6 +143,7 @@ async fn rooms(
         Arc::clone(&rings),
         Arc::clone(&lane),
         Arc::clone(&operations),
+        Arc::clone(&outside.throttle),
         clock(),
         sink(),
     ));
