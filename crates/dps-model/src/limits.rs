@@ -32,6 +32,8 @@ pub const MIN_RSA_BITS: usize = 2048;
 pub const MAX_RSA_BITS: usize = 8192;
 /// Longest TPM key of an enrollment, in base64 characters; an RSA-2048 one has about 420.
 pub const MAX_TPM_KEY: usize = 4 * 1024;
+/// Longest `TPM2B_PUBLIC` that is read, in bytes: what `MAX_TPM_KEY` characters of base64 hold.
+pub const MAX_TPM_PUBLIC: usize = MAX_TPM_KEY / 4 * 3;
 /// Shortest time that a device has to answer its TPM challenge; the longest is twice that.
 pub const TPM_CHALLENGE_WINDOW: i64 = 300;
 /// Older windows that a late answer to a TPM challenge is looked for in, to tell that it is late.

@@ -13,7 +13,7 @@ use dps_model::Secret;
 use dps_model::limits::MAX_TPM_URI;
 
 use super::hash::HashAlgorithm;
-use super::public_area::{PublicArea, name, sized};
+use super::public_area::{PublicArea, name, put_length, sized};
 
 /// Label of the seed that protects the inner key; the zero byte is part of it.
 const IDENTITY: &[u8] = b"IDENTITY\0";
@@ -23,8 +23,8 @@ const DUPLICATE: &[u8] = b"DUPLICATE\0";
 const INNER_KEY: usize = 16;
 /// The HMAC key object's name algorithm, and the HMAC's.
 const OBJECT_HASH: HashAlgorithm = HashAlgorithm::Sha256;
-/// Longest HMAC key: a block of SHA-256.
-const MAX_KEY: usize = 64;
+/// A block of SHA-256: an HMAC key is no longer.
+const HMAC_BLOCK: usize = 64;
 
 /// Where randomness comes from: the system, or a test.
 pub type Random<'a> = dyn FnMut(&mut [u8]) -> Result<(), Unspecified> + 'a;
@@ -114,7 +114,7 @@ impl Seeds {
         key: &Secret,
         uri: &str,
     ) -> Result<ActivationBlob, ActivationError> {
-        if !(1..=MAX_KEY).contains(&key.expose().len()) {
+        if !(1..=HMAC_BLOCK).contains(&key.expose().len()) {
             return Err(ActivationError::KeyLength(key.expose().len()));
         }
         let parent = Protection::of(endorsement_key, &self.identity);
@@ -222,7 +222,7 @@ fn encrypt(key: &PublicArea, label: &[u8], seed: &Secret) -> Result<Vec<u8>, Uns
 /// `TPMT_PUBLIC` of the HMAC key: `KEYEDHASH`, `userWithAuth | noDA | sign`, no policy, HMAC with SHA-256. It is
 /// neither `fixedTPM` nor `fixedParent`, since it is imported.
 fn object_area(obfuscation: &Secret, key: &Secret) -> Vec<u8> {
-    let unique = OBJECT_HASH.digest(&[obfuscation.expose(), key.expose()].concat());
+    let unique = OBJECT_HASH.digest(&[obfuscation.expose(), key.expose()]);
     let mut area = vec![0, 8, 0, 0x0b, 0, 4, 4, 0x40, 0, 0, 0, 5, 0, 0x0b];
     area.extend_from_slice(&sized(unique.as_ref()));
     area
@@ -230,14 +230,23 @@ fn object_area(obfuscation: &Secret, key: &Secret) -> Vec<u8> {
 
 /// `TPM2B_SENSITIVE` of the HMAC key, without an authorisation value.
 fn sensitive(obfuscation: &Secret, key: &Secret) -> Secret {
-    let fields = [&[0, 8][..], &sized(&[]), &sized(obfuscation.expose()), &sized(key.expose())].concat();
-    Secret::new(sized(&fields))
+    let fields = [&[][..], obfuscation.expose(), key.expose()];
+    let length = 2 + fields.iter().map(|field| field.len() + 2).sum::<usize>();
+    // Of the right size from the start: a vector that grows leaves copies behind.
+    let mut out = Vec::with_capacity(length + 2);
+    put_length(&mut out, length);
+    out.extend_from_slice(&[0, 8]);
+    for field in fields {
+        put_length(&mut out, field.len());
+        out.extend_from_slice(field);
+    }
+    Secret::new(out)
 }
 
 /// The inner layer of the duplicate: a digest that binds the sensitive part to the object's name, and the sensitive
 /// part, encrypted with the inner key.
 fn inner_wrap(inner_key: &Secret, sensitive: &Secret, name: &[u8]) -> Result<Vec<u8>, Unspecified> {
-    let integrity = OBJECT_HASH.digest(&[sensitive.expose(), name].concat());
+    let integrity = OBJECT_HASH.digest(&[sensitive.expose(), name]);
     let mut content = sized(integrity.as_ref());
     content.extend_from_slice(sensitive.expose());
     cfb(inner_key.expose(), &mut content)?;
@@ -259,7 +268,7 @@ mod tests {
     }
 
     fn sha256(bytes: &[u8]) -> String {
-        hex::encode(HashAlgorithm::Sha256.digest(bytes))
+        hex::encode(HashAlgorithm::Sha256.digest(&[bytes]))
     }
 
     #[test]

@@ -44,13 +44,18 @@ impl HashAlgorithm {
         }
     }
 
-    pub(super) fn digest(self, bytes: &[u8]) -> digest::Digest {
+    /// Of the parts, one after the other: what is secret is not copied together.
+    pub(super) fn digest(self, parts: &[&[u8]]) -> digest::Digest {
         let algorithm = match self {
             Self::Sha256 => &digest::SHA256,
             Self::Sha384 => &digest::SHA384,
             Self::Sha512 => &digest::SHA512,
         };
-        digest::digest(algorithm, bytes)
+        let mut context = digest::Context::new(algorithm);
+        for part in parts {
+            context.update(part);
+        }
+        context.finish()
     }
 
     pub(super) fn hmac_key(self, key: &[u8]) -> hmac::Key {

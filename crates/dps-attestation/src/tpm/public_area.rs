@@ -5,7 +5,7 @@
 use base64::alphabet;
 use base64::engine::general_purpose::STANDARD;
 use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
-use dps_model::limits::MAX_TPM_KEY;
+use dps_model::limits::{MAX_TPM_KEY, MAX_TPM_PUBLIC};
 
 use super::hash::HashAlgorithm;
 
@@ -13,10 +13,6 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
-/// Longest `TPM2B_PUBLIC` that is read; base64 makes four characters of three bytes.
-const MAX_BYTES: usize = MAX_TPM_KEY / 4 * 3;
-/// Longest digest, and so the longest policy.
-const MAX_DIGEST: usize = 64;
 
 const ALG_RSA: u16 = 0x0001;
 const ALG_ECC: u16 = 0x0023;
@@ -266,7 +262,7 @@ impl PublicArea {
 
     /// Reads `TPM2B_PUBLIC`, in either byte order, and asks that it be a key that can protect others.
     pub fn parse(bytes: &[u8]) -> Result<Self, PublicAreaError> {
-        if bytes.len() > MAX_BYTES {
+        if bytes.len() > MAX_TPM_PUBLIC {
             return Err(PublicAreaError::TooLong { length: bytes.len() });
         }
         let (area, byte_order) = wire_area(bytes)?;
@@ -438,6 +434,10 @@ mod host {
     pub const BITS: usize = 92;
     pub const EXPONENT: usize = 96;
     pub const UNIQUE: usize = 100;
+    /// Size of the array that holds a policy.
+    pub const DIGEST: usize = 64;
+    /// Size of the array that holds a modulus.
+    pub const MODULUS: usize = 512;
 }
 
 fn host_area(bytes: &[u8]) -> Result<Vec<u8>, PublicAreaError> {
@@ -455,12 +455,12 @@ fn host_area(bytes: &[u8]) -> Result<Vec<u8>, PublicAreaError> {
     if u16_at(host::TYPE)? == ALG_ECC {
         return Err(PublicAreaError::EccKey);
     }
-    let mut area = Vec::with_capacity(MAX_DIGEST + 4096 / 8);
+    let mut area = Vec::with_capacity(host::DIGEST + host::MODULUS);
     for at in [host::TYPE, host::NAME_ALGORITHM] {
         area.extend(u16_at(at)?.to_be_bytes());
     }
     area.extend(u32_at(host::ATTRIBUTES)?.to_be_bytes());
-    area.extend(sized(sized_at(host::POLICY, MAX_DIGEST)?));
+    area.extend(sized(sized_at(host::POLICY, host::DIGEST)?));
     let symmetric = u16_at(host::SYMMETRIC)?;
     area.extend(symmetric.to_be_bytes());
     if symmetric != ALG_NULL {
@@ -474,7 +474,7 @@ fn host_area(bytes: &[u8]) -> Result<Vec<u8>, PublicAreaError> {
     }
     area.extend(u16_at(host::BITS)?.to_be_bytes());
     area.extend(u32_at(host::EXPONENT)?.to_be_bytes());
-    area.extend(sized(sized_at(host::UNIQUE, 4096 / 8)?));
+    area.extend(sized(sized_at(host::UNIQUE, host::MODULUS)?));
     let declared = usize::from(u16_at(0)?);
     if declared != area.len() {
         return Err(PublicAreaError::HostOrder { why: "its length field does not fit its fields" });
@@ -485,18 +485,21 @@ fn host_area(bytes: &[u8]) -> Result<Vec<u8>, PublicAreaError> {
 /// An object's name.
 pub(super) fn name(algorithm: HashAlgorithm, area: &[u8]) -> Vec<u8> {
     let mut name = algorithm.id().to_be_bytes().to_vec();
-    name.extend_from_slice(algorithm.digest(area).as_ref());
+    name.extend_from_slice(algorithm.digest(&[area]).as_ref());
     name
 }
 
 /// A `TPM2B`: the length in two bytes, then the bytes.
 pub(super) fn sized(bytes: &[u8]) -> Vec<u8> {
-    // Every structure of this module is far below 64 KiB: keys, digests and registration ids are bounded.
-    let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
     let mut out = Vec::with_capacity(bytes.len() + 2);
-    out.extend_from_slice(&length.to_be_bytes());
+    put_length(&mut out, bytes.len());
     out.extend_from_slice(bytes);
     out
+}
+
+/// A `TPM2B`'s length. Keys, digests and texts of this module are bounded far below 64 KiB.
+pub(super) fn put_length(out: &mut Vec<u8>, length: usize) {
+    out.extend_from_slice(&u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
 }
 
 /// Takes big-endian fields off the front.

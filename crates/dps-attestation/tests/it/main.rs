@@ -9,5 +9,6 @@ mod path;
 mod pki;
 mod properties;
 mod software_tpm;
+mod swtpm;
 mod symmetric;
 mod tpm;
