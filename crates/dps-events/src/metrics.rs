@@ -253,7 +253,7 @@ impl Metrics {
             ("Poll", "in_flight", load.polling),
             ("Poll", "waiting", load.polling_waiting),
         ] {
-            set(&*self.load.requests.get_or_create(&Requests { kind, state }), count);
+            set(&self.load.requests.get_or_create(&Requests { kind, state }), count);
         }
         set(&self.load.throttled_devices, load.throttled_devices);
         set(&self.load.connections, load.connections);

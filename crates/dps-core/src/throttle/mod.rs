@@ -5,6 +5,7 @@
 //! instances and the refusal; what is decided is in `places`, `windows` and `gate`. Must not know a protocol.
 
 pub mod bucket;
+mod device;
 mod gate;
 pub mod places;
 pub mod retry;

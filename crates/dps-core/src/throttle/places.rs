@@ -5,11 +5,12 @@
 //! loses nothing. What no place needs is open to all. Pure: takes the time as an argument. Callers name devices that
 //! have proven who they are, so no stranger takes a place.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use dps_model::limits::{self, Rate};
 
 use super::bucket::{Bucket, SECOND};
+use super::device::Devices;
 use super::retry::{Chance, retry_after};
 
 /// The places of one instance.
@@ -19,7 +20,7 @@ pub struct Places {
     held_for: u64,
     most: usize,
     /// The place of each device that waits.
-    of: HashMap<u64, u64>,
+    of: Devices<u64>,
     /// How many of them lie ahead of now.
     ahead: usize,
     /// The last place that was handed out.
@@ -44,7 +45,7 @@ impl Places {
             bucket,
             held_for,
             most,
-            of: HashMap::new(),
+            of: Devices::default(),
             ahead: 0,
             last: 0,
             coming: VecDeque::new(),

@@ -4,11 +4,12 @@
 //! A full generation is turned early: then the oldest are forgotten, and a device may ask too often, rather than none
 //! at all. Callers name devices that have proven who they are.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use dps_model::limits::{self, Rate};
 
 use super::bucket::SECOND;
+use super::device::Devices;
 
 /// The last requests of many devices.
 #[derive(Debug)]
@@ -17,8 +18,8 @@ pub struct Windows {
     window: u64,
     most: usize,
     turned: u64,
-    young: HashMap<u64, VecDeque<u64>>,
-    old: HashMap<u64, VecDeque<u64>>,
+    young: Devices<VecDeque<u64>>,
+    old: Devices<VecDeque<u64>>,
 }
 
 impl Windows {
@@ -31,7 +32,7 @@ impl Windows {
     pub fn bounded(rate: Rate, most: usize) -> Self {
         let requests = usize::try_from(rate.requests.max(1)).unwrap_or(usize::MAX);
         let window = u64::from(rate.seconds.max(1)) * SECOND;
-        Self { requests, window, most, turned: 0, young: HashMap::new(), old: HashMap::new() }
+        Self { requests, window, most, turned: 0, young: Devices::default(), old: Devices::default() }
     }
 
     /// Counts the request, or says in how many microseconds the next one fits. Refused ones do not count.
@@ -64,6 +65,8 @@ impl Windows {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use proptest::prelude::*;
 
     use super::*;
