@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use crate::process::Process;
 
 /// How long a start may take; a store of a million enrollments is opened in much less.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// A running server.
 pub struct Muster {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
@@ -13,10 +13,13 @@ use tokio::time::{sleep, timeout};
 
 /// How long a server may take to accept connections, and to end when asked.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one may take to end when the bench itself must.
+const GRACE: Duration = Duration::from_secs(8);
 /// Open files needed for the held connections of one process, with some to spare.
 const FILES_NEEDED: u64 = 12_000;
 
-/// A process that ends with this value: asked first by `stop`, killed when dropped.
+/// A process that ends with this value: by `stop`, or when dropped. It is asked first, for one that is killed leaves its
+/// own children behind (nginx its workers).
 pub struct Process {
     name: &'static str,
     child: Child,
@@ -25,7 +28,7 @@ pub struct Process {
 impl Process {
     /// Starts it.
     pub fn start(name: &'static str, command: &mut Command) -> Result<Self> {
-        let child = command.kill_on_drop(true).spawn().with_context(|| format!("cannot start {name}"))?;
+        let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
         Ok(Self { name, child })
     }
 
@@ -64,10 +67,8 @@ impl Process {
     /// CPU seconds, user and system, of the process and of its children that live.
     pub fn cpu(&self) -> Result<f64> {
         let pid = self.pid().with_context(|| format!("{} has ended", self.name))?.as_raw_nonzero().get();
-        let mut ticks = ticks(pid)?;
-        for child in children(pid)? {
-            ticks += ticks_of_child(child);
-        }
+        let (_, own) = stat(pid)?;
+        let ticks = own + ticks_of_children(pid)?;
         #[allow(clippy::cast_precision_loss)] // far below 2^52
         Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
     }
@@ -81,34 +82,44 @@ impl Process {
         Ok(kib * 1024.0)
     }
 
+    /// None once it has ended and that was seen.
     fn pid(&self) -> Option<Pid> {
         self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
     }
 }
 
-/// User and system time of a process, in clock ticks.
-fn ticks(pid: i32) -> Result<u64> {
-    let (_, times) = stat(pid)?;
-    Ok(times)
+impl Drop for Process {
+    fn drop(&mut self) {
+        let Some(pid) = self.pid() else { return };
+        // A process that has just ended needs no signal.
+        let _ = kill_process(pid, Signal::TERM);
+        let asked = Instant::now();
+        while asked.elapsed() < GRACE {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = kill_process(pid, Signal::KILL);
+    }
 }
 
-/// A child that has just ended counts nothing; its parent has its time then, not shown here.
-fn ticks_of_child(pid: i32) -> u64 {
-    ticks(pid).unwrap_or(0)
-}
-
-fn children(parent: i32) -> Result<Vec<i32>> {
-    let mut children = Vec::new();
+/// User and system time, in clock ticks, of the children of a process that live.
+fn ticks_of_children(parent: i32) -> Result<u64> {
+    let mut sum = 0;
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        if stat(pid).is_ok_and(|(its_parent, _)| its_parent == parent) {
-            children.push(pid);
+        // A process may end while this looks.
+        if let Ok((its_parent, ticks)) = stat(pid)
+            && its_parent == parent
+        {
+            sum += ticks;
         }
     }
-    Ok(children)
+    Ok(sum)
 }
 
-/// Parent and CPU ticks (proc_pid_stat(5): fields 4, 14 and 15; the name before them may hold anything).
+/// Parent and CPU ticks (`proc_pid_stat(5)`: fields 4, 14 and 15; the name before them may hold anything).
 fn stat(pid: i32) -> Result<(i32, u64)> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let (_, rest) = text.rsplit_once(')').context("stat has no name")?;
@@ -121,7 +132,7 @@ fn stat(pid: i32) -> Result<(i32, u64)> {
 pub fn raise_file_limit() -> Result<()> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit.clone()).context("cannot raise the limit of open files")?;
+    setrlimit(Resource::Nofile, limit).context("cannot raise the limit of open files")?;
     if limit.maximum.is_some_and(|most| most < FILES_NEEDED) {
         eprintln!(
             "note: fewer than {FILES_NEEDED} open files are allowed; mqtt-memory will not reach its number"

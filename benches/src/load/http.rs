@@ -97,6 +97,14 @@ impl Connection {
                     bail!("a wrong key was answered {}", answer.status);
                 }
             }
+            Work::HttpLookup => {
+                let path = format!("/{}/registrations/{}?{VERSION}", plan.id_scope, device.id);
+                let answer = self.ask(&request("POST", &path, device, Some("{}"))).await?;
+                seen.time("lookup", begun);
+                if answer.status != 200 {
+                    bail!("a lookup was answered {}", answer.status);
+                }
+            }
             Work::HttpRegisterAndPoll => return self.register_until_assigned(plan, device, seen).await,
             _ => {
                 self.register(plan, device).await?;
@@ -116,11 +124,11 @@ impl Connection {
         self.stream.write_all(request.as_bytes()).await?;
         self.stream.flush().await?;
         loop {
-            if let Some((status, head, length)) = head(&self.input)? {
-                if self.input.len() >= head + length {
-                    self.input.advance(head);
-                    return Ok(Answer { status, body: self.input.split_to(length) });
-                }
+            if let Some((status, head, length)) = head(&self.input)?
+                && self.input.len() >= head + length
+            {
+                self.input.advance(head);
+                return Ok(Answer { status, body: self.input.split_to(length) });
             }
             if self.input.len() > MAX_ANSWER {
                 bail!("the answer is too long");

@@ -24,7 +24,7 @@ use crate::devices::{Device, Devices};
 use tls::Tls;
 
 /// Longest time that one device may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the clients do, and to whom.
 #[derive(Clone, Serialize, Deserialize)]
@@ -56,6 +56,8 @@ pub enum Work {
     HttpRegisterAndPoll,
     /// Kept-alive connection; one register request that is refused each.
     HttpRefused,
+    /// Kept-alive connection; one registration status lookup each: proven, read, recorded, nothing written.
+    HttpLookup,
     /// Kept-alive connection; one static answer each.
     HttpStatic,
     /// New connection; connect, subscribe, register, poll until assigned.
@@ -199,7 +201,11 @@ async fn one(
             }
             seen.time("all", begun);
         }
-        Work::HttpRegister | Work::HttpRegisterAndPoll | Work::HttpRefused | Work::HttpStatic => {
+        Work::HttpRegister
+        | Work::HttpRegisterAndPoll
+        | Work::HttpRefused
+        | Work::HttpLookup
+        | Work::HttpStatic => {
             if kept.is_none() {
                 *kept = Some(http::Connection::open(crowd, device).await?);
             }

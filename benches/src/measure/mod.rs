@@ -22,7 +22,7 @@ use crate::process::is_program;
 use crate::{Cli, Measurement};
 
 /// Longest time of one load; every plan is made to take a small part of it.
-const LOAD: Duration = Duration::from_secs(600);
+const LOAD: Duration = Duration::from_mins(10);
 
 /// What every measurement is given.
 pub struct Bench {
