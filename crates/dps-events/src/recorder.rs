@@ -1,10 +1,10 @@
 //! Takes closed events without ever holding up who closed them: metrics at once, the rest on a thread behind a bounded
 //! queue. What does not fit, or cannot be written, is counted, and said when it begins. Must not know who emits.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dps_model::limits::MAX_EVENTS_WAITING;
 
@@ -28,8 +28,6 @@ enum Message {
     Close,
 }
 
-/// Longest time that a written row stays in memory, or a little more.
-const FLUSH_AFTER: Duration = Duration::from_millis(200);
 /// Time given to further events to join the first: waking this thread for each of them would cost who emits it more
 /// than all the rest of recording.
 const GATHER: Duration = Duration::from_millis(5);
@@ -78,27 +76,17 @@ struct Keeper {
 
 impl Keeper {
     fn keep(mut self, receiver: &Receiver<Message>) {
-        let mut unflushed = None;
-        'open: loop {
-            match receiver.recv_timeout(FLUSH_AFTER) {
-                Ok(first) => {
-                    std::thread::sleep(GATHER);
-                    for message in std::iter::once(first).chain(receiver.try_iter()) {
-                        let Message::Event(event) = message else { break 'open };
-                        (self.listener)(&event);
-                        let written = self.log.append(&event);
-                        self.note(written, 1);
-                    }
-                    unflushed.get_or_insert_with(Instant::now);
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {}
+        'open: while let Ok(first) = receiver.recv() {
+            // Nobody unparks this thread, and waking early does no harm.
+            std::thread::park_timeout(GATHER);
+            for message in std::iter::once(first).chain(receiver.try_iter()) {
+                let Message::Event(event) = message else { break 'open };
+                (self.listener)(&event);
+                let written = self.log.append(&event);
+                self.note(written, 1);
             }
-            if unflushed.is_some_and(|since| since.elapsed() >= FLUSH_AFTER) {
-                let flushed = self.log.flush();
-                self.note(flushed, 0);
-                unflushed = None;
-            }
+            let flushed = self.log.flush();
+            self.note(flushed, 0);
         }
         let flushed = self.log.flush();
         self.note(flushed, 0);
