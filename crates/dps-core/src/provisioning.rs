@@ -422,8 +422,8 @@ fn allocate(
     id: &RegistrationId,
 ) -> Result<Plan, Error> {
     let settings = found.settings();
-    let device_id = found.device_id(id);
     let home = last.and_then(|record| record.identities.home.as_ref());
+    let device_id = found.device_id(id, home.map(|home| &home.device_id));
     let (hub, substatus, is_new) = match reprovision::decide(last, settings, instance) {
         Decision::Stay { hub, substatus } => {
             (hub, substatus, home.is_some_and(|home| home.device_id != device_id))

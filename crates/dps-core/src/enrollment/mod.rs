@@ -57,12 +57,14 @@ impl Found {
         }
     }
 
-    /// The device's id on its hub: an individual enrollment may name another than the registration id.
-    pub fn device_id(&self, registration_id: &RegistrationId) -> DeviceId {
-        match self {
+    /// The device's id on its hub: an individual enrollment may name another than the registration id. A device that
+    /// spells its registration id in another case keeps the id it has, because device ids differ by case.
+    pub fn device_id(&self, registration_id: &RegistrationId, present: Option<&DeviceId>) -> DeviceId {
+        let named = match self {
             Self::Individual(enrollment) => enrollment.device_id.clone(),
             Self::Group(_) => None,
-        }
-        .unwrap_or_else(|| registration_id.clone().into())
+        };
+        let same = present.filter(|id| id.as_str().eq_ignore_ascii_case(registration_id.as_str()));
+        named.or_else(|| same.cloned()).unwrap_or_else(|| registration_id.clone().into())
     }
 }

@@ -65,6 +65,26 @@ async fn group_key_either_slot_is_assigned_with_derived_keys_on_the_hub() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn registering_in_another_spelling_keeps_the_identity_and_its_twin() {
+    let bed = Bed::new().await;
+    let twin = |n: i64| with(symmetric(), "initialTwin", json!({"tags": {"n": n}}));
+    let (group, own) = (bed.enroll_group("line-7", twin(1)).await, bed.enroll("Own-1", twin(1)).await);
+    bed.provision(&Device::derived("Dev-1", &primary(&group))).await;
+    bed.provision(&Device::keyed("Own-1", primary(&own))).await;
+    bed.enroll_group("line-7", twin(2)).await;
+    bed.enroll("Own-1", twin(2)).await;
+    for (again, id) in [
+        (Device::derived("dEV-1", &primary(&group)), "Dev-1"),
+        (Device::keyed("own-1", primary(&own)), "Own-1"),
+    ] {
+        assigned_on(&bed.provision(&again).await, "hub-a.example", id);
+        let (_, twin) = bed.hubs.device("hub-a.example", id).expect("the identity stays");
+        assert_eq!(twin.tags["n"], 1, "and its twin");
+    }
+    assert_eq!(bed.hubs.names().len(), 2);
+}
+
 #[tokio::test]
 async fn group_key_is_remembered_and_forgotten_when_it_changes() {
     let bed = Bed::new().await;
