@@ -18,7 +18,7 @@ use tokio::time::Sleep;
 use crate::foreign::Stream;
 
 /// The sub-protocols that are spoken, in any case.
-const SUBPROTOCOLS: [(&str, Protocol); 1] = [("mqtt", Protocol::MqttWs)];
+const SUBPROTOCOLS: &[(&str, Protocol)] = &[("mqtt", Protocol::MqttWs)];
 
 /// What a client that offers this sub-protocol speaks.
 pub(crate) fn protocol(subprotocol: &str) -> Option<Protocol> {
@@ -28,7 +28,7 @@ pub(crate) fn protocol(subprotocol: &str) -> Option<Protocol> {
 
 /// The names of what is spoken, for a refusal.
 pub(crate) fn spoken() -> String {
-    SUBPROTOCOLS.map(|(name, _)| name).join(", ")
+    SUBPROTOCOLS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
 /// Bytes that are read and thrown away at once while a close is awaited.
@@ -53,6 +53,7 @@ pub(crate) struct WebSocket {
     /// The peer's side of the connection has ended, or is no longer waited for.
     gone: bool,
     patience: Option<Pin<Box<Sleep>>>,
+    /// Room that was given to data which nobody wants any more.
     discarded: usize,
 }
 

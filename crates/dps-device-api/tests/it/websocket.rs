@@ -444,9 +444,8 @@ async fn peer_that_pings_and_does_not_read_is_cut() {
     let mut server = Server::start().await;
     let mut raw = Raw::open(&server, &frame(0x82, &packets(&[hello("d")]))).await;
     raw.next().await;
-    let mut pings = frame(0x89, &[7; 125]).repeat(100);
-    // Each in a piece of its own would be answered; what matters is that something is, again and again.
-    pings.extend(frame(0x82, &packets(&[Packet::PingReq]).repeat(100)));
+    // Both kinds: of the WebSocket's pings the last of many is answered, of MQTT's each.
+    let pings = [frame(0x89, &[7; 125]), frame(0x82, &packets(&[Packet::PingReq]).repeat(1000))].concat();
     tokio::time::pause();
     while raw.0.write_all(&pings).await.is_ok() {}
     let record = server.connection_event().await;
