@@ -11,3 +11,4 @@ mod idle_clients;
 mod restart;
 mod slow_clients;
 mod storm;
+mod throttled;

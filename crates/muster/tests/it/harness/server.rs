@@ -29,6 +29,7 @@ pub struct Start {
     data_dir: PathBuf,
     arguments: Vec<String>,
     http_port: u16,
+    limits: &'static str,
     /// What runs it, and under which path its files are seen from here.
     wrapper: Option<(Vec<String>, PathBuf)>,
 }
@@ -76,16 +77,22 @@ pub fn now() -> Timestamp {
 }
 
 impl Start {
-    /// On free ports, with what it keeps in that folder.
+    /// On free ports, with what it keeps in that folder. Nothing is throttled: devices here poll without a pause.
     pub fn on(data_dir: &Path) -> Self {
         let ports = ["--https-port", "0", "--mqtt-port", "0", "--amqp-port", "0"];
         let arguments = ports.iter().map(ToString::to_string).collect();
-        Self { data_dir: data_dir.to_owned(), arguments, http_port: 0, wrapper: None }
+        Self { data_dir: data_dir.to_owned(), arguments, http_port: 0, limits: "none", wrapper: None }
     }
 
     /// With these arguments too.
     pub fn with(mut self, arguments: &[&str]) -> Self {
         self.arguments.extend(arguments.iter().map(ToString::to_string));
+        self
+    }
+
+    /// With the limits of that profile.
+    pub fn with_limits(mut self, profile: &'static str) -> Self {
+        self.limits = profile;
         self
     }
 
@@ -112,7 +119,7 @@ impl Start {
             }
         };
         command.arg("dev").arg("--data-dir").arg(&self.data_dir).args(&self.arguments);
-        command.arg("--http-port").arg(self.http_port.to_string());
+        command.arg("--http-port").arg(self.http_port.to_string()).arg("--limits").arg(self.limits);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdout = Output::of(child.stdout.take().unwrap());
