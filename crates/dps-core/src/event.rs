@@ -97,7 +97,10 @@ impl RegistrationEvent {
     /// Closes the event with the answer given.
     pub fn close(mut self, answer: &Result<DeviceResponse, Error>) {
         self.fill(|record| {
-            record.outcome = Outcome::of(answer);
+            record.outcome = match answer {
+                Ok(DeviceResponse::Challenge { .. }) => Outcome::Challenged,
+                _ => Outcome::of(answer),
+            };
             match answer {
                 Ok(DeviceResponse::Admitted { operation_id, .. }) => {
                     record.operation_id = Some(operation_id.as_str().to_owned());
@@ -107,7 +110,7 @@ impl RegistrationEvent {
                     record.operation_id.get_or_insert_with(|| status.operation_id.clone());
                 }
                 Ok(DeviceResponse::Registration(state)) => record.status = Some(state.status),
-                Err(_) => {}
+                Ok(DeviceResponse::Challenge { .. }) | Err(_) => {}
             }
         });
     }

@@ -7,6 +7,7 @@
 pub mod allocation;
 pub mod enrollment;
 mod event;
+mod evidence;
 #[cfg(test)]
 mod fixtures;
 pub mod instance;

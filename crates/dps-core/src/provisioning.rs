@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_attestation::sas_token::SasToken;
-use dps_attestation::{Attested, Denial, Evidence, Reason, Subject, TpmReason, Verdict, x509};
+use dps_attestation::Attested;
+use dps_attestation::tpm::ChallengeSecret;
 use dps_events::EventSink;
 use dps_model::hub::{HubAuthentication, HubTwin};
 use dps_model::instance::Instance;
@@ -15,14 +15,14 @@ use dps_model::registration::{
 use dps_model::{ApiVersion, Error, ErrorCode, Etag, OperationId, RegistrationId, Timestamp, limits};
 
 use crate::allocation;
+use crate::enrollment::Found;
 use crate::enrollment::find::{Claim, Finder};
-use crate::enrollment::group_lane::GroupLane;
-use crate::enrollment::{Found, KeyRings};
 use crate::event::RegistrationEvent;
+use crate::evidence::{self, Halt, Proven};
 use crate::instance::Instances;
 use crate::operation::{Admitted, Operations};
 use crate::ports::{Clock, Collection, Refusal, Store, StoreError};
-use crate::registration::{self, Plan, Proof, RegistrationRecord, Versioned};
+use crate::registration::{self, Plan, RegistrationRecord, Versioned};
 use crate::reprovision::{self, Decision};
 use crate::request::{DeviceOperation, DeviceRequest, DeviceResponse};
 use crate::throttle::Throttle;
@@ -34,32 +34,25 @@ pub struct Provisioning {
     finder: Finder,
     operations: Arc<Operations>,
     throttle: Arc<Throttle>,
+    /// What TPMs are challenged with.
+    challenges: ChallengeSecret,
     clock: Arc<dyn Clock>,
     sink: Arc<dyn EventSink>,
-}
-
-/// A device under an enrollment that it proved to belong to.
-struct Proven {
-    registration_id: RegistrationId,
-    found: Found,
-    attested: Attested,
-    proof: Proof,
 }
 
 impl Provisioning {
     /// Joins the rooms.
     pub fn new(
         instances: Arc<Instances>,
-        rings: Arc<KeyRings>,
-        lane: Arc<GroupLane>,
+        finder: Finder,
         operations: Arc<Operations>,
         throttle: Arc<Throttle>,
+        challenges: ChallengeSecret,
         clock: Arc<dyn Clock>,
         sink: Arc<dyn EventSink>,
     ) -> Self {
         let store = Arc::clone(instances.store());
-        let finder = Finder::new(Arc::clone(&store), rings, lane);
-        Self { instances, store, finder, operations, throttle, clock, sink }
+        Self { instances, store, finder, operations, throttle, challenges, clock, sink }
     }
 
     /// Does an instance have this id scope?
@@ -72,7 +65,11 @@ impl Provisioning {
     pub async fn serve(self: &Arc<Self>, request: DeviceRequest) -> Result<DeviceResponse, Error> {
         let mut event = RegistrationEvent::open(&request, &self.sink, &self.clock);
         let mut admitted = None;
-        let answer = self.handle(&request, &mut event, &mut admitted).await;
+        let answer = match self.handle(&request, &mut event, &mut admitted).await {
+            Err(Halt::Challenged(challenge)) => Ok(DeviceResponse::challenge(&challenge)),
+            Err(Halt::Failed(error)) => Err(error),
+            Ok(response) => Ok(response),
+        };
         event.close(&answer);
         if let Some(admitted) = admitted {
             self.begin(admitted).await;
@@ -85,14 +82,14 @@ impl Provisioning {
         request: &DeviceRequest,
         event: &mut RegistrationEvent,
         admitted: &mut Option<Admitted>,
-    ) -> Result<DeviceResponse, Error> {
+    ) -> Result<DeviceResponse, Halt> {
         api_version(request.api_version.as_deref())?;
         let instance = self
             .instances
             .by_scope(&request.id_scope)
             .ok_or_else(|| Error::new(ErrorCode::IdScopeNotFound))?;
         event.fill(|record| record.instance = Some(instance.name.clone()));
-        let id = RegistrationId::parse(&request.registration_id)?;
+        let id = RegistrationId::parse(&request.registration_id).map_err(Error::from)?;
         let _in_flight = self.throttle.enter(&request.operation, event).await?;
         match &request.operation {
             DeviceOperation::Register(body) => {
@@ -101,7 +98,7 @@ impl Provisioning {
             }
             DeviceOperation::OperationStatus { operation_id } => {
                 let kept = self.returning(request, &instance, &id, event).await?;
-                operation_status(kept.as_ref(), operation_id)
+                Ok(operation_status(kept.as_ref(), operation_id)?)
             }
             DeviceOperation::RegistrationLookup(body) => {
                 names_itself(body, &id)?;
@@ -119,12 +116,12 @@ impl Provisioning {
         id: &RegistrationId,
         event: &mut RegistrationEvent,
         admitted: &mut Option<Admitted>,
-    ) -> Result<DeviceResponse, Error> {
+    ) -> Result<DeviceResponse, Halt> {
         let previous = self.registration(instance, id).await?;
         let last = previous.as_ref().map(|kept| &kept.record);
         let proven = self.prove(request, instance, id, last, event).await?;
         if proven.found.settings().is_disabled() {
-            return self.disabled(instance, id, proven, previous).await;
+            return Ok(self.disabled(instance, id, proven, previous).await?);
         }
         if let Some(operation_id) = running(previous.as_ref(), &proven.attested, self.clock.now()) {
             // The device lost our answer and asks again: it gets the operation that is under way.
@@ -148,13 +145,13 @@ impl Provisioning {
         id: &RegistrationId,
         previous: Option<&RegistrationRecord>,
         event: &mut RegistrationEvent,
-    ) -> Result<Proven, Error> {
-        let evidence = evidence(request, event)?;
+    ) -> Result<Proven, Halt> {
+        let evidence = evidence::shown(request, event)?;
         let claim =
             Claim { instance, registration_id: id, evidence: &evidence, channel: &request.channel, previous };
         let candidates = self.finder.candidates(&claim, event).await?;
         event.step("findEnrollment");
-        let proven = judge(candidates, &claim, self.clock.now(), event);
+        let proven = evidence::judge(candidates, &claim, &self.challenges, self.clock.now(), event);
         event.step("verify");
         proven
     }
@@ -166,11 +163,12 @@ impl Provisioning {
         instance: &Instance,
         id: &RegistrationId,
         event: &mut RegistrationEvent,
-    ) -> Result<Option<Versioned>, Error> {
+    ) -> Result<Option<Versioned>, Halt> {
         let kept = self.registration(instance, id).await?;
         let now = self.clock.now();
-        if let Some(kept) =
-            kept.as_ref().filter(|kept| shown_proof(request, now).as_ref() == Some(&kept.record.proof))
+        if let Some(kept) = kept
+            .as_ref()
+            .filter(|kept| evidence::proof_shown(request, now).as_ref() == Some(&kept.record.proof))
         {
             event
                 .fill(|record| record.hub = kept.record.state.assigned_hub.as_ref().map(ToString::to_string));
@@ -215,7 +213,7 @@ impl Provisioning {
         state.status = Status::Assigning;
         state.created_date_time_utc.get_or_insert(now);
         state.last_updated_date_time_utc = Some(now);
-        registration::name_mechanism(&mut state, &proven.proof, &enrollment);
+        registration::name_mechanism(&mut state, &proven.proof, &enrollment, proven.hub_key_blob.clone());
         let credential = proven.attested.authentication().clone();
         let operation_id = operation.id.clone();
         let (proof, operation) = (proven.proof, Some(operation));
@@ -296,110 +294,6 @@ fn names_itself(body: &DeviceRegistration, id: &RegistrationId) -> Result<(), Er
             "registrationId of the body differs from the one the request is addressed to; make them equal",
         )),
         _ => Ok(()),
-    }
-}
-
-/// What the device shows: a token where there is one, else the certificates of the connection.
-fn evidence(request: &DeviceRequest, event: &mut RegistrationEvent) -> Result<Evidence, Error> {
-    let evidence = match &request.sas_token {
-        Some(text) => {
-            let text = String::from_utf8_lossy(text.expose());
-            let token = SasToken::parse(&text).map_err(|why| {
-                event.fill(|record| record.reason = Some("SAS_MALFORMED"));
-                Error::new(ErrorCode::Unauthorized).because(why.to_string())
-            })?;
-            Evidence::Sas(token)
-        }
-        None if request.channel.tls.chain.is_empty() => Evidence::None,
-        None => {
-            let chain = x509::PresentedChain::parse(&request.channel.tls.chain).map_err(|denial| {
-                event.fill(|record| record.reason = Some(denial.reason.code()));
-                Error::with(denial.code, denial.message).because(denial.reason.to_string())
-            })?;
-            Evidence::X509(chain)
-        }
-    };
-    event.evidence(&evidence);
-    Ok(evidence)
-}
-
-/// The first candidate that the evidence satisfies; else the refusal of the first, which had precedence.
-fn judge(
-    candidates: Vec<Found>,
-    claim: &Claim<'_>,
-    now: Timestamp,
-    event: &mut RegistrationEvent,
-) -> Result<Proven, Error> {
-    let mut refusal = None;
-    for found in candidates {
-        let subject = Subject {
-            id_scope: &claim.instance.id_scope,
-            registration_id: claim.registration_id,
-            scope: found.kind(),
-            challenger: None,
-        };
-        let denial = match dps_attestation::verify(found.mechanism(), claim.evidence, &subject, now) {
-            Verdict::Attested(attested) => {
-                event.enrollment(&found);
-                event.fill(|record| {
-                    record.slot = Some(attested.slot().as_str());
-                    record.reason = None;
-                });
-                let proof =
-                    proof_of(claim.evidence).ok_or_else(|| Error::internal("attested without evidence"))?;
-                let registration_id = claim.registration_id.clone();
-                return Ok(Proven { registration_id, found, attested, proof });
-            }
-            Verdict::Challenge(_) => Denial::from(Reason::from(TpmReason::ChallengeUnanswered)),
-            Verdict::Denied(denial) => denial,
-        };
-        event.candidate(&found, denial.reason.code(), &denial.reason.to_string());
-        refusal.get_or_insert_with(|| {
-            Error::with(denial.code, denial.message.clone()).because(denial.reason.to_string())
-        });
-    }
-    Err(refusal.unwrap_or_else(|| unknown(claim.evidence)))
-}
-
-/// The answer to a device that no enrollment knows: devices must not learn more (wire-protocol facts §6).
-fn unknown(evidence: &Evidence) -> Error {
-    match evidence {
-        Evidence::X509(_) => Error::new(ErrorCode::CertificateRejected)
-            .because("no individual enrollment has this registration id, and no group's signing certificate is named by the presented chain"),
-        Evidence::Sas(_) => Error::new(ErrorCode::Unauthorized)
-            .because("no individual enrollment has this registration id, and the token's key derives from no enrollment group"),
-        Evidence::Tpm(_) => Error::new(ErrorCode::EnrollmentNotFound)
-            .because("no individual enrollment has this registration id; a TPM belongs to no enrollment group"),
-        Evidence::None => Error::new(ErrorCode::Unauthorized)
-            .because("the device sent neither a SAS token nor a client certificate"),
-    }
-}
-
-fn proof_of(evidence: &Evidence) -> Option<Proof> {
-    match evidence {
-        Evidence::X509(chain) => Some(Proof::Certificate(chain.leaf().info().sha256_thumbprint.clone())),
-        Evidence::Sas(token) => Some(proof_of_token(token)),
-        Evidence::Tpm(shown) => shown.sas.as_ref().map(proof_of_token),
-        Evidence::None => None,
-    }
-}
-
-/// The expiry is part of it: else the holder of an old token could write a later one beside the same signature.
-fn proof_of_token(token: &SasToken) -> Proof {
-    Proof::SasToken(format!("{}.{}", token.signature_hash(), token.expiry()))
-}
-
-/// The proof that a request shows, without judging it but for its expiry. Possession of the leaf's key was proven by the handshake, and
-/// a token's signature is as good as its first use: both were attested with the registration.
-fn shown_proof(request: &DeviceRequest, now: Timestamp) -> Option<Proof> {
-    match (&request.sas_token, request.channel.tls.chain.first()) {
-        (Some(text), _) => {
-            let token = SasToken::parse(std::str::from_utf8(text.expose()).ok()?).ok()?;
-            let in_time = now.seconds().saturating_sub(token.expiry()) <= limits::SAS_CLOCK_SKEW;
-            in_time.then(|| proof_of_token(&token))
-        }
-        (None, Some(leaf)) => Some(Proof::Certificate(x509::certificate::thumbprint(leaf))),
-        (None, None) => None,
     }
 }
 

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use dps_model::enrollment::DeviceCapabilities;
 use dps_model::hub::{HubAuthentication, HubDevice, HubTwin};
 use dps_model::registration::{
-    DeviceRegistrationResult, GroupResult, RegistrationOperationStatus, Status, Substatus,
+    DeviceRegistrationResult, GroupResult, RegistrationOperationStatus, Status, Substatus, TpmResult,
 };
 use dps_model::{
     DeviceId, Error, Etag, HubName, OperationId, Protocol, RegistrationId, Secret, Timestamp, limits,
@@ -293,17 +293,23 @@ pub fn next_operation(
     OperationRecord { id, superseded, admitted: now, protocol, plan: None }
 }
 
-/// The attestation member of a result: present and perhaps empty for the mechanism in use.
-pub fn name_mechanism(state: &mut DeviceRegistrationResult, proof: &Proof, enrollment: &EnrollmentName) {
+/// The attestation member of a result: present and perhaps empty for the mechanism in use. `hub_key_blob` is a TPM's.
+pub fn name_mechanism(
+    state: &mut DeviceRegistrationResult,
+    proof: &Proof,
+    enrollment: &EnrollmentName,
+    hub_key_blob: Option<String>,
+) {
     let group = GroupResult {
         enrollment_group_id: match enrollment {
             EnrollmentName::Group(id) => Some(id.clone()),
             EnrollmentName::Individual => None,
         },
     };
-    (state.x509, state.symmetric_key) = match proof {
-        Proof::Certificate(_) => (Some(group), None),
-        Proof::SasToken(_) => (None, Some(group)),
+    (state.tpm, state.x509, state.symmetric_key) = match (hub_key_blob, proof) {
+        (Some(blob), _) => (Some(TpmResult { authentication_key: Some(blob) }), None, None),
+        (None, Proof::Certificate(_)) => (None, Some(group), None),
+        (None, Proof::SasToken(_)) => (None, None, Some(group)),
     };
 }
 

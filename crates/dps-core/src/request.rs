@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use dps_attestation::tpm::{Challenge, KEY_NAME};
 use dps_model::registration::{DeviceRegistration, DeviceRegistrationResult, RegistrationOperationStatus};
 use dps_model::{Channel, OperationId, Secret, TrackingId};
 
@@ -59,4 +60,18 @@ pub enum DeviceResponse {
     },
     /// Where the registration stands.
     Registration(Box<DeviceRegistrationResult>),
+    /// Answer this first: unwrap the key in the TPM, sign a token with it and ask again.
+    Challenge {
+        /// The wrapped key, base64.
+        authentication_key: String,
+        /// What the token names as its policy.
+        key_name: &'static str,
+    },
+}
+
+impl DeviceResponse {
+    /// The answer that carries a challenge.
+    pub fn challenge(challenge: &Challenge) -> Self {
+        Self::Challenge { authentication_key: challenge.blob.to_base64(), key_name: KEY_NAME }
+    }
 }

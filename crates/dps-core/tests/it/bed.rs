@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use dps_attestation::sas_token::sign_for_device;
 use dps_attestation::symmetric_key::derive_device_key;
+use dps_attestation::tpm::ChallengeSecret;
+use dps_core::enrollment::find::Finder;
 use dps_core::enrollment::group_lane::GroupLane;
 use dps_core::enrollment::{Enrollments, KeyRings};
 use dps_core::ports::{Clock, Collection, Document, Hubs, Store};
@@ -185,12 +187,13 @@ impl Bed {
             Enrollments::new(Arc::clone(&store), Arc::clone(&time), Arc::clone(&rings), Arc::clone(&lane));
         let instance = instances.default_instance();
         let throttle = Arc::new(throttle(Arc::clone(&time)));
+        let finder = Finder::new(Arc::clone(&store), rings, lane);
         let provisioning = Arc::new(Provisioning::new(
             instances,
-            rings,
-            lane,
+            finder,
             Arc::clone(&operations),
             Arc::clone(&throttle),
+            ChallengeSecret::new(&Secret::new(vec![9; 32])),
             time,
             sink,
         ));

@@ -27,12 +27,32 @@ pub(super) fn encode(
         }
         DeviceResponse::Status { status, retry_after: None } => (StatusCode::OK, None, json(status)?),
         DeviceResponse::Registration(registration) => (StatusCode::OK, None, json(registration)?),
+        DeviceResponse::Challenge { authentication_key, key_name } => {
+            (StatusCode::UNAUTHORIZED, None, json(&Challenge::new(authentication_key, key_name))?)
+        }
     };
     let mut answer = with_body(status, tracking_id, retry_after, body);
     if let (StatusCode::ACCEPTED, Ok(location)) = (status, HeaderValue::from_str(location)) {
         answer.headers_mut().insert(LOCATION, location);
     }
     Ok(answer)
+}
+
+/// The body of a TPM challenge, in the words that the service has used since 2017. It has no `status`: clients tell a
+/// challenge by its absence.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Challenge<'a> {
+    message: &'static str,
+    authentication_key: &'a str,
+    key_name: &'a str,
+}
+
+impl<'a> Challenge<'a> {
+    fn new(authentication_key: &'a str, key_name: &'a str) -> Self {
+        let message = "Authorization required, resend request using supplied key";
+        Self { message, authentication_key, key_name }
+    }
 }
 
 /// A response with the headers that every answer has.

@@ -121,7 +121,10 @@ pub(super) fn decode(
     })?;
     let (rid, operation) = match request {
         Request::Register { rid } => match registration(&publish.payload) {
-            Ok(registration) => (rid, DeviceOperation::Register(registration)),
+            // Azure offers TPM attestation over HTTPS and AMQP alone.
+            Ok(registration) => {
+                (rid, DeviceOperation::Register(DeviceRegistration { tpm: None, ..registration }))
+            }
             Err(error) => {
                 let (operation, error) = (Some(Operation::Register), Box::new(error));
                 return Err(Refusal::Answer { rid, operation, error });

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use dps_core::DeviceResponse;
-use dps_model::Error;
 use dps_model::registration::RegistrationOperationStatus;
+use dps_model::{Error, ErrorCode};
 use dps_wire::mqtt::topic::dps::Response;
 use serde::Serialize;
 
@@ -27,6 +27,8 @@ pub(super) fn encode(response: &DeviceResponse, rid: &str) -> Result<Answer, Err
         }
         DeviceResponse::Status { status, retry_after: None } => answer(200, rid, None, json(status)?),
         DeviceResponse::Registration(registration) => answer(200, rid, None, json(registration)?),
+        // `decode` hands no TPM keys on, so there is nothing to challenge.
+        DeviceResponse::Challenge { .. } => Err(Error::new(ErrorCode::Unauthorized)),
     }
 }
 

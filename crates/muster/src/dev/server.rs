@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use dps_attestation::tpm::ChallengeSecret;
+use dps_core::enrollment::find::Finder;
 use dps_core::enrollment::group_lane::GroupLane;
 use dps_core::enrollment::{Enrollments, KeyRings};
 use dps_core::ports::{Clock, Hubs, Store, SystemClock};
@@ -138,12 +140,13 @@ async fn rooms(
     let rings = Arc::new(KeyRings::new(store()));
     let lane = Arc::new(GroupLane::start()?);
     let operations = Arc::new(Operations::new(store(), linked, clock(), sink(), Arc::clone(&instances)));
+    let finder = Finder::new(store(), Arc::clone(&rings), Arc::clone(&lane));
     let provisioning = Arc::new(Provisioning::new(
         Arc::clone(&instances),
-        Arc::clone(&rings),
-        Arc::clone(&lane),
+        finder,
         Arc::clone(&operations),
         Arc::clone(&outside.throttle),
+        ChallengeSecret::new(&decode(&settings.challenge_secret)?),
         clock(),
         sink(),
     ));

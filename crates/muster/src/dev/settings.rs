@@ -25,6 +25,8 @@ pub struct Settings {
     pub service_key_secondary: String,
     /// Key of the development hubs' policy, base64.
     pub hub_key: String,
+    /// What TPMs are challenged with, base64.
+    pub challenge_secret: String,
 }
 
 impl Settings {
@@ -47,6 +49,7 @@ impl Settings {
             service_key: key()?,
             service_key_secondary: key()?,
             hub_key: key()?,
+            challenge_secret: key()?,
         };
         let document = Document {
             id: ID.to_owned(),
