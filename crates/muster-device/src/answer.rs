@@ -1,7 +1,7 @@
 //! What a provisioning service's answer means, whichever protocol carried it. Pure; nothing here waits or sends.
 
 use bytes::Bytes;
-use dps_model::registration::{RegistrationOperationStatus, Status};
+use dps_model::registration::{DeviceRegistrationResult, RegistrationOperationStatus, Status};
 use serde::Deserialize;
 
 use crate::Error;
@@ -30,7 +30,32 @@ pub(crate) enum Progress {
         retry_after: Option<u32>,
     },
     /// Done.
-    Assigned(Box<Assignment>),
+    Assigned(Box<Assigned>),
+}
+
+/// What the service says of an assigned device.
+#[derive(Debug)]
+pub(crate) struct Assigned {
+    pub(crate) assignment: Assignment,
+    /// A blob with the hub's key, for the device's TPM; base64.
+    pub(crate) hub_key: Option<String>,
+}
+
+impl Assigned {
+    fn from_state(operation_id: String, mut state: DeviceRegistrationResult) -> Option<Self> {
+        let hub_key = state.tpm.take().and_then(|tpm| tpm.authentication_key);
+        Some(Self { assignment: Assignment::from_state(operation_id, state)?, hub_key })
+    }
+}
+
+/// A TPM's challenge, in the body of a 401.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Challenge {
+    /// A blob with the key to sign with; base64.
+    pub(crate) authentication_key: String,
+    /// `skn` of the token.
+    pub(crate) key_name: String,
 }
 
 impl Answer {
@@ -39,15 +64,7 @@ impl Answer {
         if !(200..300).contains(&self.status) {
             return Err(self.refusal());
         }
-        let answer: RegistrationOperationStatus = serde_json::from_slice(&self.body).map_err(|error| {
-            // The text of the error may repeat the server's; only its place is told.
-            Error::Protocol(format!(
-                "the service's answer ({}) is no registration status: line {}, column {}",
-                self.status,
-                error.line(),
-                error.column()
-            ))
-        })?;
+        let answer: RegistrationOperationStatus = self.read()?;
         let RegistrationOperationStatus { operation_id, status, registration_state } = answer;
         match status {
             Status::Assigning | Status::Unassigned => Ok(Progress::Assigning {
@@ -55,8 +72,8 @@ impl Answer {
                 retry_after: self.retry_after,
             }),
             Status::Assigned => registration_state
-                .and_then(|state| Assignment::from_state(operation_id, state))
-                .map(|assignment| Progress::Assigned(Box::new(assignment)))
+                .and_then(|state| Assigned::from_state(operation_id, state))
+                .map(|assigned| Progress::Assigned(Box::new(assigned)))
                 .ok_or_else(|| {
                     Error::Protocol("the service says assigned and names no hub or no device".into())
                 }),
@@ -70,6 +87,38 @@ impl Answer {
                 Err(Error::Failed { error_code, message })
             }
         }
+    }
+
+    /// Reads the answer to a lookup: the assignment, if the device has one.
+    pub(crate) fn registration(self) -> Result<Option<Assignment>, Error> {
+        if !(200..300).contains(&self.status) {
+            return Err(self.refusal());
+        }
+        let state: DeviceRegistrationResult = self.read()?;
+        match state.status {
+            Status::Assigned => Assignment::from_state(String::new(), state).map(Some).ok_or_else(|| {
+                Error::Protocol("the service says assigned and names no hub or no device".into())
+            }),
+            Status::Disabled => Err(Error::Disabled),
+            Status::Unassigned | Status::Assigning | Status::Failed => Ok(None),
+        }
+    }
+
+    /// The challenge, if this is one.
+    pub(crate) fn challenge(&self) -> Option<Challenge> {
+        (self.status == 401).then(|| serde_json::from_slice(&self.body).ok()).flatten()
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            // The text of the error may repeat the server's; only its place is told.
+            Error::Protocol(format!(
+                "the service's answer ({}) is no registration status: line {}, column {}",
+                self.status,
+                error.line(),
+                error.column()
+            ))
+        })
     }
 
     /// Reads an error answer, of a service or of a hub.
@@ -127,7 +176,8 @@ mod tests {
             "substatus":"initialAssignment","lastUpdatedDateTimeUtc":"2022-08-31T22:02:50.7370676Z",
             "etag":"IjY5","payload":{"a":1}}}"#;
         let read = answer(200, body).progress().unwrap();
-        let Progress::Assigned(assignment) = read else { panic!("{read:?}") };
+        let Progress::Assigned(assigned) = read else { panic!("{read:?}") };
+        let assignment = assigned.assignment;
         assert_eq!(assignment.assigned_hub, "hub.azure-devices.net");
         assert_eq!(assignment.device_id, "dev");
         assert_eq!(assignment.enrollment_group_id.as_deref(), Some("g"));

@@ -1,5 +1,7 @@
 //! How the device proves who it is. Owns the credential's forms; must not know transports.
 
+use std::sync::Arc;
+
 use dps_attestation::{SasToken, sas_token, symmetric_key};
 use dps_model::{IdScope, RegistrationId, Secret};
 use rustls_pki_types::pem::PemObject as _;
@@ -8,6 +10,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use crate::Error;
 use crate::clock::Clock;
 use crate::limits::{HUB_TOKEN_LIFETIME, PROVISIONING_TOKEN_LIFETIME};
+use crate::tpm::{self, SecurityProviderTpm};
 
 /// A device's credential, for provisioning and for its hub alike. Never shows its key.
 #[derive(Clone)]
@@ -22,6 +25,8 @@ pub enum Attestation {
         /// The key of the first one.
         key_pem: Secret,
     },
+    /// A TPM, over HTTPS: its endorsement key is enrolled, and it keeps the key for the hub.
+    Tpm(Arc<dyn SecurityProviderTpm>),
 }
 
 impl std::fmt::Debug for Attestation {
@@ -29,6 +34,7 @@ impl std::fmt::Debug for Attestation {
         f.write_str(match self {
             Self::SymmetricKey(_) => "SymmetricKey",
             Self::X509 { .. } => "X509",
+            Self::Tpm(_) => "Tpm",
         })
     }
 }
@@ -50,7 +56,12 @@ impl Attestation {
         Self::X509 { chain_pem: chain_pem.into(), key_pem: Secret::new(key_pem.into()) }
     }
 
-    /// The SAS token for a provisioning service, if this credential signs one.
+    /// A TPM.
+    pub fn tpm(tpm: impl SecurityProviderTpm) -> Self {
+        Self::Tpm(Arc::new(tpm))
+    }
+
+    /// The SAS token for a provisioning service, if this credential signs one before it is challenged.
     pub(crate) fn provisioning_token(
         &self,
         scope: &IdScope,
@@ -63,10 +74,19 @@ impl Attestation {
     }
 
     /// The SAS token for a hub, if this credential signs one.
-    pub(crate) fn hub_token(&self, hub: &str, device_id: &str, clock: &dyn Clock) -> Option<String> {
-        let Self::SymmetricKey(key) = self else { return None };
+    pub(crate) async fn hub_token(
+        &self,
+        hub: &str,
+        device_id: &str,
+        clock: &dyn Clock,
+    ) -> Result<Option<String>, Error> {
+        let resource = format!("{hub}/devices/{device_id}");
         let expiry = clock.now().seconds().saturating_add(HUB_TOKEN_LIFETIME);
-        Some(SasToken::sign(&format!("{hub}/devices/{device_id}"), key, expiry, None))
+        match self {
+            Self::SymmetricKey(key) => Ok(Some(SasToken::sign(&resource, key, expiry, None))),
+            Self::X509 { .. } => Ok(None),
+            Self::Tpm(tpm) => tpm::token(tpm, &resource, expiry, None).await.map(Some),
+        }
     }
 
     /// What TLS shows, if this credential is a certificate.

@@ -11,10 +11,10 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
 use crate::hub::HubOptions;
 use crate::limits::DEFAULT_PROVISIONING_TIMEOUT;
-use crate::provisioning::{ProvisioningClient, Registration};
+use crate::provisioning::ProvisioningClient;
+use crate::stream::{Connector, Tcp};
 use crate::tls::Server;
 use crate::transport::{HTTPS_PORT, MQTT_PORT, Transport};
-use dps_model::limits::MAX_BODY;
 
 /// Settings on their way to a [`ProvisioningClient`].
 #[must_use]
@@ -28,6 +28,8 @@ pub struct ProvisioningClientBuilder {
     https_port: u16,
     roots: Option<Vec<u8>>,
     dial: Option<String>,
+    connector: Arc<dyn Connector>,
+    seed: Option<u64>,
     payload: Option<Value>,
     poll_immediately: bool,
     timeout: Duration,
@@ -46,6 +48,8 @@ impl ProvisioningClientBuilder {
             https_port: HTTPS_PORT,
             roots: None,
             dial: None,
+            connector: Arc::new(Tcp),
+            seed: None,
             payload: None,
             poll_immediately: false,
             timeout: DEFAULT_PROVISIONING_TIMEOUT,
@@ -53,13 +57,14 @@ impl ProvisioningClientBuilder {
         }
     }
 
-    /// How to speak with the service; MQTT unless said otherwise.
+    /// How to speak with the service; MQTT unless said otherwise. Its hubs are reached through a WebSocket when the
+    /// service is, over MQTT else.
     pub fn transport(mut self, transport: Transport) -> Self {
         self.transport = transport;
         self
     }
 
-    /// Other ports than 8883 and 443. The MQTT port is the hub's too.
+    /// Other ports than 8883 and 443, of the service and its hubs.
     pub fn ports(mut self, mqtt: u16, https: u16) -> Self {
         self.mqtt_port = mqtt;
         self.https_port = https;
@@ -75,6 +80,18 @@ impl ProvisioningClientBuilder {
     /// Dials this address in place of the host's name, for the service and its hubs; names are still checked.
     pub fn dial(mut self, address: impl Into<String>) -> Self {
         self.dial = Some(address.into());
+        self
+    }
+
+    /// Another way to the service and its hubs than TCP.
+    pub fn connector(mut self, connector: Arc<dyn Connector>) -> Self {
+        self.connector = connector;
+        self
+    }
+
+    /// Draws random delays from this seed, for a test that repeats; unless said otherwise the system's randomness.
+    pub fn jitter_seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
         self
     }
 
@@ -111,45 +128,48 @@ impl ProvisioningClientBuilder {
         let invalid = |error: dps_model::ids::InvalidId| Error::Setting(error.to_string());
         let id_scope = IdScope::parse(&self.id_scope).map_err(invalid)?;
         let registration_id = RegistrationId::parse(&self.registration_id).map_err(invalid)?;
-        let registration = Registration { registration_id: &registration_id, payload: self.payload.as_ref() };
-        let body = serde_json::to_string(&registration)
-            .map_err(|error| Error::Setting(format!("the payload cannot be written as JSON: {error}")))?;
-        if body.len() > MAX_BODY {
-            return Err(Error::Setting(format!(
-                "the payload makes a request of {} bytes, and a service takes {MAX_BODY}",
-                body.len()
-            )));
+        if matches!(self.attestation, Attestation::Tpm(_)) && self.transport != Transport::Https {
+            return Err(Error::Setting("a device with a TPM is provisioned over HTTPS".into()));
         }
-        let port = match self.transport {
-            Transport::Mqtt => self.mqtt_port,
-            Transport::Https => self.https_port,
-        };
-        let server = Server::new(&self.host, port, self.roots.as_deref(), &self.attestation)?;
+        let ports = |transport| if transport == Transport::Mqtt { self.mqtt_port } else { self.https_port };
+        let roots = self.roots.as_deref();
+        let connector = Arc::clone(&self.connector);
+        let server = Server::new(&self.host, ports(self.transport), roots, &self.attestation, connector)?;
+        let server = server.dial(self.dial.clone());
+        let hub = if self.transport == Transport::MqttWs { Transport::MqttWs } else { Transport::Mqtt };
         let hub_options = HubOptions {
-            port: self.mqtt_port,
+            transport: hub,
+            port: Some(ports(hub)),
             roots: self.roots,
-            dial: self.dial.clone(),
+            dial: self.dial,
+            connector: self.connector,
             clock: Arc::clone(&self.clock),
             ..HubOptions::default()
         };
-        Ok(ProvisioningClient {
-            server: server.dial(self.dial),
+        let client = ProvisioningClient {
+            https: server.on_port(self.https_port),
+            server,
             transport: self.transport,
             id_scope,
             registration_id,
             attestation: self.attestation,
-            body,
+            payload: self.payload,
             poll_immediately: self.poll_immediately,
             timeout: self.timeout,
             clock: self.clock,
+            seed: self.seed,
             hub_options,
-        })
+        };
+        // Told now rather than at the first request.
+        client.registration(None, client.payload.as_ref()).body()?;
+        Ok(client)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dps_model::limits::MAX_BODY;
 
     fn builder(scope: &str, id: &str) -> ProvisioningClientBuilder {
         let key = Attestation::symmetric_key("c2VjcmV0IGtleSBvZiAxNisgYnl0ZXM=").unwrap();
@@ -174,7 +194,9 @@ mod tests {
     #[test]
     fn build_body_has_id_and_payload() {
         let client = builder("0ne1", "a").payload(serde_json::json!({"model": 7})).build().unwrap();
-        assert_eq!(client.body, r#"{"registrationId":"a","payload":{"model":7}}"#);
-        assert_eq!(builder("0ne1", "a").build().unwrap().body, r#"{"registrationId":"a"}"#);
+        let body =
+            |client: &ProvisioningClient| client.registration(None, client.payload.as_ref()).body().unwrap();
+        assert_eq!(body(&client), r#"{"registrationId":"a","payload":{"model":7}}"#);
+        assert_eq!(body(&builder("0ne1", "a").build().unwrap()), r#"{"registrationId":"a"}"#);
     }
 }

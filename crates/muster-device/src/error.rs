@@ -71,6 +71,9 @@ pub enum Error {
     /// The server broke the protocol, or ended the connection.
     #[error("{0}")]
     Protocol(String),
+    /// The device's TPM did not do what it was asked.
+    #[error("{0}")]
+    Tpm(String),
     /// The connection to the hub is over.
     #[error("the connection to the hub is over: {0}")]
     Disconnected(String),
@@ -85,7 +88,9 @@ impl Error {
             Self::Unreachable { .. } | Self::Timeout { .. } | Self::Protocol(_) | Self::Disconnected(_) => {
                 true
             }
-            Self::Setting(_) | Self::Tls { .. } | Self::Failed { .. } | Self::Disabled => false,
+            Self::Setting(_) | Self::Tpm(_) | Self::Tls { .. } | Self::Failed { .. } | Self::Disabled => {
+                false
+            }
         }
     }
 
@@ -107,6 +112,9 @@ impl Error {
                 | io::ErrorKind::ConnectionReset
                 | io::ErrorKind::ConnectionAborted
                 | io::ErrorKind::BrokenPipe => closed(&address),
+                io::ErrorKind::InvalidData => {
+                    Self::Protocol(format!("{address} broke the protocol: {error}"))
+                }
                 _ => Self::Unreachable { address, reason: error.to_string() },
             },
         }

@@ -14,6 +14,30 @@ pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) const DEFAULT_POLL_PAUSE: Duration = Duration::from_secs(2);
 /// Longest pause that a service may ask for; a longer one counts as this.
 pub(crate) const MAX_POLL_PAUSE: Duration = Duration::from_mins(5);
+/// First pause after a poll that was refused for a while; it doubles.
+pub(crate) const REFUSED_POLL_PAUSE: Duration = Duration::from_secs(1);
+/// Longest pause that a service may ask for when it refuses; a longer one counts as this.
+pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
+/// First pause before a step that failed is tried again; it doubles (the C SDK's bounds).
+pub(crate) const BACKOFF_FIRST: Duration = Duration::from_secs(1);
+/// Longest such pause, before jitter.
+pub(crate) const BACKOFF_LONGEST: Duration = Duration::from_secs(100);
+/// Longest pause before a registration that was denied is tried again, before jitter.
+pub(crate) const DENIED_BACKOFF_LONGEST: Duration = Duration::from_mins(15);
+/// First pause after a hub's 5xx; it doubles.
+pub(crate) const HUB_TROUBLE_BACKOFF_FIRST: Duration = Duration::from_secs(5);
+/// Least time that an unreachable hub is tried before the device registers again.
+pub(crate) const HUB_PATIENCE_LEAST: Duration = Duration::from_mins(15);
+/// Most time that an unreachable hub is tried before the device registers again.
+pub(crate) const HUB_PATIENCE_MOST: Duration = Duration::from_mins(30);
+/// Times that a hub may answer 429 or 5xx in a row before the device registers again (the C SDK's bound).
+pub(crate) const HUB_TRIES_BEFORE_REGISTRATION: u32 = 10;
+/// Every so many 5xx of a hub the device asks the service where it belongs.
+pub(crate) const HUB_TRIES_PER_LOOKUP: u32 = 3;
+/// A connection that lasts so long ends all backoff.
+pub(crate) const STABLE_CONNECTION: Duration = Duration::from_mins(1);
+/// Largest file with an assignment that is read.
+pub(crate) const MAX_CACHE_FILE: u64 = 1024 * 1024;
 /// First pause between polls of a client that polls at once.
 pub(crate) const EAGER_POLL_PAUSE: Duration = Duration::from_millis(100);
 /// Lifetime of a SAS token for provisioning, in seconds.
@@ -36,5 +60,9 @@ pub(crate) const MAX_HUB_PACKET: usize = dps_model::limits::MAX_HUB_PACKET;
 pub(crate) const MAX_TELEMETRY: usize = 256 * 1024;
 /// Longest text of a server that is repeated to a person, in characters.
 pub(crate) const MAX_SERVER_TEXT: usize = 1_024;
+/// Largest message of a server on a WebSocket; its frames are read as they come, so this costs no memory.
+pub(crate) const MAX_WEBSOCKET_MESSAGE: u64 = 1024 * 1024;
+/// Payload of one frame that is sent; more becomes several.
+pub(crate) const MAX_WEBSOCKET_FRAME: usize = 16 * 1024;
 /// Bytes asked of a stream at a time.
 pub(crate) const READ_CHUNK: usize = 4 * 1024;

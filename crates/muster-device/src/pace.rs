@@ -2,20 +2,26 @@
 
 use std::time::Duration;
 
-use crate::limits::{DEFAULT_POLL_PAUSE, EAGER_POLL_PAUSE, MAX_POLL_PAUSE};
+use crate::backoff::Backoff;
+use crate::limits::{DEFAULT_POLL_PAUSE, EAGER_POLL_PAUSE, MAX_POLL_PAUSE, REFUSED_POLL_PAUSE};
+use crate::random::Jitter;
 
 /// The rhythm of one provisioning's polls.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pace {
     at_once: bool,
     eager: Duration,
+    throttled: Backoff,
+    troubled: Backoff,
+    jitter: Jitter,
 }
 
 impl Pace {
     /// `at_once`: the first poll does not wait, and the next ones wait for less than they are asked to, until the
     /// pauses have grown to it.
-    pub(crate) fn new(at_once: bool) -> Self {
-        Self { at_once, eager: Duration::ZERO }
+    pub(crate) fn new(at_once: bool, jitter: Jitter) -> Self {
+        let backoff = Backoff::new(REFUSED_POLL_PAUSE, MAX_POLL_PAUSE);
+        Self { at_once, eager: Duration::ZERO, throttled: backoff.clone(), troubled: backoff, jitter }
     }
 
     /// The pause after an answer that said `assigning`.
@@ -29,9 +35,10 @@ impl Pace {
         pause
     }
 
-    /// The pause after a poll that was refused for a while: never sooner than asked.
-    pub(crate) fn refused(retry_after: Option<u32>) -> Duration {
-        asked(retry_after)
+    /// The pause after a poll that was refused with 429 or 5xx, each with its own backoff; never sooner than asked.
+    pub(crate) fn refused(&mut self, status: u16, retry_after: Option<u32>) -> Duration {
+        let backoff = if status == 429 { &mut self.throttled } else { &mut self.troubled };
+        backoff.pause(retry_after, &mut self.jitter)
     }
 }
 
@@ -47,7 +54,7 @@ mod tests {
 
     #[test]
     fn assigning_waits_as_long_as_asked() {
-        let mut pace = Pace::new(false);
+        let mut pace = Pace::new(false, Jitter::seeded(1));
         assert_eq!(pace.assigning(Some(3)), Duration::from_secs(3));
         assert_eq!(pace.assigning(None), DEFAULT_POLL_PAUSE);
         assert_eq!(pace.assigning(Some(u32::MAX)), MAX_POLL_PAUSE);
@@ -56,9 +63,20 @@ mod tests {
 
     #[test]
     fn assigning_at_once_grows_to_what_is_asked() {
-        let mut pace = Pace::new(true);
+        let mut pace = Pace::new(true, Jitter::seeded(1));
         let pauses: Vec<u128> = (0..5).map(|_| pace.assigning(Some(3)).as_millis()).collect();
         assert_eq!(pauses, [0, 100, 400, 1_600, 3_000]);
-        assert_eq!(Pace::refused(Some(7)), Duration::from_secs(7));
+    }
+
+    #[test]
+    fn refused_grows_by_status_and_is_never_sooner_than_asked() {
+        let mut pace = Pace::new(true, Jitter::seeded(1));
+        let mut seconds = |status, asked| pace.refused(status, asked).as_secs_f32();
+        assert!((7.0..=8.0).contains(&seconds(429, Some(7))));
+        assert!((2.0..=4.0).contains(&seconds(429, None)));
+        assert!((1.0..=2.0).contains(&seconds(503, None)), "not grown by the throttling");
+        assert!((4.0..=8.0).contains(&seconds(429, None)));
+        let beyond = seconds(429, Some(3_600));
+        assert!(beyond >= 3_600.0, "{beyond}");
     }
 }

@@ -8,13 +8,12 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use rustls_platform_verifier::Verifier;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use crate::attestation::Attestation;
 use crate::error::Error;
 use crate::limits::OPEN_TIMEOUT;
+use crate::stream::{BoxStream, Connector};
 
 /// Where a server is, and how it is believed.
 #[derive(Clone)]
@@ -25,6 +24,7 @@ pub(crate) struct Server {
     dial: Option<String>,
     port: u16,
     config: Arc<ClientConfig>,
+    connector: Arc<dyn Connector>,
 }
 
 impl Server {
@@ -34,6 +34,7 @@ impl Server {
         port: u16,
         roots: Option<&[u8]>,
         attestation: &Attestation,
+        connector: Arc<dyn Connector>,
     ) -> Result<Self, Error> {
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         let name = ServerName::try_from(bare.to_owned()).map_err(|_| {
@@ -42,13 +43,18 @@ impl Server {
             ))
         })?;
         let config = Arc::new(config(roots, attestation)?);
-        Ok(Self { host: bare.to_owned(), name, dial: None, port, config })
+        Ok(Self { host: bare.to_owned(), name, dial: None, port, config, connector })
     }
 
     /// Dials another address; the server is still believed by its name.
     pub(crate) fn dial(mut self, address: Option<String>) -> Self {
         self.dial = address;
         self
+    }
+
+    /// The same server on another port.
+    pub(crate) fn on_port(&self, port: u16) -> Self {
+        Self { port, ..self.clone() }
     }
 
     /// For a `Host` header and for people: the port is left away where it is the scheme's.
@@ -58,19 +64,19 @@ impl Server {
     }
 
     /// Connects and shakes hands, within a bounded time.
-    pub(crate) async fn open(&self) -> Result<TlsStream<TcpStream>, Error> {
+    pub(crate) async fn open(&self) -> Result<BoxStream, Error> {
         let limit: Duration = OPEN_TIMEOUT;
         tokio::time::timeout(limit, self.shake_hands())
             .await
             .unwrap_or(Err(Error::Timeout { limit, doing: "connecting" }))
     }
 
-    async fn shake_hands(&self) -> Result<TlsStream<TcpStream>, Error> {
+    async fn shake_hands(&self) -> Result<BoxStream, Error> {
         let failed = |error: std::io::Error| Error::stream(&self.authority(0), &error);
         let dialled = self.dial.as_deref().unwrap_or(&self.host);
-        let stream = TcpStream::connect((dialled, self.port)).await.map_err(failed)?;
-        stream.set_nodelay(true).map_err(failed)?;
-        TlsConnector::from(Arc::clone(&self.config)).connect(self.name.clone(), stream).await.map_err(failed)
+        let stream = self.connector.connect(dialled, self.port).await.map_err(failed)?;
+        let tls = TlsConnector::from(Arc::clone(&self.config)).connect(self.name.clone(), stream);
+        Ok(Box::new(tls.await.map_err(failed)?))
     }
 }
 
@@ -113,19 +119,23 @@ fn store(pem: &[u8]) -> Result<RootCertStore, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stream::Tcp;
 
     #[test]
     fn server_host_with_scheme_refused() {
         let key = Attestation::symmetric_key("c2VjcmV0IGtleSBvZiAxNisgYnl0ZXM=").unwrap();
         for host in ["https://localhost", "localhost:443", ""] {
-            assert!(matches!(Server::new(host, 443, None, &key), Err(Error::Setting(_))), "{host}");
+            assert!(
+                matches!(Server::new(host, 443, None, &key, Arc::new(Tcp)), Err(Error::Setting(_))),
+                "{host}"
+            );
         }
     }
 
     #[test]
     fn roots_without_certificate_refused() {
         let key = Attestation::symmetric_key("c2VjcmV0IGtleSBvZiAxNisgYnl0ZXM=").unwrap();
-        let error = Server::new("localhost", 443, Some(b"x"), &key).err().unwrap().to_string();
+        let error = Server::new("localhost", 443, Some(b"x"), &key, Arc::new(Tcp)).err().unwrap().to_string();
         assert!(error.contains("no CERTIFICATE section"), "{error}");
     }
 }

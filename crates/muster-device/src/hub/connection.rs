@@ -8,17 +8,16 @@ use bytes::Bytes;
 use dps_wire::mqtt::packet::{Delivery, Packet, PacketId, Publish};
 use dps_wire::mqtt::topic::hub::{DeviceTopic, HubTopic};
 use serde_json::{Map, Value};
-use tokio::net::TcpStream;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
-use tokio_rustls::client::TlsStream;
 
 use crate::error::Error;
 use crate::limits::{MAX_REQUESTS_IN_FLIGHT, PING_INTERVAL};
 use crate::mqtt::Line;
+use crate::stream::BoxStream;
 
 /// A connection to a hub.
-pub(super) type HubLine = Line<TlsStream<TcpStream>>;
+pub(super) type HubLine = Line<BoxStream>;
 /// Where a result goes. Its owner may have given up: then it goes nowhere.
 type Promise<T> = oneshot::Sender<Result<T, Error>>;
 

@@ -28,8 +28,9 @@ use crate::limits::{
     MAX_TELEMETRY,
 };
 use crate::mqtt::{Line, Login};
+use crate::stream::{Connector, Tcp};
 use crate::tls::Server;
-use crate::transport::{CLIENT_VERSION, MQTT_PORT};
+use crate::transport::{self, CLIENT_VERSION, Transport};
 
 /// `api-version` of the connection.
 const API_VERSION: &str = "2021-04-12";
@@ -38,9 +39,11 @@ const API_VERSION: &str = "2021-04-12";
 #[derive(Clone)]
 #[must_use]
 pub struct HubOptions {
-    pub(crate) port: u16,
+    pub(crate) transport: Transport,
+    pub(crate) port: Option<u16>,
     pub(crate) roots: Option<Vec<u8>>,
     pub(crate) dial: Option<String>,
+    pub(crate) connector: Arc<dyn Connector>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) timeout: Duration,
     pub(crate) model_id: Option<String>,
@@ -49,9 +52,11 @@ pub struct HubOptions {
 impl Default for HubOptions {
     fn default() -> Self {
         Self {
-            port: MQTT_PORT,
+            transport: Transport::Mqtt,
+            port: None,
             roots: None,
             dial: None,
+            connector: Arc::new(Tcp),
             clock: Arc::new(SystemClock),
             timeout: DEFAULT_HUB_TIMEOUT,
             model_id: None,
@@ -60,9 +65,15 @@ impl Default for HubOptions {
 }
 
 impl HubOptions {
-    /// Another port than 8883.
+    /// [`Transport::Mqtt`] unless said otherwise; a hub's devices have no HTTPS here.
+    pub fn transport(mut self, transport: Transport) -> Self {
+        self.transport = transport;
+        self
+    }
+
+    /// Another port than 8883, or 443 for a WebSocket.
     pub fn port(mut self, port: u16) -> Self {
-        self.port = port;
+        self.port = Some(port);
         self
     }
 
@@ -75,6 +86,12 @@ impl HubOptions {
     /// Dials this address in place of the hub's name; the name is still checked.
     pub fn dial(mut self, address: impl Into<String>) -> Self {
         self.dial = Some(address.into());
+        self
+    }
+
+    /// Another way to the address than TCP.
+    pub fn connector(mut self, connector: Arc<dyn Connector>) -> Self {
+        self.connector = connector;
         self
     }
 
@@ -252,6 +269,11 @@ impl HubClient {
         }
     }
 
+    /// Why the connection is over, if it is.
+    pub(crate) fn end(&self) -> Option<Error> {
+        self.ended.borrow().clone()
+    }
+
     /// Leaves the hub in good order.
     ///
     /// # Errors
@@ -306,8 +328,13 @@ async fn open(
 ) -> Result<connection::HubLine, Error> {
     let hub = &assignment.assigned_hub;
     let device_id = &assignment.device_id;
-    let server =
-        Server::new(hub, options.port, options.roots.as_deref(), credential)?.dial(options.dial.clone());
+    if options.transport == Transport::Https {
+        return Err(Error::Setting("a hub is reached over MQTT or MQTT through a WebSocket".into()));
+    }
+    let port = options.port.unwrap_or(options.transport.port());
+    let connector = Arc::clone(&options.connector);
+    let server = Server::new(hub, port, options.roots.as_deref(), credential, connector)?;
+    let server = server.dial(options.dial.clone());
     let user_name = UserName {
         hub_host: hub.clone(),
         device_id: device_id.clone(),
@@ -319,11 +346,11 @@ async fn open(
     let login = Login {
         client_id: device_id.clone(),
         user_name: user_name.to_string(),
-        password: credential.hub_token(hub, device_id, &*options.clock),
+        password: credential.hub_token(hub, device_id, &*options.clock).await?,
         keep_alive: HUB_KEEP_ALIVE,
     };
-    let stream = server.open().await?;
-    let mut line = Line::connect(stream, server.authority(MQTT_PORT), login, MAX_HUB_PACKET).await?;
+    let (stream, address) = transport::open_mqtt(options.transport, &server).await?;
+    let mut line = Line::connect(stream, address, login, MAX_HUB_PACKET).await?;
     line.subscribe(&[TWIN_RESPONSES, TWIN_DESIRED]).await?;
     Ok(line)
 }

@@ -1,6 +1,7 @@
 //! Provisioning over HTTPS: HTTP/1.1 on one kept-alive connection, opened again when the service has closed it.
 
 use bytes::Bytes;
+use dps_attestation::sas_token::device_resource;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -14,6 +15,7 @@ use super::{API_VERSION, CLIENT_VERSION, Device, Exchange};
 use crate::answer::Answer;
 use crate::error::Error;
 use crate::tls::Server;
+use crate::tpm;
 use dps_model::limits::{MAX_BODY, MAX_HTTP_HEADER};
 
 /// HTTPS.
@@ -28,6 +30,7 @@ pub(crate) struct Https {
     /// `/{idScope}/registrations/{registrationId}`.
     path: String,
     authorization: Option<HeaderValue>,
+    device: Device,
     connection: Connection,
 }
 
@@ -50,7 +53,7 @@ impl Connection {
             .max_buf_size(MAX_HTTP_HEADER)
             .handshake(stream)
             .await
-            .map_err(|error| failed(server, &error))?;
+            .map_err(|error| failed(&server.authority(PORT), &error))?;
         // What ends the connection is told to the request that was under way.
         let task = tokio::spawn(async move { connection.await.unwrap_or_default() }).abort_handle();
         Ok(Self { sender, task })
@@ -58,13 +61,8 @@ impl Connection {
 }
 
 impl Https {
-    pub(super) async fn open(server: &Server, device: Device) -> Result<Self, Error> {
-        let authorization = device.token.map(|token| HeaderValue::from_str(&token)).transpose();
-        let mut authorization =
-            authorization.map_err(|_| Error::Setting("the SAS token is not a header's text".into()))?;
-        if let Some(value) = &mut authorization {
-            value.set_sensitive(true);
-        }
+    pub(crate) async fn open(server: &Server, mut device: Device) -> Result<Self, Error> {
+        let authorization = device.token.take().map(header).transpose()?;
         let id = utf8_percent_encode(device.registration_id.as_str(), SEGMENT);
         Ok(Self {
             server: server.clone(),
@@ -72,7 +70,24 @@ impl Https {
             path: format!("/{}/registrations/{id}", device.id_scope),
             authorization,
             connection: Connection::open(server).await?,
+            device,
         })
+    }
+
+    /// Asks how the registration stands, without an operation (DPS REST: Device Registration Status Lookup).
+    pub(crate) async fn look_up(&mut self, body: &str) -> Result<Answer, Error> {
+        self.ask(Method::POST, "", Bytes::copy_from_slice(body.as_bytes())).await
+    }
+
+    /// Has the TPM answer a challenge; false when the answer is none, or there is no TPM.
+    async fn answered(&mut self, answer: &Answer) -> Result<bool, Error> {
+        let Some((tpm, expiry)) = &self.device.tpm else { return Ok(false) };
+        let Some(challenge) = answer.challenge() else { return Ok(false) };
+        let resource = device_resource(&self.device.id_scope, &self.device.registration_id);
+        tpm::activate(tpm, &challenge.authentication_key).await?;
+        let token = tpm::token(tpm, &resource, *expiry, Some(&challenge.key_name)).await?;
+        self.authorization = Some(header(token)?);
+        Ok(true)
     }
 
     async fn ask(&mut self, method: Method, tail: &str, body: Bytes) -> Result<Answer, Error> {
@@ -89,7 +104,7 @@ impl Https {
             }
             error.downcast_ref().map_or_else(
                 || Error::Protocol("the service's answer cannot be read".into()),
-                |error| failed(server, error),
+                |error| failed(&server.authority(PORT), error),
             )
         })?;
         let retry_after = retry_after(&head.headers);
@@ -103,11 +118,11 @@ impl Https {
             Err(unsent) => unsent,
         };
         let Some(request) = unsent.take_message() else {
-            return Err(failed(&self.server, unsent.error()));
+            return Err(failed(&self.authority, unsent.error()));
         };
         self.connection = Connection::open(&self.server).await?;
         let sent = self.connection.sender.send_request(request).await;
-        sent.map_err(|error| failed(&self.server, &error))
+        sent.map_err(|error| failed(&self.authority, &error))
     }
 
     fn request(&self, method: Method, tail: &str, body: Bytes) -> Result<Request<Full<Bytes>>, Error> {
@@ -131,7 +146,17 @@ impl Https {
 
 impl Exchange for Https {
     async fn register(&mut self, body: &str) -> Result<Answer, Error> {
-        self.ask(Method::PUT, "/register", Bytes::copy_from_slice(body.as_bytes())).await
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        // A token of an earlier challenge is spent.
+        if self.device.tpm.is_some() {
+            self.authorization = None;
+        }
+        let answer = self.ask(Method::PUT, "/register", body.clone()).await?;
+        if self.answered(&answer).await? {
+            self.ask(Method::PUT, "/register", body).await
+        } else {
+            Ok(answer)
+        }
     }
 
     async fn poll(&mut self, operation_id: &str) -> Result<Answer, Error> {
@@ -140,23 +165,30 @@ impl Exchange for Https {
     }
 }
 
+/// A token as the header that is never shown.
+fn header(token: String) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::try_from(token)
+        .map_err(|_| Error::Setting("the SAS token is not a header's text".into()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 /// The header in seconds; its other form, a date, counts as absent.
-fn retry_after(headers: &HeaderMap) -> Option<u32> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<u32> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// What hyper has to say, with TLS's and the system's reasons found underneath.
-fn failed(server: &Server, error: &hyper::Error) -> Error {
-    let address = server.authority(PORT);
+pub(crate) fn failed(address: &str, error: &hyper::Error) -> Error {
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
         if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-            return Error::stream(&address, io);
+            return Error::stream(address, io);
         }
         source = inner.source();
     }
     if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-        return crate::error::closed(&address);
+        return crate::error::closed(address);
     }
     Error::Protocol(format!("{address} does not answer as HTTP/1.1: {error}"))
 }

@@ -4,15 +4,19 @@
 mod https;
 mod mqtt;
 
+use std::sync::Arc;
+
 use dps_model::{IdScope, RegistrationId};
 
-use self::https::Https;
-pub(crate) use self::https::PORT as HTTPS_PORT;
+pub(crate) use self::https::{Https, PORT as HTTPS_PORT, failed, retry_after};
 use self::mqtt::Mqtt;
 pub(crate) use self::mqtt::PORT as MQTT_PORT;
 use crate::answer::Answer;
 use crate::error::Error;
+use crate::stream::BoxStream;
 use crate::tls::Server;
+use crate::tpm::SecurityProviderTpm;
+use crate::websocket;
 
 /// `api-version` of every request.
 const API_VERSION: &str = "2021-10-01";
@@ -28,6 +32,28 @@ pub enum Transport {
     Mqtt,
     /// HTTPS, port 443.
     Https,
+    /// MQTT 3.1.1 through a WebSocket, port 443: for networks that let nothing else out.
+    MqttWs,
+}
+
+impl Transport {
+    /// The port where nobody says otherwise.
+    pub(crate) const fn port(self) -> u16 {
+        match self {
+            Self::Mqtt => MQTT_PORT,
+            Self::Https | Self::MqttWs => HTTPS_PORT,
+        }
+    }
+}
+
+/// A stream on which MQTT can begin, and the address for people.
+pub(crate) async fn open_mqtt(transport: Transport, server: &Server) -> Result<(BoxStream, String), Error> {
+    let address = server.authority(transport.port());
+    let stream = server.open().await?;
+    match transport {
+        Transport::Mqtt | Transport::Https => Ok((stream, address)),
+        Transport::MqttWs => Ok((websocket::open(stream, &address).await?, address)),
+    }
 }
 
 /// Who asks.
@@ -35,8 +61,10 @@ pub enum Transport {
 pub(crate) struct Device {
     pub(crate) id_scope: IdScope,
     pub(crate) registration_id: RegistrationId,
-    /// A SAS token; none where a certificate speaks.
+    /// A SAS token; none where a certificate or a TPM speaks.
     pub(crate) token: Option<String>,
+    /// Who answers a challenge, and when its token expires (Unix seconds).
+    pub(crate) tpm: Option<(Arc<dyn SecurityProviderTpm>, i64)>,
 }
 
 /// One conversation with a provisioning service: a register request, then polls.
@@ -60,7 +88,9 @@ impl Conversation {
     /// Connects.
     pub(crate) async fn open(transport: Transport, server: &Server, device: Device) -> Result<Self, Error> {
         match transport {
-            Transport::Mqtt => Ok(Self::Mqtt(Box::new(Mqtt::open(server, device).await?))),
+            Transport::Mqtt | Transport::MqttWs => {
+                Ok(Self::Mqtt(Box::new(Mqtt::open(transport, server, device).await?)))
+            }
             Transport::Https => Ok(Self::Https(Box::new(Https::open(server, device).await?))),
         }
     }

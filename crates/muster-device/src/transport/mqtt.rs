@@ -1,16 +1,15 @@
-//! Provisioning over MQTT 3.1.1: requests and answers are messages, matched by `$rid`.
+//! Provisioning over MQTT 3.1.1, on TLS or on a WebSocket: requests and answers are messages, matched by `$rid`.
 
 use bytes::Bytes;
 use dps_wire::mqtt::packet::{Delivery, Packet, Publish};
 use dps_wire::mqtt::topic::dps::{Request, Response, SUBSCRIBE_FILTER, UserName};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 
-use super::{API_VERSION, CLIENT_VERSION, Device, Exchange};
+use super::{API_VERSION, CLIENT_VERSION, Device, Exchange, Transport, open_mqtt};
 use crate::answer::Answer;
 use crate::error::Error;
 use crate::limits::MAX_PROVISIONING_PACKET;
 use crate::mqtt::{Line, Login};
+use crate::stream::BoxStream;
 use crate::tls::Server;
 
 /// MQTT over TLS.
@@ -18,12 +17,12 @@ pub(crate) const PORT: u16 = 8883;
 
 /// A connection that listens for answers.
 pub(crate) struct Mqtt {
-    line: Line<TlsStream<TcpStream>>,
+    line: Line<BoxStream>,
     last_rid: u64,
 }
 
 impl Mqtt {
-    pub(super) async fn open(server: &Server, device: Device) -> Result<Self, Error> {
+    pub(super) async fn open(transport: Transport, server: &Server, device: Device) -> Result<Self, Error> {
         let id = device.registration_id.as_str();
         let mut user_name = UserName::new(device.id_scope.as_str(), id, API_VERSION);
         user_name.client_version = Some(CLIENT_VERSION.to_owned());
@@ -33,8 +32,8 @@ impl Mqtt {
             password: device.token,
             keep_alive: 0,
         };
-        let stream = server.open().await?;
-        let mut line = Line::connect(stream, server.authority(PORT), login, MAX_PROVISIONING_PACKET).await?;
+        let (stream, address) = open_mqtt(transport, server).await?;
+        let mut line = Line::connect(stream, address, login, MAX_PROVISIONING_PACKET).await?;
         line.subscribe(&[SUBSCRIBE_FILTER]).await?;
         Ok(Self { line, last_rid: 0 })
     }

@@ -5,9 +5,12 @@
 mod http_service;
 mod hub;
 mod mqtt_peer;
+mod network;
 mod pki;
 mod provision_https;
 mod provision_mqtt;
+mod provision_websocket;
+mod recovery;
 mod tls;
 
 use std::time::Duration;

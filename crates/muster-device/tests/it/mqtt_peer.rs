@@ -8,21 +8,26 @@ use dps_wire::mqtt::packet::{
     ConnAck, Connect, ConnectReturnCode, Delivery, Packet, Publish, QoS, SubAck, SubscribeResult,
 };
 use dps_wire::mqtt::topic::dps::{Request, Response};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use muster_device::BoxStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::server::TlsStream;
 
 use crate::pki::Listener;
 
-pub struct Peer {
-    pub stream: TlsStream<TcpStream>,
+pub struct Peer<S = TlsStream<BoxStream>> {
+    pub stream: S,
     decoder: Decoder,
     input: BytesMut,
 }
 
 impl Peer {
     pub async fn accept(listener: &Listener) -> Self {
-        let stream = listener.accept().await.unwrap();
+        Self::on(listener.accept().await.unwrap())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
+    pub fn on(stream: S) -> Self {
         let decoder = Decoder::new(Role::Server, Limits { max_packet: 1 << 20, ..Limits::default() });
         Self { stream, decoder, input: BytesMut::new() }
     }

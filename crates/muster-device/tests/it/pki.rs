@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use muster_device::Attestation;
+use muster_device::{Attestation, BoxStream};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -41,6 +41,13 @@ impl Ca {
 
     /// A listener with a certificate for these names, which asks for a client certificate and does not insist.
     pub async fn listen(&self, names: &[&str]) -> Listener {
+        let tcp = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = tcp.local_addr().unwrap().port();
+        Listener { tcp, tls: self.acceptor(names), port }
+    }
+
+    /// The server's side of TLS alone.
+    pub fn acceptor(&self, names: &[&str]) -> TlsAcceptor {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let key = KeyPair::generate().unwrap();
         let leaf = CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
@@ -57,9 +64,7 @@ impl Ca {
             .with_client_cert_verifier(verifier)
             .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
             .unwrap();
-        let tcp = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let port = tcp.local_addr().unwrap().port();
-        Listener { tcp, tls: TlsAcceptor::from(Arc::new(config)), port }
+        TlsAcceptor::from(Arc::new(config))
     }
 }
 
@@ -71,13 +76,14 @@ pub struct Listener {
 
 impl Listener {
     /// The next connection, if its handshake succeeds.
-    pub async fn accept(&self) -> std::io::Result<TlsStream<TcpStream>> {
+    pub async fn accept(&self) -> std::io::Result<TlsStream<BoxStream>> {
         let (stream, _) = self.tcp.accept().await?;
+        let stream: BoxStream = Box::new(stream);
         self.tls.accept(stream).await
     }
 }
 
 /// The certificate that the peer showed first.
-pub fn leaf(stream: &TlsStream<TcpStream>) -> Option<CertificateDer<'static>> {
+pub fn leaf(stream: &TlsStream<BoxStream>) -> Option<CertificateDer<'static>> {
     Some(stream.get_ref().1.peer_certificates()?.first()?.clone().into_owned())
 }
