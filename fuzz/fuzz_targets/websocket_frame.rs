@@ -6,7 +6,8 @@
 #![no_main]
 
 use bytes::BytesMut;
-use dps_wire::websocket::{Decoder, End, MAX_CONTROL_DATA, Opcode, Role, encode};
+use dps_wire::websocket::limits::MAX_CONTROL_DATA;
+use dps_wire::websocket::{Decoder, End, Opcode, Role, encode};
 use libfuzzer_sys::fuzz_target;
 
 const MAX_MESSAGE: u64 = 4096;

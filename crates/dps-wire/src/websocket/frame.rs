@@ -2,12 +2,8 @@
 
 use bytes::{BufMut, BytesMut};
 
+use super::limits::{MAX_CONTROL_DATA, MAX_HEADER};
 use super::{FrameError, Role};
-
-/// Most data of a control frame (§5.5).
-pub const MAX_CONTROL_DATA: usize = 125;
-/// Longest header: two bytes, a length of eight, a mask of four.
-const MAX_HEADER: usize = 14;
 
 /// In place of a length: two bytes with it follow.
 const LENGTH_OF_2: u8 = 0x7e;
@@ -143,7 +139,7 @@ fn opcode(first: u8) -> Result<Opcode, FrameError> {
 }
 
 /// Writes a frame that is a message of its own; with a mask as clients must. Of a control frame's data the first
-/// [`MAX_CONTROL_DATA`] bytes are written.
+/// `MAX_CONTROL_DATA` bytes are written.
 pub fn encode(opcode: Opcode, data: &[u8], mask: Option<[u8; 4]>, output: &mut BytesMut) {
     let data = if opcode.is_control() { &data[..data.len().min(MAX_CONTROL_DATA)] } else { data };
     output.reserve(MAX_HEADER + data.len());

@@ -5,8 +5,9 @@
 //! the payload.
 
 mod frame;
+pub mod limits;
 
-pub use frame::{MAX_CONTROL_DATA, Opcode, encode};
+pub use frame::{Opcode, encode};
 
 use bytes::Bytes;
 
