@@ -1,6 +1,6 @@
 //! The command line. Owns names, defaults and help; must not know what the commands do.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 
 use dps_model::limits::Profile;
@@ -30,7 +30,7 @@ pub struct DevOptions {
     #[arg(long, value_name = "DIR", default_value = "./muster-data")]
     pub data_dir: PathBuf,
     /// Host name in the server certificate, in connection strings and in assignedHub; repeat for more names
-    #[arg(long = "host", value_name = "NAME", default_value = "localhost")]
+    #[arg(long = "host", value_name = "NAME", default_value = "localhost", value_parser = host)]
     pub hosts: Vec<String>,
     /// Address that the listeners bind
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
@@ -48,7 +48,7 @@ pub struct DevOptions {
     #[arg(long, value_name = "N", default_value_t = 8080)]
     pub http_port: u16,
     /// A development hub's host name; repeat for several hubs [default: the host name]
-    #[arg(long = "hub", value_name = "NAME")]
+    #[arg(long = "hub", value_name = "NAME", value_parser = hub)]
     pub hubs: Vec<String>,
     /// Throttles and quotas: azure, self-hosted or none
     #[arg(long, value_name = "PROFILE", default_value = "self-hosted", value_parser = profile)]
@@ -84,6 +84,25 @@ impl DemoOptions {
     }
 }
 
+/// A host name or an address as certificates hold it: an IPv6 address without brackets, no port.
+fn host(text: &str) -> Result<String, String> {
+    let bare = text.strip_prefix('[').and_then(|inside| inside.strip_suffix(']')).unwrap_or(text);
+    if bare.parse::<IpAddr>().is_err() && bare.contains(':') {
+        return Err("write the name without a port; --https-port and its like have it".to_owned());
+    }
+    dps_model::HubName::parse(bare).map_err(|error| error.to_string())?;
+    Ok(bare.to_owned())
+}
+
+/// A hub's host name. The port that a connection string may give it is dropped: names have none.
+fn hub(text: &str) -> Result<String, String> {
+    let bare = match text.rsplit_once(':') {
+        Some((name, port)) if port.parse::<u16>().is_ok() && text.parse::<Ipv6Addr>().is_err() => name,
+        _ => text,
+    };
+    host(bare)
+}
+
 fn profile(text: &str) -> Result<Profile, String> {
     Profile::parse(text).ok_or_else(|| "use azure, self-hosted or none".to_owned())
 }
@@ -91,6 +110,25 @@ fn profile(text: &str) -> Result<Profile, String> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+
+    #[test]
+    fn host_and_hub_names_have_no_port() {
+        for (text, host, hub) in [
+            ("localhost", Some("localhost"), Some("localhost")),
+            ("10.0.0.7", Some("10.0.0.7"), Some("10.0.0.7")),
+            ("::1", Some("::1"), Some("::1")),
+            ("[::1]", Some("::1"), Some("::1")),
+            ("hub.test:8443", None, Some("hub.test")),
+            ("10.0.0.7:443", None, Some("10.0.0.7")),
+            ("[::1]:443", None, Some("::1")),
+            ("hub.test:", None, None),
+            ("a name", None, None),
+            ("", None, None),
+        ] {
+            assert_eq!(super::host(text).ok().as_deref(), host, "--host {text}");
+            assert_eq!(super::hub(text).ok().as_deref(), hub, "--hub {text}");
+        }
+    }
 
     #[test]
     fn command_line_is_consistent() {
