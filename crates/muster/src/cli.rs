@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use dps_model::limits::Profile;
 
+use crate::device::DeviceCommand;
+
 /// A self-hosted Device Provisioning Service, wire-compatible with Azure IoT Hub DPS.
 #[derive(clap::Parser)]
 #[command(name = "muster", version, about, arg_required_else_help = true)]
@@ -21,6 +23,9 @@ pub enum Command {
     Dev(DevOptions),
     /// Start the same on free ports, provision a few devices and show what happens
     Demo(DemoOptions),
+    /// Be a device: provision, connect to the hub, send telemetry, read the twin
+    #[command(subcommand)]
+    Device(DeviceCommand),
 }
 
 /// Options of `muster dev`.

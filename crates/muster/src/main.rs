@@ -6,6 +6,7 @@
 mod cli;
 mod demo;
 mod dev;
+mod device;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,7 @@ fn run(command: cli::Command) -> anyhow::Result<()> {
     match command {
         cli::Command::Dev(options) if options.demo => runtime.block_on(demo::run(options)),
         cli::Command::Dev(options) => runtime.block_on(dev::run(options)),
+        cli::Command::Device(command) => runtime.block_on(device::run(command)),
         cli::Command::Demo(options) => runtime.block_on(demo::run(options.into_dev())),
     }
 }
