@@ -51,9 +51,10 @@ fn report(load: &Load, doors: &DoorLoad) -> (StatusCode, Value) {
     .into_iter()
     .filter_map(|(full, why)| full.then_some(why))
     .collect();
-    let (status, word) = match reasons.is_empty() {
-        true => (StatusCode::OK, "ok"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+    let (status, word) = if reasons.is_empty() {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "overloaded")
     };
     let gate = |gate: &GateLoad| json!({"inFlight": gate.in_flight, "waiting": gate.waiting});
     let body = json!({
