@@ -35,6 +35,8 @@ impl Muster {
         }
         command.args(["--limits", "none"]).stdin(Stdio::null()).stdout(Stdio::null());
         let announced = data_dir.join("dev.env");
+        // Of a process that was ended before it could tidy up: its ports are nobody's now.
+        let _ = std::fs::remove_file(&announced);
         let mut process = Process::start("muster", &mut command)?;
         let text = timeout(START, async {
             loop {
