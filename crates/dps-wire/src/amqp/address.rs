@@ -142,3 +142,67 @@ fn path(address: &str) -> Result<&str, AddressError> {
 fn decode(segment: &str) -> Result<String, AddressError> {
     percent_decode_str(segment).decode_utf8().map(Cow::into_owned).map_err(|_| AddressError::NotUtf8)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hub(device: &str, module: Option<&str>, endpoint: HubEndpoint) -> HubAddress {
+        HubAddress::Device { device_id: device.to_owned(), module_id: module.map(str::to_owned), endpoint }
+    }
+
+    #[test]
+    fn dps_address_has_the_forms_of_the_sdks() {
+        for address in [
+            "0ne1/registrations/my.dev_01:a-b",
+            "/0ne1/registrations/my.dev_01:a-b",
+            "amqps://localhost/0ne1/registrations/my.dev_01:a-b",
+            "AMQPS://global.example:5671/0ne1/registrations/my.dev_01%3aa-b",
+            "0ne1/Registrations/my.dev_01%3Aa-b",
+        ] {
+            let parsed = DpsAddress::parse(address).expect(address);
+            assert_eq!((&*parsed.id_scope, &*parsed.registration_id), ("0ne1", "my.dev_01:a-b"));
+        }
+    }
+
+    #[test]
+    fn dps_address_of_another_shape_is_refused_in_azures_words() {
+        for address in [
+            "",
+            "/",
+            "0ne1/registrations/",
+            "/registrations/d1",
+            "0ne1/registrations/d1/x",
+            "0ne1/registration/d1",
+            "amqps://host",
+            "//0ne1/registrations/d1",
+            "devices/d1/messages/events",
+        ] {
+            let error = DpsAddress::parse(address).expect_err(address);
+            assert!(error.to_string().contains("did not match any of the expected formats"), "{address}");
+        }
+        assert_eq!(DpsAddress::parse("0ne1/registrations/%ff"), Err(AddressError::NotUtf8));
+        let long = "a".repeat(MAX_ADDRESS + 1);
+        assert_eq!(DpsAddress::parse(&long), Err(AddressError::TooLong { length: MAX_ADDRESS + 1 }));
+    }
+
+    #[test]
+    fn hub_address_has_the_forms_of_the_sdks() {
+        for (address, parsed) in [
+            ("$cbs", HubAddress::Cbs),
+            ("/devices/d1/messages/events", hub("d1", None, HubEndpoint::Events)),
+            ("amqps://h/devices/d%2F1/messages/events/", hub("d/1", None, HubEndpoint::Events)),
+            ("/devices/d1/messages/devicebound", hub("d1", None, HubEndpoint::DeviceBound)),
+            ("/devices/d1/twin/", hub("d1", None, HubEndpoint::Twin)),
+            ("/devices/d1/modules/m1/twin", hub("d1", Some("m1"), HubEndpoint::Twin)),
+            ("/devices/d1/methods/devicebound", hub("d1", None, HubEndpoint::Methods)),
+        ] {
+            assert_eq!(HubAddress::parse(address), Ok(parsed), "{address}");
+        }
+        for address in
+            ["", "/devices//twin", "/devices/d1", "/devices/d1/modules//twin", "/devices/d1/messages"]
+        {
+            assert!(HubAddress::parse(address).is_err(), "{address}");
+        }
+    }
+}

@@ -13,8 +13,8 @@ pub const MAX_DEPTH: usize = 12;
 pub const MAX_VALUES: usize = 2_048;
 /// Longest symbol, in bytes. Azure's own are below 50.
 pub const MAX_SYMBOL: usize = 1_024;
-/// Longest string, in bytes: an error description or a token fits many times.
-pub const MAX_STRING: usize = 32 * 1024;
+/// Longest string, in bytes: as long as a whole message may be.
+pub const MAX_STRING: usize = 64 * 1024;
 /// Longest delivery tag (§2.8.7).
 pub const MAX_DELIVERY_TAG: usize = 32;
 /// Longest name of a link, and longest container id or host name, in bytes.

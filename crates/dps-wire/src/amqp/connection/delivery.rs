@@ -400,7 +400,7 @@ fn verdict(first: u32, state: DeliveryState) -> Performative {
     Performative::Disposition(Disposition {
         role: Role::Receiver,
         first,
-        last: None,
+        last: Some(first),
         settled: true,
         state: Some(state),
     })

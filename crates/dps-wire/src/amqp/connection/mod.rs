@@ -21,7 +21,7 @@ use bytes::{Bytes, BytesMut};
 use self::delivery::Sent;
 pub use self::error::{ConnectionError, SendError};
 pub use self::handshake::OPEN_ERROR;
-use self::session::Session;
+use self::session::{Link, Session};
 use super::frame::Frame;
 use super::limits;
 use super::message::Message;
@@ -493,6 +493,24 @@ impl Connection {
     /// Links that are attached or asked for.
     pub fn links(&self) -> usize {
         self.sessions.iter().map(|session| session.links.len()).sum()
+    }
+
+    /// Bytes that this connection holds, buffers included and what its links keep of their ATTACH not.
+    pub fn footprint(&self) -> usize {
+        let session = |session: &Session| {
+            session.links.capacity() * size_of::<Link>()
+                + session.incoming.capacity() * size_of::<(LinkId, u32)>()
+                + session.outgoing.capacity() * size_of::<(LinkId, u32, SentId)>()
+        };
+        let (partial, queued) = self.held();
+        size_of::<Self>()
+            + self.input.capacity()
+            + self.output.capacity()
+            + self.events.capacity() * size_of::<Event>()
+            + self.sessions.capacity() * size_of::<Session>()
+            + self.sessions.iter().map(session).sum::<usize>()
+            + partial
+            + queued
     }
 
     /// Bytes of half-received messages, and of messages that wait for credit.

@@ -108,3 +108,45 @@ fn identity(bytes: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(bytes).ok()?;
     (text.len() <= MAX_IDENTITY).then(|| text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(response: &[u8]) -> Result<Plain, PlainError> {
+        Plain::parse(&Secret::new(response.to_vec()))
+    }
+
+    #[test]
+    fn plain_response_is_read_and_written() {
+        let bytes = b"\x000ne1/registrations/d1\0SharedAccessSignature sr=x";
+        let plain = parse(bytes).expect("PLAIN");
+        assert_eq!((&*plain.authorization, &*plain.user), ("", "0ne1/registrations/d1"));
+        assert_eq!(plain.response().expose(), bytes);
+        assert!(!format!("{plain:?}").contains("SharedAccess"));
+    }
+
+    #[test]
+    fn plain_response_of_another_form_is_refused() {
+        let long = [b"\0", "u".repeat(MAX_IDENTITY + 1).as_bytes(), b"\0p"].concat();
+        for (bytes, error) in [
+            (&b""[..], PlainError::Form),
+            (b"\0user", PlainError::Form),
+            (b"\0user\0a\0b", PlainError::Form),
+            (b"\0\0token", PlainError::Identity),
+            (b"\0\xff\0token", PlainError::Identity),
+            (&long, PlainError::Identity),
+            (b"\0user\0", PlainError::Password),
+            (b"\0user\0\xff", PlainError::Password),
+        ] {
+            assert_eq!(parse(bytes), Err(error));
+        }
+    }
+
+    #[test]
+    fn mechanism_is_known_by_its_name_alone() {
+        assert_eq!(Mechanism::parse("TPM"), Some(Mechanism::Tpm));
+        assert_eq!(Mechanism::parse("MSSBCBS"), Some(Mechanism::MsSbCbs));
+        assert_eq!(Mechanism::parse("plain"), None);
+    }
+}

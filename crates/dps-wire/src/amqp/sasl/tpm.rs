@@ -143,6 +143,10 @@ impl TpmExchange {
     }
 
     fn step(&mut self, message: &[u8]) -> Result<TpmStep, TpmError> {
+        // Not even a segment: nothing is asked for out of turn.
+        if matches!(self.state, State::Blob | State::Over) {
+            return Err(TpmError::WrongMoment);
+        }
         let Some(whole) = self.gather(message)? else {
             return Ok(TpmStep::Challenge(Secret::new(vec![0])));
         };
@@ -245,4 +249,112 @@ fn init(whole: &[u8]) -> Result<State, TpmError> {
         return Err(TpmError::NoKey);
     }
     Ok(State::StorageRootKey { id_scope, registration_id, endorsement_key: key.to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INIT: &[u8] = b"\x000ne1\0d1\0EK\0EK";
+
+    fn secret(bytes: &[u8]) -> Secret {
+        Secret::new(bytes.to_vec())
+    }
+
+    fn challenge(bytes: &[u8]) -> TpmStep {
+        TpmStep::Challenge(secret(bytes))
+    }
+
+    fn keys() -> TpmStep {
+        TpmStep::Activate(Box::new(TpmKeys {
+            id_scope: "0ne1".to_owned(),
+            registration_id: "d1".to_owned(),
+            endorsement_key: b"EK\0EK".to_vec(),
+            storage_root_key: b"SRK".to_vec(),
+        }))
+    }
+
+    /// Up to the blob.
+    fn asked() -> TpmExchange {
+        let mut exchange = TpmExchange::new();
+        assert_eq!(exchange.receive(&secret(INIT)), Ok(challenge(&[0])));
+        assert_eq!(exchange.receive(&secret(b"\0SRK")), Ok(keys()));
+        exchange
+    }
+
+    #[test]
+    fn exchange_goes_its_way() {
+        let mut exchange = asked();
+        let blob: Vec<u8> = (0..766u32).map(|n| n.to_be_bytes()[3]).collect();
+        let segment = |control: u8, data: &[u8]| Ok(challenge(&[&[control], data].concat()));
+        assert_eq!(exchange.activate(&blob), segment(0x80, &blob[..400]));
+        assert_eq!(exchange.receive(&secret(&[0])), segment(0xc1, &blob[400..]));
+        assert_eq!(exchange.receive(&secret(b"\0token")), Ok(TpmStep::Token(secret(b"token"))));
+        assert_eq!(exchange.receive(&secret(b"\0token")), Err(TpmError::WrongMoment));
+    }
+
+    #[test]
+    fn blob_goes_out_in_two_segments_or_not_at_all() {
+        for length in [2, 3, 400, 401, 470, 766, 870, 871, 939, 940] {
+            let mut exchange = asked();
+            let Ok(TpmStep::Challenge(first)) = exchange.activate(&vec![7; length]) else {
+                panic!("{length}")
+            };
+            let Ok(TpmStep::Challenge(rest)) = exchange.receive(&secret(&[0])) else { panic!("{length}") };
+            let (first, rest) = (first.expose().len() - 1, rest.expose().len() - 1);
+            assert_eq!(first + rest, length);
+            assert!(
+                (1..=MAX_TPM_SEGMENT).contains(&first) && (1..=MAX_TPM_SEGMENT).contains(&rest),
+                "{length}"
+            );
+        }
+        for length in [0, 1, 941] {
+            assert_eq!(asked().activate(&vec![7; length]), Err(TpmError::Blob { length }));
+        }
+    }
+
+    #[test]
+    fn keys_may_come_in_segments() {
+        let mut exchange = TpmExchange::new();
+        let segments: [&[u8]; 5] = [b"\x800ne", b"\x811\0d", b"\x821\0E", b"\x83K\0", b"\xc0EK"];
+        for segment in segments {
+            assert_eq!(exchange.receive(&secret(segment)), Ok(challenge(&[0])));
+        }
+        assert_eq!(exchange.receive(&secret(b"\x90S")), Ok(challenge(&[0])));
+        assert_eq!(exchange.receive(&secret(b"\xd1RK")), Ok(keys()));
+    }
+
+    #[test]
+    fn message_out_of_form_ends_the_exchange() {
+        let long = vec![0; MAX_TPM_KEY_BYTES + 2];
+        for (message, error) in [
+            (&b""[..], TpmError::Empty),
+            (b"\x01x", TpmError::Control { control: 1 }),
+            (b"\x81x", TpmError::Sequence { came: 1, due: 0 }),
+            (b"\x80", TpmError::NoKey),
+            (b"\x000ne1\0d1", TpmError::Form),
+            (b"\0\0d1\0EK", TpmError::Identity),
+            (b"\x000ne1\0\xff\0EK", TpmError::Identity),
+            (b"\x000ne1\0d1\0", TpmError::NoKey),
+            (&long, TpmError::TooLong),
+        ] {
+            let mut exchange = TpmExchange::new();
+            assert_eq!(exchange.receive(&secret(message)), Err(error));
+            assert_eq!(exchange.receive(&secret(INIT)), Err(TpmError::WrongMoment));
+        }
+    }
+
+    #[test]
+    fn answer_to_a_segment_says_nothing() {
+        let mut exchange = asked();
+        exchange.activate(&[7; 500]).expect("it fits");
+        assert_eq!(exchange.receive(&secret(b"\0x")), Err(TpmError::Acknowledgement));
+    }
+
+    #[test]
+    fn blob_is_due_once() {
+        assert_eq!(TpmExchange::new().activate(&[7; 500]), Err(TpmError::WrongMoment));
+        let mut exchange = asked();
+        assert_eq!(exchange.receive(&secret(b"\x80x")), Err(TpmError::WrongMoment));
+    }
 }

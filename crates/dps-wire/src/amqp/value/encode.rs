@@ -23,6 +23,9 @@ pub(crate) fn put_value(value: &Value, out: &mut BytesMut) {
         Value::String(text) => put_variable(0xa1, text.as_bytes(), out),
         Value::Symbol(symbol) => put_variable(0xa3, symbol.as_str().as_bytes(), out),
         Value::List(items) if items.is_empty() => out.put_u8(0x45),
+        Value::List(items) => put_compound(0xc0, items.len(), out, |out| put_items(items, out)),
+        Value::Map(items) => put_compound(0xc1, items.len() * 2, out, |out| put_pairs(items, out)),
+        Value::Array(array) => put_array(array, out),
         Value::Described(described) => {
             out.put_u8(0);
             put_value(&described.0, out);
@@ -144,18 +147,14 @@ fn put_body(value: &Value, out: &mut BytesMut) {
         Value::Binary(bytes) => put_sized(bytes, out),
         Value::String(text) => put_sized(text.as_bytes(), out),
         Value::Symbol(symbol) => put_sized(symbol.as_str().as_bytes(), out),
-        Value::List(items) => compound(items.len(), out, |out| {
-            for item in items {
-                put_value(item, out);
+        Value::List(items) => compound(items.len(), out, |out| put_items(items, out)),
+        Value::Map(items) => compound(items.len() * 2, out, |out| put_pairs(items, out)),
+        Value::Array(array) => compound(array.items().len(), out, |out| {
+            put_code(array.items().first().unwrap_or(&Value::Null), out);
+            for item in array.items() {
+                put_body(item, out);
             }
         }),
-        Value::Map(items) => compound(items.len() * 2, out, |out| {
-            for (key, value) in items {
-                put_value(key, out);
-                put_value(value, out);
-            }
-        }),
-        Value::Array(array) => put_array(array, out),
         Value::Described(described) => put_body(&described.1, out),
     }
 }
@@ -165,13 +164,39 @@ fn put_sized(bytes: &[u8], out: &mut BytesMut) {
     out.put_slice(bytes);
 }
 
+fn put_items(items: &[Value], out: &mut BytesMut) {
+    for item in items {
+        put_value(item, out);
+    }
+}
+
+fn put_pairs(items: &[(Value, Value)], out: &mut BytesMut) {
+    for (key, value) in items {
+        put_value(key, out);
+        put_value(value, out);
+    }
+}
+
+/// An array with one-byte lengths where all of it is symbols that allow them, as mechanisms are.
 fn put_array(array: &Array, out: &mut BytesMut) {
-    compound(array.items().len(), out, |out| {
-        put_code(array.items().first().unwrap_or(&Value::Null), out);
-        for item in array.items() {
-            put_body(item, out);
-        }
-    });
+    let symbols: Option<Vec<_>> = array.items().iter().map(short_symbol).collect();
+    match symbols {
+        Some(symbols) if !symbols.is_empty() => put_compound(0xe0, symbols.len(), out, |out| {
+            out.put_u8(0xa3);
+            for (length, symbol) in symbols {
+                out.put_u8(length);
+                out.put_slice(symbol.as_str().as_bytes());
+            }
+        }),
+        _ => put_widest(&Value::Array(array.clone()), out),
+    }
+}
+
+fn short_symbol(item: &Value) -> Option<(u8, &Symbol)> {
+    match item {
+        Value::Symbol(symbol) => u8::try_from(symbol.as_str().len()).ok().map(|length| (length, symbol)),
+        _ => None,
+    }
 }
 
 /// Size, count and inside, four bytes each for the first two.
@@ -196,30 +221,43 @@ pub(crate) fn put_described_list(code: u64, out: &mut BytesMut, fields: impl FnO
     out.put_u8(0);
     put_ulong(code, out);
     let begin = out.len();
-    // The long form first; what turns out short is moved to the front.
-    out.put_slice(&[0xd0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    out.put_slice(&LONG);
     let mut list = ListWriter { out, count: 0, nulls: 0 };
     fields(&mut list);
     let count = list.count;
-    let body = out.len() - begin - 9;
-    match (u8::try_from(body + 1), u8::try_from(count)) {
-        (_, Ok(0)) => {
-            out.truncate(begin);
-            out.put_u8(0x45);
+    if count == 0 {
+        out.truncate(begin);
+        out.put_u8(0x45);
+    } else {
+        finish(begin, 0xc0, count, out);
+    }
+}
+
+/// Constructor, size and count in their long form, before they are known.
+const LONG: [u8; 9] = [0; 9];
+
+/// Writes a list or map in the form that fits; `code` is the short form's.
+fn put_compound(code: u8, count: usize, out: &mut BytesMut, inside: impl FnOnce(&mut BytesMut)) {
+    let begin = out.len();
+    out.put_slice(&LONG);
+    inside(out);
+    finish(begin, code, length_of(count), out);
+}
+
+/// Fills the place of [`LONG`] at `begin`. What turned out short is moved to the front.
+fn finish(begin: usize, code: u8, count: u32, out: &mut BytesMut) {
+    let body = out.len() - begin - LONG.len();
+    if let (Ok(size), Ok(count)) = (u8::try_from(body + 1), u8::try_from(count)) {
+        out.copy_within(begin + LONG.len().., begin + 3);
+        out.truncate(begin + 3 + body);
+        if let Some(head) = out.get_mut(begin..begin + 3) {
+            head.copy_from_slice(&[code, size, count]);
         }
-        (Ok(size), Ok(count)) => {
-            out.copy_within(begin + 9.., begin + 3);
-            out.truncate(begin + 3 + body);
-            if let Some(head) = out.get_mut(begin..begin + 3) {
-                head.copy_from_slice(&[0xc0, size, count]);
-            }
-        }
-        _ => {
-            patch_length(begin + 1, out);
-            if let Some(place) = out.get_mut(begin + 5..begin + 9) {
-                place.copy_from_slice(&count.to_be_bytes());
-            }
-        }
+    } else if let Some(head) = out.get_mut(begin..begin + LONG.len()) {
+        let mut head = head;
+        head.put_u8(code | 0x10);
+        head.put_u32(length_of(body + 4));
+        head.put_u32(count);
     }
 }
 
@@ -311,8 +349,7 @@ impl ListWriter<'_> {
     /// A map with symbols as keys; an empty one is left out.
     pub(crate) fn fields(&mut self, fields: &Fields) {
         self.some((!fields.is_empty()).then_some(fields), |fields, out| {
-            out.put_u8(0xd1);
-            compound(fields.len() * 2, out, |out| {
+            put_compound(0xc1, fields.len() * 2, out, |out| {
                 for (key, value) in fields {
                     put_variable(0xa3, key.as_str().as_bytes(), out);
                     put_value(value, out);
