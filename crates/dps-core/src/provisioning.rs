@@ -119,6 +119,9 @@ impl Provisioning {
     ) -> Result<DeviceResponse, Halt> {
         let previous = self.registration(instance, id).await?;
         let last = previous.as_ref().map(|kept| &kept.record);
+        if let Some(operation_id) = answered_before(request, last, self.clock.now()) {
+            return Ok(DeviceResponse::Admitted { operation_id, retry_after: limits::RETRY_AFTER });
+        }
         let proven = self.prove(request, instance, id, last, event).await?;
         if proven.found.settings().is_disabled() {
             return Ok(self.disabled(instance, id, proven, previous).await?);
@@ -295,6 +298,20 @@ fn names_itself(body: &DeviceRegistration, id: &RegistrationId) -> Result<(), Er
         )),
         _ => Ok(()),
     }
+}
+
+/// A TPM's answer to a challenge is good for one admission. A device that lost the 202 sends it again: it gets the
+/// operation that the answer was admitted with.
+fn answered_before(
+    request: &DeviceRequest,
+    last: Option<&RegistrationRecord>,
+    now: Timestamp,
+) -> Option<OperationId> {
+    let DeviceOperation::Register(DeviceRegistration { tpm: Some(_), .. }) = &request.operation else {
+        return None;
+    };
+    let last = last.filter(|last| evidence::proof_shown(request, now).as_ref() == Some(&last.proof))?;
+    last.operation.as_ref().map(|operation| operation.id.clone())
 }
 
 /// The operation under way, unless its lease ended long ago and a sweep is due to take it up, or it gives the hub

@@ -12,7 +12,7 @@ pub(crate) fn registration(body: &[u8]) -> Result<DeviceRegistration, Error> {
     let read: DeviceRegistration = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
-        let member = if path == "." { String::new() } else { format!(", at {path}") };
+        let member = if matches!(path.as_str(), "." | "?") { String::new() } else { format!(", at {path}") };
         malformed(&format!("{}{member}", place(&inner)))
     })?;
     json.end().map_err(|error| malformed(&place(&error)))?;

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use dps_model::limits::{MAX_ATTEMPT_SEGMENT, MAX_ATTEMPT_SEGMENTS};
@@ -20,7 +21,7 @@ pub struct AttemptLog {
 impl AttemptLog {
     /// Opens the folder (created when missing) and begins or continues its last segment.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let number = segments(folder)?.last().copied().unwrap_or(0);
         let (file, written) = open_segment(folder, number)?;
         Ok(Self { folder: folder.to_owned(), number, file, written })
@@ -78,8 +79,6 @@ fn segments(folder: &Path) -> io::Result<Vec<u64>> {
 
 /// Opens a segment for appending. A line cut short by a crash is ended, so that the next one stands alone.
 fn open_segment(folder: &Path, number: u64) -> io::Result<(BufWriter<File>, u64)> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-
     let path = path(folder, number);
     let cut_short = fs::read(&path).is_ok_and(|bytes| bytes.last().is_some_and(|last| *last != b'\n'));
     let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;

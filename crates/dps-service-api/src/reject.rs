@@ -1,6 +1,6 @@
 //! The only door of failures: a row of the catalogue becomes status, headers and body. Private causes stay behind.
 
-use dps_model::{Error, Timestamp, TrackingId};
+use dps_model::{Error, Timestamp, TrackingId, limits};
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 
@@ -24,7 +24,8 @@ pub(crate) fn reject(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(ERROR_CODE, HeaderValue::from(error.code.row().code));
-    if let Some(seconds) = error.retry_after {
+    let busy = matches!(error.code.status(), 429 | 503).then_some(limits::RETRY_AFTER_BUSY);
+    if let Some(seconds) = error.retry_after.or(busy) {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     if let Some(allow) = allow {

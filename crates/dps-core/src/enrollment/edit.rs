@@ -330,10 +330,10 @@ fn attestation(
 
 fn settings(input: EnrollmentInput) -> Result<EnrollmentSettings, Error> {
     let iot_hub_host_name =
-        input.iot_hub_host_name.as_deref().filter(|name| !name.is_empty()).map(HubName::parse).transpose()?;
+        input.iot_hub_host_name.as_deref().filter(|name| !name.is_empty()).map(hub_name).transpose()?;
     let iot_hubs = input
         .iot_hubs
-        .map(|names| names.iter().map(|name| HubName::parse(name)).collect::<Result<Vec<_>, _>>())
+        .map(|names| names.iter().map(|name| hub_name(name)).collect::<Result<Vec<_>, _>>())
         .transpose()?;
     let hubs = iot_hubs.as_ref().map_or(0, Vec::len);
     if hubs > limits::MAX_LINKED_HUBS {
@@ -371,6 +371,14 @@ fn settings(input: EnrollmentInput) -> Result<EnrollmentSettings, Error> {
         custom_allocation_definition: input.custom_allocation_definition,
         credential_policy_name: input.credential_policy_name,
     })
+}
+
+/// A hub as it is linked: its host name. A port is no part of it.
+fn hub_name(text: &str) -> Result<HubName, Error> {
+    if text.contains(':') {
+        return Err(Error::argument("a hub is named by its host name; leave out the port"));
+    }
+    Ok(HubName::parse(text)?)
 }
 
 fn twin_fits(twin: Option<&dps_model::enrollment::InitialTwin>) -> Result<(), Error> {

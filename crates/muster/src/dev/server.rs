@@ -167,7 +167,15 @@ fn linked_by_rest(directory: &DataDir, clock: Arc<dyn Clock>) -> anyhow::Result<
 fn hub_names(options: &DevOptions) -> anyhow::Result<Vec<HubName>> {
     let names =
         if options.hubs.is_empty() { options.hosts.get(..1).unwrap_or_default() } else { &options.hubs };
-    names.iter().map(|name| HubName::parse(name).with_context(|| format!("--hub {name}"))).collect()
+    let mut hubs: Vec<HubName> = Vec::with_capacity(names.len());
+    for name in names {
+        let hub = HubName::parse(name).with_context(|| format!("--hub {name}"))?;
+        // Named twice, a hub would have twice its share of the devices.
+        if hubs.iter().all(|other| other.key() != hub.key()) {
+            hubs.push(hub);
+        }
+    }
+    Ok(hubs)
 }
 
 fn tls(
