@@ -342,9 +342,8 @@ impl Error {
     pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Setting(_) | Self::Tpm(_) => Fault::Own,
-            Self::Disabled => Fault::Denied,
             // CONNACK: identifier rejected, bad user name or password, not authorized; server unavailable.
-            Self::ConnectionRefused { return_code: 2 | 4 | 5, .. } => Fault::Denied,
+            Self::Disabled | Self::ConnectionRefused { return_code: 2 | 4 | 5, .. } => Fault::Denied,
             Self::ConnectionRefused { return_code: 3, .. } => Fault::Trouble { retry_after: None },
             Self::ConnectionRefused { .. } => Fault::Unusable,
             Self::Refused { status, retry_after, .. } => by_status(u32::from(*status), *retry_after),
@@ -366,5 +365,52 @@ fn by_status(status: u32, retry_after: Option<u32>) -> Fault {
         429 => Fault::Throttled { retry_after },
         500.. => Fault::Trouble { retry_after },
         _ => Fault::Unusable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16) -> Error {
+        Error::Refused {
+            status,
+            error_code: None,
+            message: String::new(),
+            tracking_id: None,
+            retry_after: Some(7),
+        }
+    }
+
+    #[test]
+    fn faults_are_told_apart_as_the_rules_need_it() {
+        let connack = |return_code| Error::ConnectionRefused { return_code, meaning: "" };
+        let failed = |error_code| Error::Failed { error_code, message: String::new() };
+        for (error, fault) in [
+            (refused(401), Fault::Denied),
+            (refused(403), Fault::Denied),
+            (refused(404), Fault::Denied),
+            (refused(429), Fault::Throttled { retry_after: Some(7) }),
+            (refused(500), Fault::Trouble { retry_after: Some(7) }),
+            (refused(599), Fault::Trouble { retry_after: Some(7) }),
+            (refused(408), Fault::Unreachable),
+            (refused(400), Fault::Unusable),
+            (refused(412), Fault::Unusable),
+            (connack(1), Fault::Unusable),
+            (connack(2), Fault::Denied),
+            (connack(3), Fault::Trouble { retry_after: None }),
+            (connack(4), Fault::Denied),
+            (connack(5), Fault::Denied),
+            (failed(Some(401_002)), Fault::Denied),
+            (failed(Some(400_207)), Fault::Unusable),
+            (failed(Some(500_000)), Fault::Trouble { retry_after: None }),
+            (failed(None), Fault::Unusable),
+            (Error::Disabled, Fault::Denied),
+            (Error::Disconnected(String::new()), Fault::Unreachable),
+            (Error::Protocol(String::new()), Fault::Unreachable),
+            (Error::Tpm(String::new()), Fault::Own),
+        ] {
+            assert_eq!(error.fault(), fault, "{error:?}");
+        }
     }
 }

@@ -22,6 +22,9 @@
 //! hub.close().await
 //! # }
 //! ```
+//!
+//! A device in the field has a [`Device`] in place of these single steps: it keeps its assignment, and recovers from
+//! failures by Azure's rules.
 
 mod answer;
 mod assignment;
@@ -60,3 +63,8 @@ pub use recovery::{Fleet, Step};
 pub use stream::{BoxStream, Connecting, Connector, Stream, Tcp};
 pub use tpm::{SecurityProviderTpm, TpmFailure};
 pub use transport::Transport;
+
+/// The guide's Rust is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/device-client.md")]
+struct Guide;

@@ -59,6 +59,7 @@ impl std::fmt::Debug for ProvisioningClient {
 /// Body of the register request and of the lookup (DPS REST: `DeviceRegistration`).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(clippy::struct_field_names)] // the members' names are Azure's
 pub(crate) struct Registration<'a> {
     pub(crate) registration_id: &'a RegistrationId,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Pseudo-random numbers (SplitMix64, Steele and others 2014): enough to spread devices in time.
+/// Pseudo-random numbers (`SplitMix64`, Steele and others 2014): enough to spread devices in time.
 #[derive(Clone, Debug)]
 pub struct Jitter(u64);
 

@@ -81,7 +81,7 @@ fn fleet_first_delays_are_spread_evenly_between_least_and_longest() {
         let plan = Recovery::new(false, true, Some(fleet), None).begin(&mut jitter);
         assert_eq!(plan.step, Step::Register);
         within(plan.delay, SECOND, 500 * SECOND);
-        tenths[usize::try_from((plan.delay - SECOND).as_millis() * 10 / 499_001).unwrap()] += 1;
+        tenths[usize::try_from(plan.delay.saturating_sub(SECOND).as_millis() * 10 / 499_001).unwrap()] += 1;
     }
     assert!(tenths.iter().all(|count| (900..1_100).contains(count)), "{tenths:?}");
 }
@@ -248,13 +248,13 @@ fn hub_unreachable_is_tried_for_fifteen_to_thirty_minutes_and_then_the_device_re
 fn hub_that_answers_in_between_is_not_unreachable() {
     let mut bed = Bed::new(true);
     let begun = bed.now;
-    while bed.now - begun < 14 * MINUTE {
+    while bed.now.saturating_sub(begun) < 14 * MINUTE {
         assert_eq!(bed.failed(Fault::Unreachable).0, Step::Connect);
     }
     bed.failed(THROTTLED);
     let answered = bed.now;
     while bed.failed(Fault::Unreachable).0 == Step::Connect {}
-    within(bed.now - answered, 15 * MINUTE, 30 * MINUTE);
+    within(bed.now.saturating_sub(answered), 15 * MINUTE, 30 * MINUTE);
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn service_unreachable_goes_back_to_the_hub_for_another_patience() {
     assert_eq!(bed.failed(Fault::Unreachable).0, Step::Connect);
     let again = bed.now;
     while bed.failed(Fault::Unreachable).0 == Step::Connect {}
-    within(bed.now - again, 15 * MINUTE, 30 * MINUTE);
+    within(bed.now.saturating_sub(again), 15 * MINUTE, 30 * MINUTE);
     let mut new = Bed::new(false);
     assert_eq!(new.failed(Fault::Unreachable).0, Step::Register);
 }

@@ -11,7 +11,12 @@ mod provision_https;
 mod provision_mqtt;
 mod provision_websocket;
 mod recovery;
+// The same chip that the service's side is tested with.
+#[allow(dead_code)] // it can do more than a device asks of it
+#[path = "../../../dps-attestation/tests/it/software_tpm.rs"]
+mod software_tpm;
 mod tls;
+mod tpm;
 
 use std::time::Duration;
 

@@ -240,8 +240,8 @@ async fn service_429_waits_longer_and_never_less_than_retry_after() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn service_429_on_a_poll_waits_and_polls_again_on_the_same_connection() {
-    // The peer that plays this poll closes behind it, so what comes next is a new registration.
+async fn service_429_on_a_poll_for_longer_than_a_provisioning_takes_is_waited_out() {
+    // 200 seconds are more than one provisioning may take: it ends, and the next one keeps away as long.
     let bed = Bed::new([Poll(429, Some(200)), Assign(HUB)], [hub_well()]);
     bed.device().ensure_connected().await.unwrap();
     within(gaps(&bed.service())[0], 203.0, 206.0);
