@@ -25,7 +25,7 @@ pub enum Command {
     Demo(DemoOptions),
     /// Be a device: provision, connect to the hub, send telemetry, read the twin
     #[command(subcommand)]
-    Device(DeviceCommand),
+    Device(Box<DeviceCommand>),
 }
 
 /// Options of `muster dev`.

@@ -32,7 +32,7 @@ fn run(command: cli::Command) -> anyhow::Result<()> {
     match command {
         cli::Command::Dev(options) if options.demo => runtime.block_on(demo::run(options)),
         cli::Command::Dev(options) => runtime.block_on(dev::run(options)),
-        cli::Command::Device(command) => runtime.block_on(device::run(command)),
+        cli::Command::Device(command) => runtime.block_on(device::run(*command)),
         cli::Command::Demo(options) => runtime.block_on(demo::run(options.into_dev())),
     }
 }

@@ -36,18 +36,20 @@ async fn provision(options: ProvisionOptions) -> anyhow::Result<()> {
 }
 
 fn sentence(assignment: &Assignment) -> String {
-    let mut text = format!("Assigned to {} as {}", assignment.assigned_hub, assignment.device_id);
-    if let Some(Value::String(substatus)) = assignment.substatus.and_then(|it| serde_json::to_value(it).ok())
-    {
-        text.push_str(&format!(" ({substatus})"));
-    }
-    if let Some(group) = &assignment.enrollment_group_id {
-        text.push_str(&format!(", through the enrollment group {group}"));
-    }
-    if let Some(payload) = &assignment.payload {
-        text.push_str(&format!("\nThe custom allocation's payload: {payload}"));
-    }
-    text
+    let substatus = assignment.substatus.and_then(|substatus| serde_json::to_value(substatus).ok());
+    let substatus = substatus.as_ref().and_then(Value::as_str).map(|text| format!(" ({text})"));
+    let group = assignment.enrollment_group_id.as_ref();
+    let group = group.map(|group| format!(", through the enrollment group {group}"));
+    let payload = assignment.payload.as_ref();
+    let payload = payload.map(|payload| format!("\nThe custom allocation's payload: {payload}"));
+    format!(
+        "Assigned to {} as {}{}{}{}",
+        assignment.assigned_hub,
+        assignment.device_id,
+        substatus.unwrap_or_default(),
+        group.unwrap_or_default(),
+        payload.unwrap_or_default()
+    )
 }
 
 async fn connect(options: ConnectOptions) -> anyhow::Result<()> {
