@@ -7,6 +7,50 @@
 //! The caller's loop: [`Connection::receive`] what came, [`Connection::poll`] until it gives `None`, answer each
 //! event, write [`Connection::take_output`], wait for bytes or for [`Connection::deadline`], then
 //! [`Connection::tick`]. Links and deliveries may be answered at any later time and in any order.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use dps_wire::amqp::address::DpsAddress;
+//! # use dps_wire::amqp::connection::{Config, Connection, Event};
+//! # use dps_wire::amqp::message::Message;
+//! # use dps_wire::amqp::performative::{AmqpError, Role, SaslCode};
+//! # use dps_wire::amqp::sasl::{Mechanism, Plain};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (came, now_ms) = (b"AMQP\x00\x01\x00\x00\0\0\0\x11\x02\0\0\0\0\x53\x10\xc0\x04\x01\xa1\x01c", 0);
+//! let config = Arc::new(Config::new("IoTDPSGW_0", vec![Mechanism::Plain.symbol()]));
+//! let mut connection = Connection::new(config, now_ms);
+//! let mut answers = None; // the link that takes from us
+//! connection.receive(came);
+//! while let Some(event) = connection.poll(now_ms)? {
+//!     match event {
+//!         Event::SaslInit(init) => {
+//!             let plain = init.initial_response.as_ref().map(Plain::parse);
+//!             let known = matches!(plain, Some(Ok(plain)) if DpsAddress::parse(&plain.user).is_ok());
+//!             connection.sasl_outcome(if known { SaslCode::Ok } else { SaslCode::Auth })?;
+//!         }
+//!         Event::Open(_) => connection.accept_open(now_ms)?, // or refuse_open(error)
+//!         Event::Attach { link, attach } => match attach.address().map(DpsAddress::parse) {
+//!             Some(Ok(_)) => {
+//!                 if attach.role == Role::Receiver {
+//!                     answers = Some(link);
+//!                 }
+//!                 connection.accept_link(link)?;
+//!             }
+//!             _ => connection.refuse_link(link, AmqpError::new("amqp:not-found", "{}"))?,
+//!         },
+//!         Event::Delivery { id, .. } => {
+//!             connection.accept(id)?; // or reject(id, error)
+//!             if let Some(link) = answers {
+//!                 connection.send(link, &Message::data("{}"), false)?;
+//!             }
+//!         }
+//!         Event::SaslResponse(_) | Event::Verdict { .. } | Event::Detached { .. } | Event::Closed(_) => {}
+//!     }
+//! }
+//! assert!(connection.is_open() && connection.take_output().starts_with(came.split_at(8).0));
+//! # Ok(())
+//! # }
+//! ```
 
 mod delivery;
 mod error;
