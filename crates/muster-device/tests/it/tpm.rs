@@ -88,7 +88,8 @@ async fn provision(ca: &Ca, chip: &Chip, replies: Vec<Reply>) -> (Result<Assignm
 }
 
 fn keys() -> (Secret, Secret) {
-    (Secret::new(vec![7; 32]), Secret::new(vec![9; 32]))
+    let key = |byte: &str| Secret::new(hex::decode(byte.repeat(32)).unwrap());
+    (key("07"), key("09"))
 }
 
 #[tokio::test]
