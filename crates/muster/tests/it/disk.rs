@@ -101,8 +101,7 @@ fn full_disk_refuses_new_devices_and_keeps_every_promise() {
 }
 
 async fn full_and_free_again(disk: SmallDisk) {
-    let start =
-        Start::on(&disk.folder).with_metrics().with(&["--limits", "none"]).under(&disk.enter, &disk.root());
+    let start = Start::on(&disk.folder).with_metrics().under(&disk.enter, &disk.root());
     let mut server = start.server().await;
     let endpoint = server.endpoint.clone();
     let group_key = Secret::new(vec![5; 64]);

@@ -191,7 +191,7 @@ fn second_process_on_a_data_directory_is_refused_and_the_first_serves_on() {
 fn sigterm_under_load_answers_what_is_in_flight_and_loses_no_202() {
     run(async {
         let folder = tempfile::tempdir().unwrap();
-        let start = Start::on(folder.path()).with(&["--limits", "none"]);
+        let start = Start::on(folder.path());
         let mut server = start.server().await;
         let endpoint = server.endpoint.clone();
         let group_key = Secret::new(vec![3; 64]);

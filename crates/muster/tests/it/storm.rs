@@ -63,7 +63,7 @@ struct Storm {
 fn storm_killed_again_and_again_loses_and_doubles_nothing() {
     run(async {
         let folder = tempfile::tempdir().unwrap();
-        let start = Start::on(folder.path()).with(&["--limits", "none", "--hub", HUBS[0], "--hub", HUBS[1]]);
+        let start = Start::on(folder.path()).with(&["--hub", HUBS[0], "--hub", HUBS[1]]);
         let mut server = start.server().await;
         let clients = enroll(&server.endpoint).await;
         let mut random = Random::new(SEED);
