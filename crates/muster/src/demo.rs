@@ -17,6 +17,7 @@ use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
 use crate::cli::DevOptions;
+use crate::dev::process::StopSignals;
 use crate::dev::server::Server;
 use crate::dev::terminal::{self, bold, say};
 
@@ -40,8 +41,13 @@ pub async fn run(mut options: DevOptions) -> anyhow::Result<()> {
         // The story may have ended already.
         let _ = terminal::line(event).map(|line| lines.send(line));
     });
+    let mut signals = StopSignals::catch()?;
     let server = Server::start(&options, listener, Arc::new(NoHook)).await?;
-    let told = Story::new(&server, seen)?.tell().await;
+    let story = Story::new(&server, seen)?;
+    let told = tokio::select! {
+        told = story.tell() => told,
+        () = signals.received() => Err(anyhow::anyhow!("stopped before the end of the story")),
+    };
     server.stop().await?;
     drop(temporary);
     told

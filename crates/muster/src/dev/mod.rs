@@ -20,9 +20,10 @@ use crate::cli::DevOptions;
 /// Runs until Ctrl-C or SIGTERM.
 pub async fn run(options: DevOptions) -> anyhow::Result<()> {
     terminal::log_to_stderr();
+    let mut signals = process::StopSignals::catch()?;
     let server = server::Server::start(&options, terminal::attempts(), Arc::new(terminal::HubLines)).await?;
     terminal::welcome(&server.env, &options);
-    process::asked_to_stop().await?;
+    signals.received().await;
     terminal::farewell();
     server.stop().await
 }
