@@ -45,7 +45,9 @@ async fn work(hub: &HubClient) -> Result<(), muster_device::Error> {
                 hub.send_telemetry(r#"{"temperature":21.5}"#, &[("$.ct", "application/json")]).await?;
             }
             change = desired.next() => match change {
-                Some(Desired::Changed { patch, .. }) => {
+                Some(Desired::Changed { mut patch, .. }) => {
+                    // The hub's own members are not the device's to report.
+                    patch.retain(|name, _| !name.starts_with('$'));
                     let version = hub.report(&json!({ "taken": patch })).await?;
                     println!("reported, version {version}");
                 }

@@ -1,7 +1,9 @@
 use dps_attestation::{SasToken, symmetric_key};
 use dps_wire::mqtt::packet::{ConnectReturnCode, Packet};
 use dps_wire::mqtt::topic::hub::{DeviceTopic, HubTopic, UserName};
-use muster_device::{Assignment, Attestation, Clock, Desired, Error, HubClient, HubOptions, SystemClock};
+use muster_device::{
+    Assignment, Attestation, Clock, Desired, Error, HubClient, HubOptions, SystemClock, Transport,
+};
 use serde_json::json;
 
 use crate::mqtt_peer::Peer;
@@ -97,6 +99,37 @@ async fn hub_refused_connection_says_what_it_means() {
     let (result, _peer) = tokio::join!(connected, serve);
     let error = result.unwrap_err();
     assert!(matches!(error, Error::ConnectionRefused { return_code: 5, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn hub_through_a_websocket_is_the_same_conversation() {
+    let ca = Ca::new();
+    let listener = ca.listen(&[HUB]).await;
+    let (credential, assignment) = (key(), Assignment::new(HUB, ID).unwrap());
+    let serve = async {
+        let (head, inside) = crate::provision_websocket::agree(listener.accept().await.unwrap()).await;
+        let mut peer = Peer::on(inside);
+        let (connect, _) = peer.welcome().await;
+        (peer, connect, head)
+    };
+    let options = options(&ca, &listener).transport(Transport::MqttWs);
+    let connected = HubClient::connect(&assignment, &credential, options);
+    let (hub, (mut peer, connect, head)) = tokio::join!(connected, serve);
+    assert!(head.starts_with("GET /$iothub/websocket HTTP/1.1\r\n"), "{head}");
+    assert_eq!(connect.client_id, ID);
+    let hub = hub.unwrap();
+    let payload = vec![b'x'; 100_000];
+    let (sent, publish) = tokio::join!(hub.send_telemetry(payload.clone(), &[]), peer.message());
+    sent.unwrap();
+    assert!(publish.payload == payload, "more than one frame takes");
+}
+
+#[tokio::test]
+async fn hub_over_https_is_a_wrong_setting() {
+    let options = HubOptions::default().transport(Transport::Https);
+    let assignment = Assignment::new(HUB, ID).unwrap();
+    let error = HubClient::connect(&assignment, &key(), options).await.unwrap_err();
+    assert!(matches!(error, Error::Setting(_)), "{error}");
 }
 
 #[tokio::test]

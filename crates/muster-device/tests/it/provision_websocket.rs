@@ -31,7 +31,7 @@ fn accept(head: &str) -> String {
 }
 
 /// Agrees, and gives the bytes inside the frames; every byte comes in a frame of its own, pings between them.
-async fn agree(mut stream: TlsStream<BoxStream>) -> (String, DuplexStream) {
+pub async fn agree(mut stream: TlsStream<BoxStream>) -> (String, DuplexStream) {
     let head = head(&mut stream).await;
     let answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nconnection: Upgrade\r\n\

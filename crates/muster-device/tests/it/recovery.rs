@@ -367,6 +367,17 @@ async fn connection_lost_begins_the_work_again_on_the_same_hub() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn device_runs_as_a_task_of_its_own() {
+    let bed = Bed::new([Assign(HUB)], [hub_well()]);
+    let mut device = bed.device();
+    let task = tokio::spawn(async move {
+        device.run(async |hub: &HubClient| hub.twin().await).await.unwrap();
+        device
+    });
+    task.await.unwrap().close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn work_that_no_recovery_helps_gets_its_error_back() {
     let bed = Bed::new([Down], [Hub(vec![400])]);
     let mut device = bed.assigned_device();
