@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dps_access::{authorize, without_port};
 use dps_core::ports::Clock;
-use dps_core::{Enrollments, Instances};
+use dps_core::{Enrollments, Instances, Throttle};
 use dps_events::{EventSink, Outcome};
 use dps_model::instance::Instance;
 use dps_model::{Channel, Error, ErrorCode};
@@ -27,6 +27,7 @@ const USER_AGENT_OF_C: HeaderName = HeaderName::from_static("useragent");
 pub struct ServiceApi {
     enrollments: Arc<Enrollments>,
     instances: Arc<Instances>,
+    throttle: Arc<Throttle>,
     sink: Arc<dyn EventSink>,
     clock: Arc<dyn Clock>,
 }
@@ -36,10 +37,11 @@ impl ServiceApi {
     pub fn new(
         enrollments: Arc<Enrollments>,
         instances: Arc<Instances>,
+        throttle: Arc<Throttle>,
         sink: Arc<dyn EventSink>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { enrollments, instances, sink, clock }
+        Self { enrollments, instances, throttle, sink, clock }
     }
 
     /// Answers one call, and records it as exactly one event. The request's extensions hold `Arc<Channel>`.
@@ -77,6 +79,8 @@ impl ServiceApi {
             needed: route.needed(),
         };
         call.record.caller = Some(authorize(&instance, &needs, call.time())?.policy);
+        // Only callers with rights use up what an instance takes.
+        self.throttle.service_operation(&instance.name)?;
         request::check_length(&head.headers)?;
         let answer = self.handle(&instance, &route, head, body).await?;
         call.record.previous_etag = answer.previous().map(ToString::to_string);

@@ -7,10 +7,11 @@ use dps_attestation::sas_token::SasToken;
 use dps_core::enrollment::KeyRings;
 use dps_core::enrollment::group_lane::GroupLane;
 use dps_core::ports::{Clock, Store};
-use dps_core::{Enrollments, Instances};
+use dps_core::{Enrollments, Instances, Throttle};
 use dps_events::{Event, EventSink, ServiceCallRecord};
 use dps_model::enrollment::AllocationPolicy;
 use dps_model::instance::{AccessPolicy, Instance, Right};
+use dps_model::limits::Profile;
 use dps_model::{Channel, IdScope, Protocol, Secret, Timestamp, TlsSession};
 use dps_service_api::{Body, ServiceApi};
 use dps_store::MemoryStore;
@@ -195,6 +196,10 @@ impl Bed {
     }
 
     pub async fn over(store: Arc<dyn Store>) -> Self {
+        Self::limited(store, Profile::None).await
+    }
+
+    pub async fn limited(store: Arc<dyn Store>, profile: Profile) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(StandingClock::default());
         let recorder = Arc::new(Recorder::default());
         let instances = Arc::new(Instances::open(Arc::clone(&store), instance()).await.unwrap());
@@ -202,7 +207,8 @@ impl Bed {
         let lane = Arc::new(GroupLane::start().unwrap());
         let enrollments = Arc::new(Enrollments::new(Arc::clone(&store), Arc::clone(&clock), rings, lane));
         let sink: Arc<dyn EventSink> = Arc::<Recorder>::clone(&recorder);
-        Self { api: ServiceApi::new(enrollments, instances, sink, clock), store, recorder }
+        let throttle = Arc::new(Throttle::new(profile, Arc::clone(&clock)));
+        Self { api: ServiceApi::new(enrollments, instances, throttle, sink, clock), store, recorder }
     }
 
     pub async fn call(&self, ask: Ask) -> Reply {

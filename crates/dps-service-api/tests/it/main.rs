@@ -9,3 +9,4 @@ mod events;
 mod malformed;
 mod registrations;
 mod rights;
+mod throttled;
