@@ -10,5 +10,10 @@ mod harness;
 mod idle_clients;
 mod restart;
 mod slow_clients;
+// The same chip that the rules of attestation are tested with.
+#[allow(dead_code)] // it can do more than these tests ask of it
+#[path = "../../../dps-attestation/tests/it/software_tpm.rs"]
+mod software_tpm;
 mod storm;
 mod throttled;
+mod tpm;
