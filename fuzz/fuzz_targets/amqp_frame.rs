@@ -109,7 +109,9 @@ fn answer(connection: &mut Connection, choice: u8, event: Event, answers: &mut O
         Event::Open(_) => connection.accept_open(0).expect("it is due"),
         Event::Attach { link, attach } => {
             if attach.address().is_none() {
-                return connection.refuse_link(link, AmqpError::new("amqp:not-found", "no")).expect("it is due");
+                return connection
+                    .refuse_link(link, AmqpError::new("amqp:not-found", "no"))
+                    .expect("it is due");
             }
             if attach.role == Role::Receiver {
                 *answers = Some(link);

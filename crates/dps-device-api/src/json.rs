@@ -4,7 +4,7 @@ use dps_model::registration::DeviceRegistration;
 use dps_model::{Error, ErrorCode, limits};
 
 /// Reads a registration. The error names line, column and member.
-pub(crate) fn registration(body: &[u8]) -> Result<DeviceRegistration, Error> {
+pub fn registration(body: &[u8]) -> Result<DeviceRegistration, Error> {
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(malformed("at line 1, column 1: an object is expected"));
     }

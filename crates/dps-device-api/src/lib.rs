@@ -10,7 +10,7 @@ mod api;
 pub mod foreign;
 mod handshakes;
 mod https;
-mod json;
+pub mod json;
 mod listener;
 mod mqtt;
 mod refused;

@@ -10,7 +10,7 @@ use serde_json::error::Category;
 ///
 /// # Errors
 /// 400006 with line, column and, for a member of the wrong type, its path.
-pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     if body.is_empty() {
         return Err(malformed("The request body is empty; JSON is expected."));
     }

@@ -7,7 +7,7 @@ mod answer;
 mod call;
 mod enrollment_groups;
 mod enrollments;
-mod json;
+pub mod json;
 mod registrations;
 mod reject;
 mod request;
