@@ -54,6 +54,8 @@ def main():
         if path is not None and not path.is_file():
             sys.exit(f"no such file: {path}")
     installed = install.ensure(HERE, arguments.cache)
+    if not arguments.list:
+        install.ensure_swtpm()
     command = [str(installed.python), "-m", "harness", "--node-modules", str(installed.node_modules)]
     command += ["--jobs", str(arguments.jobs), "-k", arguments.pattern]
     for option in ("full", "list", "keep", "pending"):

@@ -19,4 +19,5 @@ from cases import (  # noqa: E402, F401
     provisioning_matrix,
     provisioning_more,
     service_api,
+    tpm,
 )

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from cases import SUITE
-from harness import runner, sandbox
+from harness import runner, sandbox, tpm
 from harness.node_sdk import Node
 from harness.server import Muster, ServerError, read_dev_env
 from harness.world import World
@@ -33,13 +33,15 @@ def parse_arguments():
 
 def select(arguments):
     """The cases to run now, and the names of those left out with the reason."""
-    chosen, left_out = [], {}
+    chosen, left_out, no_swtpm = [], {}, tpm.why_not()
     for entry in SUITE.entries:
         if arguments.pattern not in entry.name:
             continue
         reason = SUITE.why_pending(entry.name)
         if reason and not arguments.pending:
             left_out[entry.name] = reason
+        elif entry.needs_swtpm and not arguments.list and no_swtpm:
+            left_out[entry.name] = no_swtpm
         elif (entry.full and not arguments.full) or (entry.own_server and arguments.dev_env):
             continue
         else:
@@ -54,7 +56,7 @@ def main():
     threading.excepthook = lambda _: None
     chosen, left_out = select(arguments)
     for name, reason in left_out.items():
-        print(f"pending        {name}: {reason}")
+        print(f"left out       {name}: {reason}")
     if arguments.list:
         print(*(entry.name for entry in chosen), sep="\n")
         return 0

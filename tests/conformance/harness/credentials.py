@@ -47,6 +47,11 @@ def symmetric_key(primary=None, secondary=None):
     return {"type": "symmetricKey", "symmetricKey": {"primaryKey": primary, "secondaryKey": secondary}}
 
 
+def tpm(endorsement_key):
+    """Attestation by TPM."""
+    return {"type": "tpm", "tpm": {"endorsementKey": endorsement_key}}
+
+
 def client_certificates(primary, secondary=None):
     """Attestation of an individual enrollment by X.509."""
     return {"type": "x509", "x509": {"clientCertificates": _pair(primary, secondary)}}

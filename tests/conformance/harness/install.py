@@ -1,9 +1,11 @@
 """Installs the pinned SDKs once and reuses them: a venv and a node_modules in the user's cache folder.
 
-Owns: where they live and when they are made anew (the pins changed). Standard library alone: this
+Owns: where they live and when they are made anew (the pins changed); and `swtpm`, which no such
+folder can hold. Standard library alone: this
 runs before the venv exists.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -46,6 +48,24 @@ def ensure(source, cache):
             install_node(source, home / "node")
             (home / "complete").touch()
     return installed
+
+
+def ensure_swtpm():
+    """Installs swtpm where root can with apt-get. Elsewhere, or when that fails, its cases are left out."""
+    if shutil.which("swtpm") or os.geteuid() != 0 or not shutil.which("apt-get"):
+        return
+    print("installing swtpm", flush=True)
+    apt = ["apt-get", "-q", "-y", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20"]
+    for arguments in (["update"], ["install", "--no-install-recommends", "swtpm"]):
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            subprocess.run(
+                [*apt, *arguments],
+                env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=INSTALL_SECONDS,
+                check=True,
+            )
 
 
 def fingerprint(source):

@@ -11,7 +11,9 @@ const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');
 const { Http: ProvisioningHttp } = require('azure-iot-provisioning-device-http');
 const { Mqtt: ProvisioningMqtt, MqttWs: ProvisioningMqttWs } = require('azure-iot-provisioning-device-mqtt');
 const { SymmetricKeySecurityClient } = require('azure-iot-security-symmetric-key');
+const { TpmSecurityClient } = require('azure-iot-security-tpm');
 const { X509Security } = require('azure-iot-security-x509');
+const tss = require('tss.js');
 const { ProvisioningServiceClient } = require('azure-iot-provisioning-service');
 const { Client: ServiceClient, Registry } = require('azure-iothub');
 const { Message: ServiceMessage } = require('azure-iot-common');
@@ -23,6 +25,9 @@ const deviceTransports = { mqtt: DeviceMqtt, 'mqtt-ws': DeviceMqttWs };
 
 // Connected devices by the handle that `deviceOpen` gave out.
 const devices = new Map();
+
+// The SDK's client of a chip that is reached as a simulator would be, at that port.
+const tpmClient = (port, registrationId) => new TpmSecurityClient(registrationId, new tss.Tpm(true, '127.0.0.1', port));
 
 // Turns `(callback) => ...` into a promise of the callback's second argument.
 const promised = (start) =>
@@ -39,6 +44,24 @@ const calls = {
     if (payload !== null && payload !== undefined) {
       client.setProvisioningPayload(payload);
     }
+    return promised((done) => client.register(done));
+  },
+
+  // The keys that a device with a TPM shows, and the registration id that the SDK makes of them.
+  async tpmIdentity({ port }) {
+    const security = tpmClient(port);
+    const endorsementKey = await promised((done) => security.getEndorsementKey(done));
+    const registrationId = await promised((done) => security.getRegistrationId(done));
+    const storageRootKey = await promised((done) => security.getStorageRootKey(done));
+    const keys = { endorsementKey: endorsementKey.toString('base64'), storageRootKey: storageRootKey.toString('base64') };
+    return { keys, registrationId };
+  },
+
+  // A device with a TPM registers.
+  async tpmProvision({ transport, host, idScope, registrationId, port }) {
+    const security = tpmClient(port, registrationId);
+    const client = ProvisioningDeviceClient.create(
+      host, idScope, new provisioningTransports[transport](), security);
     return promised((done) => client.register(done));
   },
 
@@ -83,6 +106,22 @@ const calls = {
       await client.setOptions({ cert: certificate, key: privateKey });
     }
     // Without a policy of its own the client repeats a refused connect for four minutes.
+    client.setRetryPolicy({ shouldRetry: () => false, nextRetryTimeout: () => 0 });
+    client.on('error', (error) => process.stderr.write(`device ${handle}: ${error}\n`));
+    await client.open();
+    devices.set(handle, { client, desired: [], wanted: null });
+  },
+
+  // A device connects to its hub over MQTT with a token that its TPM signs: an application does that by hand, the
+  // device SDK has nothing of its own for it.
+  async tpmOpen({ handle, transport, hub, deviceId, port }) {
+    const resource = encodeURIComponent(`${hub}/devices/${deviceId}`);
+    const expiry = Math.floor(Date.now() / 1000) + 3600;
+    const text = Buffer.from(`${resource}\n${expiry}`);
+    const signature = await promised((done) => tpmClient(port).signWithIdentity(text, done));
+    const signed = encodeURIComponent(signature.toString('base64'));
+    const token = `SharedAccessSignature sr=${resource}&sig=${signed}&se=${expiry}`;
+    const client = DeviceClient.fromSharedAccessSignature(token, deviceTransports[transport]);
     client.setRetryPolicy({ shouldRetry: () => false, nextRetryTimeout: () => 0 });
     client.on('error', (error) => process.stderr.write(`device ${handle}: ${error}\n`));
     await client.open();
