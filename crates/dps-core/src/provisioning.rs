@@ -301,7 +301,8 @@ fn names_itself(body: &DeviceRegistration, id: &RegistrationId) -> Result<(), Er
 }
 
 /// A TPM's answer to a challenge is good for one admission. A device that lost the 202 sends it again: it gets the
-/// operation that the answer was admitted with.
+/// operation that the answer was admitted with. One that was answered `disabled` admitted nothing: the operation that
+/// such a record may have is an earlier answer's.
 fn answered_before(
     request: &DeviceRequest,
     last: Option<&RegistrationRecord>,
@@ -310,7 +311,9 @@ fn answered_before(
     let DeviceOperation::Register(DeviceRegistration { tpm: Some(_), .. }) = &request.operation else {
         return None;
     };
-    let last = last.filter(|last| evidence::proof_shown(request, now).as_ref() == Some(&last.proof))?;
+    let last = last
+        .filter(|last| last.state.status != Status::Disabled)
+        .filter(|last| evidence::proof_shown(request, now).as_ref() == Some(&last.proof))?;
     last.operation.as_ref().map(|operation| operation.id.clone())
 }
 

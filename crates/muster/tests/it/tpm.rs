@@ -83,12 +83,24 @@ impl Site {
 
     /// Enrolls the endorsement key under that id, through the service API.
     async fn enroll(&mut self, id: &str, endorsement_key: &str) -> Value {
-        let body = json!({
-            "registrationId": id,
-            "attestation": {"type": "tpm", "tpm": {"endorsementKey": endorsement_key}},
-        });
+        self.enroll_with(id, endorsement_key, json!({})).await
+    }
+
+    /// The same with more in it.
+    async fn enroll_with(&mut self, id: &str, endorsement_key: &str, mut body: Value) -> Value {
+        complete(&mut body, id, endorsement_key);
         let path = format!("/enrollments/{id}");
         self.endpoint.service(&mut self.http, "PUT", &path, Some(body)).await.unwrap()
+    }
+
+    /// Writes over what is enrolled under that id.
+    async fn update(&mut self, id: &str, endorsement_key: &str, mut body: Value) {
+        complete(&mut body, id, endorsement_key);
+        let target = format!("/enrollments/{id}?api-version=2021-10-01");
+        let token = self.endpoint.service_token();
+        let headers = [("Authorization", &*token), ("If-Match", "*")];
+        let answer = self.http.ask("PUT", &target, &headers, Some(body.to_string().as_bytes())).await;
+        assert_eq!(answer.unwrap().status, 200);
     }
 
     fn client(&self, id: &str, chip: &Chip) -> ProvisioningClient {
@@ -157,6 +169,12 @@ impl Site {
             }
         }
     }
+}
+
+/// Who is enrolled, beside what an enrollment says already.
+fn complete(enrollment: &mut Value, id: &str, endorsement_key: &str) {
+    enrollment["registrationId"] = json!(id);
+    enrollment["attestation"] = json!({"type": "tpm", "tpm": {"endorsementKey": endorsement_key}});
 }
 
 fn admitted(answer: &Answer) -> String {
@@ -272,6 +290,33 @@ fn answer_to_a_challenge_is_good_for_one_registration_and_its_repetition() {
         let next = site.token("one", &key, 0);
         assert_ne!(admitted(&site.register("one", &chip, Some(&next)).await), operation_id);
         refused(&site.register("one", &chip, Some(&answer)).await);
+        site.server.stop();
+    });
+}
+
+#[test]
+fn answer_repeated_under_a_disabled_enrollment_is_answered_disabled_again() {
+    run(async {
+        let (mut site, chip) = (Site::start().await, Chip::new());
+        let endorsement_key = chip.tpm.keys().endorsement_key;
+        // A registration that found no hub leaves an operation behind.
+        site.enroll_with("off", &endorsement_key, json!({"iotHubs": ["nowhere.example"]})).await;
+        let key = site.challenge("off", &chip).await;
+        let answer = site.token("off", &key, 0);
+        let failed = admitted(&site.register("off", &chip, Some(&answer)).await);
+        assert_eq!(site.outcome("off", &answer, &failed).await["status"], "failed");
+
+        site.update("off", &endorsement_key, json!({"provisioningStatus": "disabled"})).await;
+        let key = site.challenge("off", &chip).await;
+        let answer = site.token("off", &key, 0);
+        for _ in 0..2 {
+            let disabled = site.register("off", &chip, Some(&answer)).await;
+            assert_eq!((disabled.status, &disabled.json()["status"]), (200, &json!("disabled")));
+        }
+
+        site.update("off", &endorsement_key, json!({})).await;
+        let operation_id = admitted(&site.register("off", &chip, Some(&answer)).await);
+        assert_eq!(site.outcome("off", &answer, &operation_id).await["status"], "assigned");
         site.server.stop();
     });
 }
