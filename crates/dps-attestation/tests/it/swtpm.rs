@@ -47,8 +47,9 @@ impl Swtpm {
         let control = port.checked_add(1)?;
         drop((TcpListener::bind((Ipv4Addr::LOCALHOST, control)).ok()?, held));
         let folder = tempfile::tempdir().unwrap();
-        let process = Command::new("timeout")
-            .args(["300", "swtpm", "socket", "--tpm2", "--tpmstate"])
+        // No wrapper: what is killed at the end must be the simulator itself.
+        let process = Command::new("swtpm")
+            .args(["socket", "--tpm2", "--tpmstate"])
             .arg(format!("dir={}", folder.path().display()))
             .arg("--server")
             .arg(format!("type=tcp,port={port},bindaddr=127.0.0.1"))
