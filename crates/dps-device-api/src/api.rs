@@ -8,6 +8,8 @@ use dps_core::ports::Clock;
 use dps_core::{DeviceRequest, DeviceResponse};
 use dps_events::EventSink;
 use dps_model::{Error, limits};
+use dps_wire::amqp;
+use dps_wire::amqp::sasl::Mechanism;
 use dps_wire::mqtt::codec::Limits;
 use dps_wire::mqtt::session::SessionLimits;
 use tokio::net::TcpListener;
@@ -68,6 +70,7 @@ pub struct DeviceApi {
     pub(crate) refused: Refused,
     pub(crate) fronts: Fronts,
     pub(crate) session_limits: Arc<SessionLimits>,
+    pub(crate) amqp_config: Arc<amqp::connection::Config>,
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) handshakes: Handshakes,
     bounds: Bounds,
@@ -98,6 +101,7 @@ impl DeviceApi {
             clock,
             fronts,
             session_limits: Arc::new(session_limits()),
+            amqp_config: Arc::new(amqp_config()),
             connections: Arc::new(Semaphore::new(bounds.connections)),
             handshakes: Handshakes::new(bounds.handshakes),
             bounds,
@@ -138,5 +142,17 @@ fn session_limits() -> SessionLimits {
         max_in_flight: limits::MAX_MQTT_IN_FLIGHT,
         connect_timeout_ms: limits::CONNECT_TIMEOUT * 1000,
         ..SessionLimits::default()
+    }
+}
+
+fn amqp_config() -> amqp::connection::Config {
+    // Named as Azure names its gateways.
+    let container_id = format!("IoTDPSGW_{}", uuid::Uuid::new_v4().simple());
+    let mechanisms = vec![Mechanism::Plain.symbol(), Mechanism::Tpm.symbol()];
+    amqp::connection::Config {
+        max_message_size: limits::MAX_AMQP_MESSAGE,
+        max_partial: limits::MAX_AMQP_MESSAGE,
+        handshake_timeout_ms: limits::CONNECT_TIMEOUT * 1000,
+        ..amqp::connection::Config::new(container_id, mechanisms)
     }
 }

@@ -7,12 +7,14 @@
 
 mod amqp;
 mod api;
+mod certificate;
 pub mod foreign;
 mod handshakes;
 mod https;
 pub mod json;
 mod listener;
 mod mqtt;
+mod read;
 mod refused;
 pub mod reject;
 mod timed;

@@ -1,6 +1,7 @@
 //! The one place where the doors record events: connections and requests that were refused before the core saw them.
 //! What reaches the core is recorded there. Must not decide anything.
 
+use std::io;
 use std::sync::Arc;
 
 use dps_core::ports::Clock;
@@ -26,6 +27,8 @@ pub(crate) struct Claims {
 
 /// A connection that is ended before there was a request: where it stood and why, in one sentence.
 pub(crate) struct Ended {
+    /// What the peer is told to quote.
+    pub tracking_id: TrackingId,
     pub stage: &'static str,
     pub reason: String,
     pub claimed: Option<String>,
@@ -33,7 +36,25 @@ pub(crate) struct Ended {
 
 impl Ended {
     pub(crate) fn at(stage: &'static str, reason: impl Into<String>) -> Self {
-        Self { stage, reason: reason.into(), claimed: None }
+        Self { tracking_id: TrackingId::fresh(), stage, reason: reason.into(), claimed: None }
+    }
+}
+
+/// Why a conversation is over.
+pub(crate) enum Over {
+    /// As the peer wished, or by its protocol without a word: nothing to tell.
+    Quietly,
+    /// Refused: this is the event.
+    Refused(Ended),
+}
+
+impl From<io::Error> for Over {
+    /// A peer that does not read, or breaks TLS, is cut; one that went away has gone.
+    fn from(error: io::Error) -> Self {
+        if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::InvalidData) {
+            return Self::Refused(Ended::at("protocol", error.to_string()));
+        }
+        Self::Quietly
     }
 }
 
@@ -62,7 +83,7 @@ impl Refused {
         ended: Ended,
     ) {
         self.sink.record(Event::Connection(Box::new(ConnectionRecord {
-            tracking_id: TrackingId::fresh(),
+            tracking_id: ended.tracking_id,
             time: opened.time,
             micros: self.since(opened),
             protocol,

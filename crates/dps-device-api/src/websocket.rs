@@ -18,7 +18,7 @@ use tokio::time::Sleep;
 use crate::foreign::Stream;
 
 /// The sub-protocols that are spoken, in any case.
-const SUBPROTOCOLS: &[(&str, Protocol)] = &[("mqtt", Protocol::MqttWs)];
+const SUBPROTOCOLS: &[(&str, Protocol)] = &[("mqtt", Protocol::MqttWs), ("AMQPWSB10", Protocol::AmqpWs)];
 
 /// What a client that offers this sub-protocol speaks.
 pub(crate) fn protocol(subprotocol: &str) -> Option<Protocol> {

@@ -158,6 +158,8 @@ pub const WEBSOCKET_CLOSE_TIMEOUT: u64 = 2;
 pub const MAX_MQTT_PACKET: usize = MAX_BODY + 4 * 1024;
 /// Largest MQTT CONNECT, which a stranger may send: user name, SAS token and client id fit.
 pub const MAX_MQTT_CONNECT: usize = 8 * 1024;
+/// Largest AMQP message of a device, both ways: a body and its properties.
+pub const MAX_AMQP_MESSAGE: usize = MAX_BODY + 4 * 1024;
 /// Largest telemetry or twin packet that the development hub takes (IoT Hub: 256 KB).
 pub const MAX_HUB_PACKET: usize = 256 * 1024 + 4 * 1024;
 /// Subscriptions of one MQTT connection.

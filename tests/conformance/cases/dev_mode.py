@@ -293,20 +293,13 @@ def attempts_are_printed(case):
 
 @own("what-is-not-built-answers-cleanly")
 def not_built(case):
-    """The ports and routes of later issues: a 404 with the error body, a close after the handshake."""
+    """The routes of later issues: a 404 with the error body."""
     server = Own(case).start()
     token = {"Authorization": f"Bearer {server.env['MUSTER_BEARER_TOKEN']}"}
     for path in (server.env["MUSTER_RESOURCE_ID"], f"/v1/workspaces/{server.env['MUSTER_WORKSPACE_ID']}/query"):
         answer = raw_https.request(server, "GET", f"{path}?api-version=2022-02-05", headers=token)
         expect(answer.status, 404, f"status of {path}")
         expect_error_body(answer.json, None, None)
-    for header in (b"AMQP\x00\x01\x00\x00", b"AMQP\x03\x01\x00\x00"):
-        with raw_https.connect(server, int(server.env["MUSTER_AMQP_PORT"])) as amqp:
-            amqp.sendall(header)
-            amqp.settimeout(ENDS_SECONDS)
-            with contextlib.suppress(ConnectionError):
-                while amqp.recv(4096):
-                    pass
 
 
 @contextlib.contextmanager

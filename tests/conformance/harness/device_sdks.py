@@ -155,6 +155,30 @@ class NodeHttp(NodeMqtt):
         expect_error_body(error.result, 404204, None)
 
 
+class NodeAmqp(NodeMqtt):
+    """azure-iot-provisioning-device with the AMQP transport."""
+
+    name = "node-amqp"
+    transport = "amqp"
+
+    def expect_refused(self, error, code, messages):
+        """The service rejected the message: the SDK hands AMQP's error on as it came."""
+        expect(error.name, "amqp:unauthorized-access", "condition")
+        expect_error_body(error.result, code, messages)
+
+    def expect_unknown_scope(self, error):
+        """The service refused the connection."""
+        expect(error.name, "amqp:not-found", "condition")
+        expect_error_body(error.result, 404204, None)
+
+
+class NodeAmqpWebSocket(NodeAmqp):
+    """The same over WebSocket on port 443."""
+
+    name = "node-amqp-ws"
+    transport = "amqp-ws"
+
+
 def expect_error_body(body, code, messages):
     """The error JSON that every protocol carries."""
     expect_that(isinstance(body, dict), f"error body: {body!r}")
@@ -168,4 +192,12 @@ def expect_error_body(body, code, messages):
         expect_member(body["message"], messages, "message")
 
 
-PROVISIONING = (PythonMqtt(), PythonMqttWebSocket(), NodeMqtt(), NodeMqttWebSocket(), NodeHttp())
+PROVISIONING = (
+    PythonMqtt(),
+    PythonMqttWebSocket(),
+    NodeMqtt(),
+    NodeMqttWebSocket(),
+    NodeHttp(),
+    NodeAmqp(),
+    NodeAmqpWebSocket(),
+)

@@ -9,6 +9,7 @@ const readline = require('node:readline');
 
 const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');
 const { Http: ProvisioningHttp } = require('azure-iot-provisioning-device-http');
+const { Amqp: ProvisioningAmqp, AmqpWs: ProvisioningAmqpWs } = require('azure-iot-provisioning-device-amqp');
 const { Mqtt: ProvisioningMqtt, MqttWs: ProvisioningMqttWs } = require('azure-iot-provisioning-device-mqtt');
 const { SymmetricKeySecurityClient } = require('azure-iot-security-symmetric-key');
 const { TpmSecurityClient } = require('azure-iot-security-tpm');
@@ -20,7 +21,13 @@ const { Message: ServiceMessage } = require('azure-iot-common');
 const { Client: DeviceClient, Message } = require('azure-iot-device');
 const { Mqtt: DeviceMqtt, MqttWs: DeviceMqttWs } = require('azure-iot-device-mqtt');
 
-const provisioningTransports = { http: ProvisioningHttp, mqtt: ProvisioningMqtt, 'mqtt-ws': ProvisioningMqttWs };
+const provisioningTransports = {
+  http: ProvisioningHttp,
+  mqtt: ProvisioningMqtt,
+  'mqtt-ws': ProvisioningMqttWs,
+  amqp: ProvisioningAmqp,
+  'amqp-ws': ProvisioningAmqpWs,
+};
 const deviceTransports = { mqtt: DeviceMqtt, 'mqtt-ws': DeviceMqttWs };
 
 // Connected devices by the handle that `deviceOpen` gave out.
@@ -232,17 +239,20 @@ const calls = {
 // What a user of the SDK can see of an error.
 function describe(error) {
   const status = error.response?.statusCode ?? null;
+  // AMQP's own errors are no `Error`: a condition, and the service's JSON as their description.
+  const text = error.responseBody ?? (error.condition ? error.description : undefined);
   let result = error.result ?? null;
-  if (result === null && typeof error.responseBody === 'string') {
+  if (result === null && typeof text === 'string') {
     try {
-      result = JSON.parse(error.responseBody);
+      result = JSON.parse(text);
     } catch {
-      result = error.responseBody;
+      result = text;
     }
   }
   const below = error.innerError ? String(error.innerError.message ?? error.innerError) : null;
   const headers = error.response?.headers ?? null;
-  return { name: error.name, message: String(error.message ?? error), cause: below, result, status, headers };
+  const name = error.name ?? error.condition;
+  return { name, message: String(error.message ?? error.condition ?? error), cause: below, result, status, headers };
 }
 
 readline.createInterface({ input: process.stdin }).on('line', async (line) => {

@@ -10,6 +10,7 @@ use dps_model::{ApiVersion, Channel, Error, ErrorCode, Secret, TrackingId, limit
 use dps_wire::mqtt::packet::{Connect, Password, Publish};
 use dps_wire::mqtt::topic::dps::{Request, UserName};
 
+use crate::certificate;
 use crate::refused::Claims;
 
 /// Who a connection says it is, for all its requests.
@@ -57,21 +58,8 @@ pub(super) fn connect(
             .because("the client id is not the registration id of the user name"));
     }
     let password = connect.password.as_ref().map(Password::expose).unwrap_or_default();
-    if password.is_empty()
-        && let Some(leaf) = channel.tls.chain.first()
-    {
-        match common_name(leaf) {
-            Some(common_name) if is_id(&common_name) => {}
-            Some(common_name) => {
-                return Err(Error::new(ErrorCode::CertificateRejected).because(format!(
-                    "the certificate's common name {common_name:?} is not the registration id"
-                )));
-            }
-            None => {
-                return Err(Error::new(ErrorCode::CertificateRejected)
-                    .because("the certificate has no readable common name"));
-            }
-        }
+    if password.is_empty() {
+        certificate::names(&channel.tls, &name.registration_id)?;
     }
     Ok(Device {
         id_scope: name.id_scope,
@@ -80,15 +68,6 @@ pub(super) fn connect(
         client: name.client_version,
         sas_token: (!password.is_empty()).then(|| Secret::new(password.to_vec())),
     })
-}
-
-/// The last common name of a certificate's subject.
-fn common_name(der: &[u8]) -> Option<String> {
-    if der.len() > limits::MAX_CERTIFICATE {
-        return None;
-    }
-    let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
-    certificate.subject().iter_common_name().last()?.as_str().ok().map(ToOwned::to_owned)
 }
 
 /// A PUBLISH that is no request for the core.

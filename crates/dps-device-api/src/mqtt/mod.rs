@@ -8,9 +8,7 @@ mod decode;
 mod encode;
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -19,7 +17,7 @@ use dps_wire::mqtt::codec::{Decoder, Role};
 use dps_wire::mqtt::packet::{Connect, ConnectReturnCode, Packet, Publish};
 use dps_wire::mqtt::session::{Event, SendError, Session};
 use dps_wire::mqtt::topic::dps::SUBSCRIBE_FILTER;
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 use zeroize::Zeroize;
 
@@ -28,29 +26,9 @@ use self::encode::Answer;
 use crate::api::DeviceApi;
 use crate::foreign::{ForeignFront, MqttConnection, Stream};
 use crate::listener::{self, Accepted, Shutdown};
-use crate::refused::{Claims, Ended};
+use crate::read::read;
+use crate::refused::{Claims, Ended, Over};
 use crate::reject;
-
-/// Bytes read at a time, on the stack.
-const CHUNK: usize = 4 * 1024;
-
-/// Why a conversation is over.
-enum Over {
-    /// As the peer wished, or by the standard without a word: nothing to tell.
-    Quietly,
-    /// Refused: this is the event.
-    Refused(Ended),
-}
-
-impl From<io::Error> for Over {
-    /// A peer that does not read, or breaks TLS, is cut; one that went away has gone.
-    fn from(error: io::Error) -> Self {
-        if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::InvalidData) {
-            return Self::Refused(Ended::at("protocol", error.to_string()));
-        }
-        Self::Quietly
-    }
-}
 
 fn refused(reason: impl std::fmt::Display) -> Over {
     Over::Refused(Ended::at("protocol", reason.to_string()))
@@ -125,18 +103,6 @@ async fn greeting(
         let reason = format!("no MQTT CONNECT came within {} seconds", limits::CONNECT_TIMEOUT);
         Err(Over::Refused(Ended::at("connect", reason)))
     })
-}
-
-/// Reads once, without a buffer that would wait with the connection. 0 is the end.
-async fn read(stream: &mut Box<dyn Stream>, mut take: impl FnMut(&[u8])) -> io::Result<usize> {
-    std::future::poll_fn(|cx| {
-        let mut chunk = [const { std::mem::MaybeUninit::uninit() }; CHUNK];
-        let mut chunk = ReadBuf::uninit(&mut chunk);
-        ready!(Pin::new(&mut *stream).poll_read(cx, &mut chunk))?;
-        take(chunk.filled());
-        Poll::Ready(Ok(chunk.filled().len()))
-    })
-    .await
 }
 
 /// A conversation with the device API.
@@ -255,7 +221,7 @@ impl Conversation<'_> {
                 self.session.refuse(code).map_err(refused)?;
                 let reason = format!("CONNACK {}: {}", code as u8, error.cause.unwrap_or(error.message));
                 let claimed = connect.user_name.clone();
-                Err(Over::Refused(Ended { stage: "connect", reason, claimed }))
+                Err(Over::Refused(Ended { claimed, ..Ended::at("connect", reason) }))
             }
         }
     }
@@ -283,7 +249,7 @@ impl Conversation<'_> {
             Err(Refusal::Close(reason)) => {
                 let claimed = device.claims();
                 let claimed = Some(format!("{}/registrations/{}", claimed.id_scope, claimed.registration_id));
-                return Err(Over::Refused(Ended { stage: "protocol", reason, claimed }));
+                return Err(Over::Refused(Ended { claimed, ..Ended::at("protocol", reason) }));
             }
         };
         let Answer { topic, payload } = answer.map_err(refused)?;

@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use dps_core::ports::SystemClock;
 use dps_core::{DeviceOperation, DeviceRequest, DeviceResponse};
 use dps_device_api::{Bounds, Core, DeviceApi, Fronts, ServerTls};
 use dps_events::{AttemptRecord, ConnectionRecord, Event, EventSink};
-use dps_model::registration::{DeviceRegistrationResult, RegistrationOperationStatus, Status};
+use dps_model::registration::{DeviceRegistrationResult, RegistrationOperationStatus, Status, TpmKeys};
 use dps_model::{Error, ErrorCode, OperationId, Protocol, RegistrationId};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
@@ -21,6 +23,9 @@ use crate::pki::Ca;
 
 pub const SCOPE: &str = "0ne00000001";
 pub const PENDING: &str = "5.0000000000000000.pending";
+
+/// What a TPM is challenged with.
+pub const BLOB: [u8; 766] = [7; 766];
 
 /// What the core was asked.
 #[derive(Debug)]
@@ -36,6 +41,7 @@ pub struct Seen {
     pub sni: Option<String>,
     pub operation: String,
     pub payload: Option<String>,
+    pub tpm: Option<TpmKeys>,
 }
 
 #[derive(Default)]
@@ -53,6 +59,11 @@ impl Core for FakeCore {
             DeviceOperation::OperationStatus { operation_id } => (format!("status {operation_id}"), None),
             DeviceOperation::RegistrationLookup(body) => ("lookup".to_owned(), body.payload.as_ref()),
         };
+        let tpm = match &request.operation {
+            DeviceOperation::Register(body) | DeviceOperation::RegistrationLookup(body) => body.tpm.clone(),
+            DeviceOperation::OperationStatus { .. } => None,
+        };
+        let challenged = tpm.is_some() && request.sas_token.is_none();
         self.seen.lock().unwrap().push(Seen {
             id_scope: request.id_scope.clone(),
             registration_id: request.registration_id.clone(),
@@ -65,6 +76,7 @@ impl Core for FakeCore {
             sni: request.channel.tls.sni.clone(),
             operation,
             payload: payload.map(|json| json.get().to_owned()),
+            tpm,
         });
         assert_ne!(request.registration_id, "panic", "asked to");
         if request.registration_id == "slow" {
@@ -76,6 +88,10 @@ impl Core for FakeCore {
         }
         if request.registration_id == "throttled" {
             return Err(Error::new(ErrorCode::Throttled).retry_after(7));
+        }
+        if challenged {
+            let authentication_key = STANDARD.encode(BLOB);
+            return Ok(DeviceResponse::Challenge { authentication_key, key_name: "registration" });
         }
         let id = RegistrationId::parse(&request.registration_id)?;
         Ok(match request.operation {
@@ -97,7 +113,7 @@ impl Core for FakeCore {
     }
 
     fn knows_scope(&self, id_scope: &str) -> bool {
-        id_scope == SCOPE
+        [SCOPE, "0ne1", "0ne00ABCDEF"].contains(&id_scope)
     }
 }
 

@@ -352,31 +352,6 @@ async fn http_client_that_leaves_in_its_body_has_one_event() {
 }
 
 #[tokio::test]
-async fn amqp_closed_in_its_own_words() {
-    let mut server = Server::start().await;
-    for (header, opened) in [(b"AMQP\x00\x01\x00\x00", true), (b"AMQP\x03\x01\x00\x00", false)] {
-        let mut stream = connect(server.amqp, server.plain()).await.unwrap();
-        stream.write_all(header).await.unwrap();
-        stream.flush().await.unwrap();
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer).await;
-        assert_eq!(&answer[..8], b"AMQP\x00\x01\x00\x00");
-        if opened {
-            // OPEN, then CLOSE, each frame as long as it says.
-            assert_eq!(&answer[8..24], b"\x00\x00\x00\x10\x02\x00\x00\x00\x00\x53\x10\xc0\x03\x01\xa1\x00");
-            let length = usize::try_from(u32::from_be_bytes(answer[24..28].try_into().unwrap())).unwrap();
-            assert_eq!(length, answer.len() - 24);
-            assert_eq!(&answer[32..35], b"\x00\x53\x18");
-            let text = String::from_utf8_lossy(&answer);
-            assert!(text.contains("amqp:not-found") && text.contains("\"errorCode\":404000"), "{text}");
-        } else {
-            assert_eq!(answer.len(), 8);
-        }
-        assert_eq!(server.connection_event().await.stage, "protocol");
-    }
-}
-
-#[tokio::test]
 async fn shutdown_drains_and_closes_idle_connections() {
     let server = Server::start().await;
     let mut mqtt = Mqtt::ready(&server, "d").await;

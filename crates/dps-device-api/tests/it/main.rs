@@ -2,6 +2,8 @@
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a failing test may panic
 
+mod amqp;
+mod amqp_sdks;
 mod errors;
 mod fixture;
 mod hostile;

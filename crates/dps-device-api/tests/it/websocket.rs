@@ -1,4 +1,4 @@
-//! MQTT over WebSocket: an independent client, and frames made by hand.
+//! MQTT and AMQP over WebSocket: an independent client, and frames made by hand.
 
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error as ClientError, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
+use crate::amqp_sdks::{NODE, check_answers, play};
 use crate::fixture::{SCOPE, Server, connect};
 use crate::https::Http;
 use crate::mqtt::{Hub, Mqtt, REGISTER, greeting, once, poll, user};
@@ -345,12 +346,26 @@ async fn connection_of_a_hub_handed_on_as_mqtt_over_websocket() {
 }
 
 #[tokio::test]
+async fn amqp_served_over_websocket_in_pieces() {
+    let server = Server::start().await;
+    let tls = connect(server.https, server.plain()).await.unwrap();
+    let (socket, echoed) = dial(tls, PATH, "amqpwsb10").await.unwrap();
+    assert_eq!(echoed, "amqpwsb10");
+    let (mut near, pump) = stream(socket, 5);
+    check_answers(&play(&mut near, NODE).await, true);
+    assert!(server.seen().iter().all(|seen| seen.protocol == Protocol::AmqpWs));
+    drop(near);
+    assert_eq!(pump.await.unwrap(), Some(CloseCode::Normal));
+    assert!(server.stop().await.is_empty());
+}
+
+#[tokio::test]
 async fn handshake_that_is_none_refused_with_one_event_and_the_connection_kept() {
     let mut server = Server::start().await;
     let good = handshake("mqtt");
     let mut raw = Raw(connect(server.https, server.plain()).await.unwrap());
     for (request, status, why) in [
-        (handshake("chat"), 400, "No sub-protocol is offered of: mqtt."),
+        (handshake("chat"), 400, "No sub-protocol is offered of: mqtt, AMQPWSB10."),
         (good.replace("Sec-WebSocket-Protocol: mqtt\r\n", ""), 400, "No sub-protocol"),
         (good.replace(KEY, "c2hvcnQ="), 400, "16 bytes"),
         (good.replace(&format!("Sec-WebSocket-Key: {KEY}\r\n"), ""), 400, "16 bytes"),

@@ -38,7 +38,7 @@ pub fn welcome(env: &DevEnv, options: &DevOptions) {
     say(&format!(
         "{title}\n\n\
          \x20 ID scope          {scope}\n\
-         \x20 Devices           {host}  https {https}  mqtt {mqtt}  amqp {amqp} (closes until it is built)\n\
+         \x20 Devices           {host}  https {https}  mqtt {mqtt}  amqp {amqp}\n\
          \x20 Service API       {url}\n\
          \x20 Development hub   {hub}\n\
          \x20 Metrics           {metrics}\n\
