@@ -119,7 +119,8 @@ impl Mqtt {
     }
 
     fn next_id(&mut self) -> PacketId {
-        self.last += 1;
+        // A device whose operation waits for a slow disk may ask more often than there are ids.
+        self.last = self.last.checked_add(1).unwrap_or(1);
         PacketId::new(self.last).unwrap()
     }
 }
