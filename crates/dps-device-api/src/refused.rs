@@ -139,35 +139,15 @@ impl AtTheDoor<'_> {
     fn close(&mut self, outcome: Outcome) {
         let Some(claims) = self.claims.take() else { return };
         let channel = self.channel;
-        self.of.sink.record(Event::Attempt(Box::new(AttemptRecord {
-            tracking_id: self.tracking_id,
-            time: self.opened.time,
-            micros: self.of.since(self.opened),
-            operation: claims.operation.unwrap_or(Operation::Unrouted),
-            instance: None,
-            id_scope: bounded(claims.id_scope),
-            registration_id: bounded(claims.registration_id),
-            api_version: claims.api_version.map(bounded),
-            client: claims.client.map(bounded),
-            protocol: channel.protocol,
-            peer: channel.peer,
-            tls_version: channel.tls.version.clone(),
-            tls_cipher: channel.tls.cipher.clone(),
-            sni: channel.tls.sni.clone(),
-            chain: Vec::new(),
-            sas: None,
-            candidates: Vec::new(),
-            groups_tried: 0,
-            enrollment: None,
-            mechanism: None,
-            slot: None,
-            reason: None,
-            operation_id: None,
-            status: None,
-            hub: None,
-            steps: Vec::new(),
-            outcome,
-        })));
+        let operation = claims.operation.unwrap_or(Operation::Unrouted);
+        let mut record = AttemptRecord::open(self.tracking_id, self.opened.time, channel, operation);
+        record.micros = self.of.since(self.opened);
+        record.id_scope = bounded(claims.id_scope);
+        record.registration_id = bounded(claims.registration_id);
+        record.api_version = claims.api_version.map(bounded);
+        record.client = claims.client.map(bounded);
+        record.outcome = outcome;
+        self.of.sink.record(Event::Attempt(Box::new(record)));
     }
 }
 
