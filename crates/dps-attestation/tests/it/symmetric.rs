@@ -297,27 +297,3 @@ fn group_keys_match_only_their_own_devices() {
     assert!(prepared.matches(&of(&keys().primary), &id).is_none());
     assert!(prepared.matches(&of(&derive_device_key(&keys().primary, "device-2")), &id).is_none());
 }
-
-/// Prints the cost of trying one group with a wrong key; run with `--ignored --nocapture`, never asserted.
-#[test]
-#[ignore = "a measurement"]
-fn group_trial_cost() {
-    let prepared: Vec<GroupKeys> = (0..1000_u32)
-        .map(|n| {
-            let mut key = vec![3; 60];
-            key.extend(n.to_be_bytes());
-            GroupKeys::prepare(&SymmetricKeys {
-                primary: Secret::new(key.clone()),
-                secondary: Secret::new(key),
-            })
-        })
-        .collect();
-    let id = RegistrationId::parse("device-1").unwrap();
-    let token = SasToken::parse(&signed(&keys().primary, NOW_SECONDS)).unwrap();
-    let started = std::time::Instant::now();
-    let rounds = 20;
-    let found =
-        (0..rounds).flat_map(|_| &prepared).filter(|keys| keys.matches(&token, &id).is_some()).count();
-    assert_eq!(found, 0);
-    println!("{} ns per group", started.elapsed().as_nanos() / (rounds * 1000));
-}
