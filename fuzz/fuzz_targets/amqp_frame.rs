@@ -121,13 +121,13 @@ fn answer(connection: &mut Connection, choice: u8, event: Event, answers: &mut O
         Event::Delivery { id, settled, message } => {
             let done = if reject {
                 connection.reject(id, AmqpError::new("amqp:not-found", "no"))
-            } else if twice && message.body.as_bytes().is_none() {
+            } else if twice && message.as_ref().is_ok_and(|message| message.body.as_bytes().is_none()) {
                 connection.detach_link(id.link(), None)
             } else {
                 connection.accept(id)
             };
             assert!(settled || done.is_ok(), "{done:?}");
-            if let Some(link) = answers {
+            if let (Some(link), Ok(message)) = (answers, message) {
                 let _ = connection.send(*link, &message, twice);
             }
         }

@@ -23,16 +23,17 @@ pub(crate) fn host_of(text: &str) -> &str {
 /// Why access is refused, in one sentence for the operator.
 pub(crate) type Denied = String;
 
-/// A service's token opens this hub when it is signed with the policy's key for one of its names.
+/// A service's token opens this hub when it is signed with the policy's key for one of its names. Gives the Unix
+/// second of its expiry.
 pub(crate) fn service(
     authorization: Option<&str>,
     hosts: [&str; 2],
     key: &Secret,
     now: Timestamp,
-) -> Result<(), Denied> {
+) -> Result<i64, Denied> {
     let text = authorization.ok_or("the request has no Authorization header")?;
     let token = SasToken::parse(text).map_err(|error| format!("the token cannot be read: {error}"))?;
-    policy(&token, hosts, key, now)
+    policy(&token, hosts, key, now).map(|()| token.expiry())
 }
 
 /// The policy's own token: `sr` is a hub's host, or something below it.
@@ -145,7 +146,7 @@ mod tests {
         let soon = now.seconds() + 60;
         let check = |token: &str| service(Some(token), ["hub.local", "127.0.0.1:8443"], &key, now);
         for host in ["hub.local", "HUB.local:8443", "127.0.0.1:8443", "hub.local/devices/x"] {
-            assert_eq!(check(&SasToken::sign(host, &key, soon, Some("iothubowner"))), Ok(()), "{host}");
+            assert_eq!(check(&SasToken::sign(host, &key, soon, Some("iothubowner"))), Ok(soon), "{host}");
         }
         for token in [
             SasToken::sign("hub.local", &other, soon, Some("iothubowner")),

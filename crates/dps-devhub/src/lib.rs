@@ -1,19 +1,25 @@
 //! The development hub: an IoT Hub small enough to live beside a provisioning service.
 //!
-//! Owns the device registry and twins, their service REST, devices over MQTT, and the in-process hub port. Must not
+//! Owns the device registry and twins, their service REST, devices over MQTT and AMQP, and the in-process hub port. Must not
 //! know enrollments, registrations or who allocates: provisioning meets it only through `dps_core::ports::Hubs`.
 //!
 //! ```text
 //! registry   identities, keys and twins: documents of the store
 //! presence   who is connected, and the queue to each connection
-//! rest       IoT Hub's service REST      mqtt   the device's side      port   provisioning, in process
+//! guest      a connected device, whatever it speaks: its proof, its place, what it may do
+//! rest       IoT Hub's service REST      mqtt, amqp   the device's side      port   provisioning, in process
 //! ```
 
 mod access;
+mod amqp;
+mod end;
 mod failure;
+mod front;
+mod guest;
 mod mqtt;
 mod port;
 mod presence;
+mod refused;
 mod registry;
 mod rest;
 mod telemetry;
@@ -23,6 +29,7 @@ use std::sync::Arc;
 use dps_core::ports::{Clock, Store};
 use dps_events::EventSink;
 use dps_model::{DeviceId, HubName, Secret};
+use dps_wire::amqp::connection::Config;
 
 pub use failure::{HubErrorCode, HubFailure};
 pub use telemetry::Telemetry;
@@ -70,6 +77,7 @@ pub struct DevHubs {
     clock: Arc<dyn Clock>,
     sink: Arc<dyn EventSink>,
     hook: Arc<dyn Hook>,
+    amqp_config: Arc<Config>,
 }
 
 impl DevHubs {
@@ -93,7 +101,7 @@ impl DevHubs {
             let registry = Registry::new(Arc::clone(store), Arc::clone(&clock), &name, Arc::clone(&presence));
             hubs.push(Arc::new(DevHub { name, registry, presence, telemetry: Ring::default() }));
         }
-        Self { hubs, key: policy_key, clock, sink, hook }
+        Self { hubs, key: policy_key, clock, sink, hook, amqp_config: Arc::new(amqp::config()) }
     }
 
     /// Is there a hub of this name (a port and the letters' case do not count)?
@@ -115,5 +123,10 @@ impl DevHubs {
     pub(crate) fn hub(&self, host: &str) -> Option<&Arc<DevHub>> {
         let host = host_of(host);
         self.hubs.iter().find(|hub| hub.name.as_str().eq_ignore_ascii_case(host))
+    }
+
+    /// The same; the first hub when no hub has that host.
+    pub(crate) fn hub_or_first(&self, host: &str) -> Option<&Arc<DevHub>> {
+        self.hub(host).or_else(|| self.hubs.first())
     }
 }

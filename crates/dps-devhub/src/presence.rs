@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dps_core::ports::Clock;
-use dps_model::limits::{MAX_DEVICES_SEEN, MAX_MQTT_IN_FLIGHT};
+use dps_model::limits::{MAX_DEVICES_SEEN, MAX_HUB_COMMANDS};
 use dps_model::{DeviceId, Timestamp};
 use serde_json::Value;
 use tokio::sync::{Notify as Signal, mpsc, oneshot};
@@ -69,7 +69,7 @@ impl Presence {
 
     /// Gives the device its place; a connection that had it loses it.
     pub(crate) fn enter(self: &Arc<Self>, id: &DeviceId) -> Place {
-        let (sender, commands) = mpsc::channel(MAX_MQTT_IN_FLIGHT);
+        let (sender, commands) = mpsc::channel(MAX_HUB_COMMANDS);
         let now = self.clock.now();
         let serial = {
             let mut seats = self.seats();

@@ -15,7 +15,7 @@ use dps_wire::mqtt::session::SessionLimits;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use crate::foreign::{ForeignFront, HttpFront};
+use crate::foreign::{AmqpClaim, ForeignFront, HttpFront};
 use crate::handshakes::Handshakes;
 use crate::listener::{self, Port, Shutdown};
 use crate::refused::Refused;
@@ -35,8 +35,8 @@ pub trait Core: Send + Sync + 'static {
 pub struct Fronts {
     /// Answer HTTP requests that are not the device API's.
     pub http: Vec<Arc<dyn HttpFront>>,
-    /// Answer MQTT connections that are not the device API's.
-    pub mqtt: Vec<Arc<dyn ForeignFront>>,
+    /// Answer MQTT and AMQP connections that are not the device API's.
+    pub devices: Vec<Arc<dyn ForeignFront>>,
 }
 
 /// How much is taken on at once, over all ports together.
@@ -99,9 +99,9 @@ impl DeviceApi {
             core,
             refused: Refused::new(sink, Arc::clone(&clock)),
             clock,
-            fronts,
             session_limits: Arc::new(session_limits()),
-            amqp_config: Arc::new(amqp_config()),
+            amqp_config: Arc::new(amqp_config(&fronts)),
+            fronts,
             connections: Arc::new(Semaphore::new(bounds.connections)),
             handshakes: Handshakes::new(bounds.handshakes),
             bounds,
@@ -145,10 +145,13 @@ fn session_limits() -> SessionLimits {
     }
 }
 
-fn amqp_config() -> amqp::connection::Config {
-    // Named as Azure names its gateways.
+/// Named as Azure names its gateways. What a neighbour alone has a use for is offered where one is.
+fn amqp_config(fronts: &Fronts) -> amqp::connection::Config {
     let container_id = format!("IoTDPSGW_{}", uuid::Uuid::new_v4().simple());
-    let mechanisms = vec![Mechanism::Plain.symbol(), Mechanism::Tpm.symbol()];
+    let own = [Mechanism::Plain, Mechanism::Tpm, Mechanism::External, Mechanism::Anonymous];
+    let claimed = |mechanism| fronts.devices.iter().any(|f| f.claims_amqp(AmqpClaim::Mechanism(mechanism)));
+    let theirs = [Mechanism::MsSbCbs].into_iter().filter(|mechanism| claimed(*mechanism));
+    let mechanisms = own.into_iter().chain(theirs).map(Mechanism::symbol).collect();
     amqp::connection::Config {
         max_message_size: limits::MAX_AMQP_MESSAGE,
         max_partial: limits::MAX_AMQP_MESSAGE,

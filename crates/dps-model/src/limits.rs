@@ -162,6 +162,12 @@ pub const MAX_MQTT_CONNECT: usize = 8 * 1024;
 pub const MAX_AMQP_MESSAGE: usize = MAX_BODY + 4 * 1024;
 /// Largest telemetry or twin packet that the development hub takes (IoT Hub: 256 KB).
 pub const MAX_HUB_PACKET: usize = 256 * 1024 + 4 * 1024;
+/// What the development hub wants to tell one device and has not yet.
+pub const MAX_HUB_COMMANDS: usize = 64;
+/// Direct methods that one device has not answered.
+pub const MAX_METHODS_WAITING: usize = 64;
+/// Tokens on `$cbs` that one connection to the development hub may show in vain.
+pub const MAX_TOKENS_REFUSED: usize = 8;
 /// Subscriptions of one MQTT connection.
 pub const MAX_SUBSCRIPTIONS: usize = 16;
 /// Messages on their way to one MQTT client.

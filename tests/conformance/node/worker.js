@@ -19,6 +19,7 @@ const { ProvisioningServiceClient } = require('azure-iot-provisioning-service');
 const { Client: ServiceClient, Registry } = require('azure-iothub');
 const { Message: ServiceMessage } = require('azure-iot-common');
 const { Client: DeviceClient, Message } = require('azure-iot-device');
+const { Amqp: DeviceAmqp, AmqpWs: DeviceAmqpWs } = require('azure-iot-device-amqp');
 const { Mqtt: DeviceMqtt, MqttWs: DeviceMqttWs } = require('azure-iot-device-mqtt');
 
 const provisioningTransports = {
@@ -28,7 +29,12 @@ const provisioningTransports = {
   amqp: ProvisioningAmqp,
   'amqp-ws': ProvisioningAmqpWs,
 };
-const deviceTransports = { mqtt: DeviceMqtt, 'mqtt-ws': DeviceMqttWs };
+const deviceTransports = {
+  mqtt: DeviceMqtt,
+  'mqtt-ws': DeviceMqttWs,
+  amqp: DeviceAmqp,
+  'amqp-ws': DeviceAmqpWs,
+};
 
 // Connected devices by the handle that `deviceOpen` gave out.
 const devices = new Map();
@@ -106,7 +112,7 @@ const calls = {
     return twins;
   },
 
-  // A device connects to its hub over MQTT.
+  // A device connects to its hub.
   async deviceOpen({ handle, transport, connectionString, certificate, privateKey }) {
     const client = DeviceClient.fromConnectionString(connectionString, deviceTransports[transport]);
     if (certificate) {
@@ -119,7 +125,7 @@ const calls = {
     devices.set(handle, { client, desired: [], wanted: null });
   },
 
-  // A device connects to its hub over MQTT with a token that its TPM signs: an application does that by hand, the
+  // A device connects to its hub with a token that its TPM signs: an application does that by hand, the
   // device SDK has nothing of its own for it.
   async tpmOpen({ handle, transport, hub, deviceId, port }) {
     const resource = encodeURIComponent(`${hub}/devices/${deviceId}`);
@@ -187,11 +193,45 @@ const calls = {
   },
 
   // Sends a cloud-to-device message.
-  async serviceSend({ connectionString, deviceId, body }) {
+  async serviceSend({ connectionString, deviceId, body, properties }) {
     const client = ServiceClient.fromConnectionString(connectionString);
+    client.setRetryPolicy({ shouldRetry: () => false, nextRetryTimeout: () => 0 });
+    const message = new ServiceMessage(body);
+    for (const [name, value] of Object.entries(properties ?? {})) {
+      message.properties.add(name, value);
+    }
     await client.open();
-    await client.send(deviceId, new ServiceMessage(body));
-    await client.close();
+    try {
+      await client.send(deviceId, message);
+    } finally {
+      await client.close();
+    }
+  },
+
+  // From now on messages from the cloud are kept for `deviceMessage`.
+  async deviceListen({ handle }) {
+    const device = devices.get(handle);
+    device.messages = [];
+    device.client.on('message', (message) => {
+      device.messages.push(message);
+      device.wanted?.();
+    });
+  },
+
+  // The next message from the cloud, completed.
+  async deviceMessage({ handle }) {
+    const device = devices.get(handle);
+    while (device.messages.length === 0) {
+      await new Promise((resolve) => { device.wanted = resolve; });
+    }
+    const message = device.messages.shift();
+    await device.client.complete(message);
+    const properties = {};
+    for (let index = 0; index < message.properties.count(); index += 1) {
+      const { key, value } = message.properties.getItem(index);
+      properties[key] = value;
+    }
+    return { body: message.getData().toString(), properties };
   },
 
   // The device answers every call of that method with `status` and the payload it was given.

@@ -1,44 +1,25 @@
 //! The conversation with one connected device: telemetry, twin, methods, messages from the cloud.
 //! Owns the loop and its bounds; must not know who may connect.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use dps_core::ports::Clock;
 use dps_device_api::foreign::Stream;
-use dps_model::DeviceId;
-use dps_model::limits::{MAX_KEEP_ALIVE, MAX_MQTT_IN_FLIGHT, WRITE_TIMEOUT};
+use dps_model::limits::{MAX_KEEP_ALIVE, WRITE_TIMEOUT};
 use dps_wire::mqtt::packet::{Delivery, Publish, Subscribe};
 use dps_wire::mqtt::session::{Event, SendError, Session, SessionError};
 use dps_wire::mqtt::topic::hub::{DeviceTopic, HubTopic, Property, PropertyBag};
-use serde_json::{Map, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
-use crate::failure::HubFailure;
-use crate::presence::{Command, MethodAnswer, Place};
-use crate::{DevHub, Hook, Telemetry};
+use crate::end::End;
+use crate::guest::{Guest, TwinAnswer};
+use crate::presence::{Command, MethodAnswer};
 
 /// Bytes taken from the stream at once.
 const READ: usize = 8 * 1024;
-
-/// Why a conversation ended.
-pub(super) enum End {
-    /// DISCONNECT.
-    Left,
-    /// The stream ended or failed.
-    Gone,
-    /// Nothing came within the keep alive, or nothing was read from us in time.
-    Silent,
-    /// The place was taken away.
-    Displaced,
-    /// The token's time is over.
-    Expired,
-    /// It broke a rule.
-    Broke(String),
-}
 
 impl From<SessionError> for End {
     fn from(error: SessionError) -> Self {
@@ -106,26 +87,12 @@ impl Line {
 /// One connected device.
 pub(super) struct Connection<'a> {
     line: &'a mut Line,
-    place: Place,
-    hub: Arc<DevHub>,
-    id: DeviceId,
-    /// Monotonic millisecond.
-    expires: Option<u64>,
-    hook: &'a Arc<dyn Hook>,
-    methods: HashMap<String, oneshot::Sender<MethodAnswer>>,
-    next_method: u64,
+    guest: Guest,
 }
 
 impl<'a> Connection<'a> {
-    pub(super) fn new(
-        line: &'a mut Line,
-        place: Place,
-        hub: Arc<DevHub>,
-        id: DeviceId,
-        expires: Option<u64>,
-        hook: &'a Arc<dyn Hook>,
-    ) -> Self {
-        Self { line, place, hub, id, expires, hook, methods: HashMap::new(), next_method: 0 }
+    pub(super) fn new(line: &'a mut Line, guest: Guest) -> Self {
+        Self { line, guest }
     }
 
     /// Serves until the end; `buffered` came behind CONNECT.
@@ -137,9 +104,8 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Gives the place up, then closes: who sees the end of the stream finds the device gone.
-    pub(super) async fn close(self) {
-        drop(self.place);
+    pub(super) async fn close(self, end: &End) {
+        self.guest.leave(&end.to_string());
         self.line.close().await;
     }
 
@@ -166,7 +132,7 @@ impl<'a> Connection<'a> {
                     heard = self.line.now_ms();
                     self.line.session.receive(bytes);
                 }
-                command = self.place.commands.recv() => {
+                command = self.guest.command() => {
                     self.command(command.ok_or(End::Displaced)?)?;
                 }
                 () = tokio::time::sleep(Duration::from_millis(deadline - now)) => {}
@@ -178,7 +144,7 @@ impl<'a> Connection<'a> {
     fn deadline(&self, heard: u64) -> (u64, End) {
         let most = heard.saturating_add(MAX_KEEP_ALIVE * 1500);
         let silent = self.line.session.deadline().map_or(most, |deadline| deadline.min(most));
-        match self.expires {
+        match self.guest.expires() {
             Some(expires) if expires < silent => (expires, End::Expired),
             _ => (silent, End::Silent),
         }
@@ -195,45 +161,36 @@ impl<'a> Connection<'a> {
     }
 
     fn subscribe(&mut self, subscribe: &Subscribe) -> Result<(), End> {
-        let own = format!("devices/{}/messages/", self.id);
+        let own = format!("devices/{}/messages/", self.guest.id);
         let served = |filter: &str| filter.starts_with("$iothub/") || filter.starts_with(&own);
         self.line.session.grant(subscribe, |wanted| served(&wanted.filter))?;
-        self.hub.presence.ready();
+        self.guest.ready();
         Ok(())
     }
 
     async fn publish(&mut self, publish: Publish) -> Result<(), End> {
-        self.hub.presence.active(&self.id);
+        self.guest.active();
         let topic = DeviceTopic::parse(&publish.topic).map_err(|error| End::Broke(error.to_string()))?;
         match topic {
             DeviceTopic::Telemetry { device_id, module_id, properties } => {
-                if device_id != self.id.as_str() || module_id.is_some() {
+                if device_id != self.guest.id.as_str() || module_id.is_some() {
                     return Err(End::Broke("a message in another's name".into()));
                 }
-                self.telemetry(properties, publish.payload);
+                let named = |property: Property| (property.key, property.value.unwrap_or_default());
+                self.guest.telemetry(properties.0.into_iter().map(named).collect(), publish.payload);
                 self.acknowledge(publish.delivery)
             }
             DeviceTopic::TwinGet { rid } => {
-                let twin = self.hub.registry.device(&self.id).await;
-                let answer = twin.map(|device| (200, None, device.twin_for_device().to_string()));
+                let answer = self.guest.twin().await;
                 self.twin_answer(publish.delivery, rid, answer)
             }
             DeviceTopic::TwinReported { rid } => {
-                let answer = match serde_json::from_slice::<Map<String, Value>>(&publish.payload) {
-                    Ok(patch) => self.hub.registry.report(&self.id, &patch).await,
-                    Err(error) => Err(HubFailure::argument(format!(
-                        "Reported properties are a JSON object: line {}, column {}",
-                        error.line(),
-                        error.column()
-                    ))),
-                };
-                let answer = answer.map(|version| (204, Some(version), String::new()));
+                let answer = self.guest.report(&publish.payload).await;
                 self.twin_answer(publish.delivery, rid, answer)
             }
             DeviceTopic::MethodResponse { status, rid } => {
-                if let Some(waiting) = self.methods.remove(&rid) {
-                    // The caller may have given up; that is no fault of the device.
-                    waiting.send(MethodAnswer { status, payload: publish.payload }).ok();
+                if let Ok(number) = u64::from_str_radix(&rid, 16) {
+                    self.guest.called(number, MethodAnswer { status, payload: publish.payload });
                 }
                 self.acknowledge(publish.delivery)
             }
@@ -247,32 +204,8 @@ impl<'a> Connection<'a> {
         }
     }
 
-    fn telemetry(&self, properties: PropertyBag, payload: Bytes) {
-        let message = Arc::new(Telemetry {
-            hub: self.hub.name.clone(),
-            device_id: self.id.clone(),
-            time: self.line.clock.now(),
-            properties: properties
-                .0
-                .into_iter()
-                .map(|property| (property.key, property.value.unwrap_or_default()))
-                .collect(),
-            payload,
-        });
-        self.hook.on_telemetry(&message);
-        self.hub.telemetry.push(message);
-    }
-
-    fn twin_answer(
-        &mut self,
-        request: Delivery,
-        rid: String,
-        answer: Result<(u16, Option<u64>, String), HubFailure>,
-    ) -> Result<(), End> {
-        let (status, version, body) = answer.unwrap_or_else(|failure| {
-            let body = failure.body(dps_model::TrackingId::fresh(), self.line.clock.now());
-            (failure.code.status(), None, body)
-        });
+    fn twin_answer(&mut self, request: Delivery, rid: String, answer: TwinAnswer) -> Result<(), End> {
+        let TwinAnswer { status, version, body } = answer;
         let topic = HubTopic::TwinResponse { status, rid, version }
             .topic()
             .map_err(|error| End::Broke(error.to_string()))?;
@@ -294,7 +227,7 @@ impl<'a> Connection<'a> {
                 let properties =
                     properties.into_iter().map(|(key, value)| Property { key, value: Some(value) }).collect();
                 let topic = HubTopic::CloudToDevice {
-                    device_id: self.id.as_str().to_owned(),
+                    device_id: self.guest.id.as_str().to_owned(),
                     properties: PropertyBag(properties),
                 };
                 let delivered = self.deliver(&topic, payload)?;
@@ -310,14 +243,9 @@ impl<'a> Connection<'a> {
         payload: Bytes,
         answer: oneshot::Sender<MethodAnswer>,
     ) -> Result<(), End> {
-        self.methods.retain(|_, waiting| !waiting.is_closed());
-        if self.methods.len() >= MAX_MQTT_IN_FLIGHT {
-            return Ok(());
-        }
-        self.next_method += 1;
-        let rid = format!("{:x}", self.next_method);
-        if self.deliver(&HubTopic::Method { name, rid: rid.clone() }, payload)? {
-            self.methods.insert(rid, answer);
+        let Some(number) = self.guest.call(answer) else { return Ok(()) };
+        if !self.deliver(&HubTopic::Method { name, rid: format!("{number:x}") }, payload)? {
+            self.guest.call_failed(number);
         }
         Ok(())
     }

@@ -148,7 +148,7 @@ impl DevHubs {
             .map(http::uri::Authority::as_str)
             .or_else(|| parts.headers.get(HOST).and_then(|value| value.to_str().ok()))
             .unwrap_or_default();
-        let hub = self.hub(host).or_else(|| self.hubs.first()).ok_or_else(|| not_served(parts.uri.path()))?;
+        let hub = self.hub_or_first(host).ok_or_else(|| not_served(parts.uri.path()))?;
         let authorization = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         access::service(authorization, [hub.name.as_str(), host], &self.key, self.clock.now()).map_err(
             |why| {

@@ -15,7 +15,7 @@ use dps_wire::amqp::address::DpsAddress;
 use dps_wire::amqp::message::{Body, Message};
 use dps_wire::amqp::performative::Attach;
 use dps_wire::amqp::sasl::Plain;
-use dps_wire::amqp::value::Value;
+use dps_wire::amqp::value::{DecodeError, Value};
 
 use crate::certificate;
 use crate::refused::Claims;
@@ -105,19 +105,28 @@ pub(super) fn challenge(device: &Device, channel: &Arc<Channel>, tracking_id: Tr
     device.request(channel, tracking_id, DeviceOperation::Register(registration))
 }
 
-/// Decides on OPEN, as far as it tells who speaks: without SASL only that there is a certificate.
+/// Decides on OPEN, as far as it tells who speaks. Without SASL that is only whether there is a certificate, and
+/// nothing where neighbours share the port: tokens for a hub come later.
 pub(super) fn open(
     device: Option<&Device>,
     channel: &Channel,
+    shared: bool,
     knows_scope: impl Fn(&str) -> bool,
 ) -> Result<(), Error> {
     match device {
         Some(device) if !knows_scope(&device.id_scope) => Err(Error::new(ErrorCode::IdScopeNotFound)),
-        None if channel.tls.chain.is_empty() => {
-            Err(Error::new(ErrorCode::Unauthorized).because("there is neither SASL nor a client certificate"))
-        }
+        None if !shared => certified(channel),
         _ => Ok(()),
     }
+}
+
+/// Who does not say in SASL who it is has a certificate that does.
+fn certified(channel: &Channel) -> Result<(), Error> {
+    if channel.tls.chain.is_empty() {
+        let why = "neither SASL nor a client certificate says who speaks";
+        return Err(Error::new(ErrorCode::Unauthorized).because(why));
+    }
+    Ok(())
 }
 
 /// Decides on a link. The first one of a connection without SASL says who speaks.
@@ -146,6 +155,7 @@ pub(super) fn attach(
         }
         None if !knows_scope(&address.id_scope) => return Err(Error::new(ErrorCode::IdScopeNotFound)),
         None => {
+            certified(channel)?;
             certificate::names(&channel.tls, &address.registration_id)?;
             Box::new(Device::named(address))
         }
@@ -166,9 +176,13 @@ pub(super) struct Refusal {
 pub(super) fn decode(
     device: &Device,
     channel: &Arc<Channel>,
-    message: &Message,
+    message: Result<Box<Message>, DecodeError>,
     tracking_id: TrackingId,
 ) -> Result<DeviceRequest, Refusal> {
+    let message = &*message.map_err(|error| {
+        let said = format!("The bytes of the delivery are no AMQP message: {error}.");
+        Refusal { operation: None, error: Box::new(Error::with(ErrorCode::BodyMalformed, said)) }
+    })?;
     let property = |name: &str| message.application_property(name).and_then(Value::as_text);
     let operation = match property("iotdps-operation-type") {
         Some("iotdps-register") => {

@@ -7,25 +7,22 @@
 
 mod decode;
 mod encode;
+pub(crate) mod line;
 
-use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dps_model::{Channel, Error, ErrorCode, TrackingId};
-use dps_wire::amqp::connection::{Connection, ConnectionError, DeliveryId, Event, LinkId};
+use dps_wire::amqp::connection::{ConnectionError, DeliveryId, Event, LinkId};
 use dps_wire::amqp::message::Message;
 use dps_wire::amqp::performative::{AmqpError, Attach, Role, SaslCode, SaslInit};
-use dps_wire::amqp::sasl::{Mechanism, TpmExchange, TpmStep};
-use dps_wire::amqp::value::Secret;
-use tokio::io::AsyncWriteExt;
-use tokio::time::Instant;
+use dps_wire::amqp::sasl::{Mechanism, Plain, TpmExchange, TpmStep};
+use dps_wire::amqp::value::{DecodeError, Secret};
 
 use self::decode::{Device, Refusal};
+use self::line::{AmqpLine, Came};
 use crate::api::DeviceApi;
-use crate::foreign::Stream;
-use crate::listener::{self, Accepted, Shutdown};
-use crate::read::read;
+use crate::foreign::{AmqpClaim, AmqpConnection, ForeignFront};
+use crate::listener::Accepted;
 use crate::refused::{Claims, Ended, Over};
 use crate::reject;
 
@@ -42,130 +39,112 @@ fn broken(error: ConnectionError) -> Over {
     }
 }
 
-/// Serves one connection to its end.
-pub(crate) async fn serve(api: Arc<DeviceApi>, accepted: Accepted) {
-    let Accepted { mut stream, channel, opened, mut shutdown, .. } = accepted;
-    let mut conversation = Conversation::new(&api, &channel);
-    let over = conversation.lead(&mut stream, &mut shutdown).await;
-    if let Over::Refused(ended) = over {
-        api.refused.connection(opened, channel.protocol, channel.peer, ended);
-    }
-    conversation.part(&mut stream, &mut shutdown).await;
+/// How a conversation leaves us.
+enum Exit {
+    Over(Over),
+    /// This event told that the connection is a neighbour's.
+    HandedOver(Arc<dyn ForeignFront>, Box<Event>),
 }
 
-/// Writes what the connection has to say.
-async fn flush(connection: &mut Connection, stream: &mut Box<dyn Stream>) -> io::Result<()> {
-    if connection.has_output() {
-        let output = connection.take_output();
-        stream.write_all(&output).await?;
-        stream.flush().await?;
+impl<T: Into<Over>> From<T> for Exit {
+    fn from(over: T) -> Self {
+        Self::Over(over.into())
     }
-    Ok(())
+}
+
+/// Serves one connection to its end, or until it turns out to be a neighbour's.
+pub(crate) async fn serve(api: Arc<DeviceApi>, accepted: Accepted) {
+    let Accepted { stream, channel, opened, shutdown, .. } = accepted;
+    let line = AmqpLine::new(stream, Arc::clone(&api.amqp_config), shutdown);
+    let mut conversation = Conversation::new(&api, &channel, line);
+    match conversation.lead().await {
+        Exit::Over(over) => {
+            if let Over::Refused(ended) = over {
+                api.refused.connection(opened, channel.protocol, channel.peer, ended);
+            }
+            conversation.line.part().await;
+        }
+        Exit::HandedOver(front, event) => {
+            let Conversation { line, hostname, .. } = conversation;
+            let connection = AmqpConnection { channel: Arc::clone(&channel), line, hostname, event: *event };
+            Box::pin(front.amqp(connection)).await;
+        }
+    }
 }
 
 /// A conversation with the device API.
 struct Conversation<'a> {
     api: &'a DeviceApi,
     channel: &'a Arc<Channel>,
-    connection: Connection,
+    line: AmqpLine,
     device: Option<Box<Device>>,
     /// SASL TPM, while it lasts.
     exchange: Option<Box<TpmExchange>>,
+    /// Of the peer's OPEN, for a neighbour.
+    hostname: Option<String>,
     /// The link on which answers go.
     answers: Option<LinkId>,
-    begun: Instant,
-}
-
-/// What a wait ended with.
-enum Came {
-    Bytes(io::Result<usize>),
-    Time,
-    Shutdown,
 }
 
 impl<'a> Conversation<'a> {
-    fn new(api: &'a DeviceApi, channel: &'a Arc<Channel>) -> Self {
-        let connection = Connection::new(Arc::clone(&api.amqp_config), 0);
-        let (device, exchange, answers) = (None, None, None);
-        Self { api, channel, connection, device, exchange, answers, begun: Instant::now() }
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// Waits for bytes, which go to the connection, or for what ends the waiting.
-    async fn wait(&mut self, stream: &mut Box<dyn Stream>, shutdown: &mut Shutdown) -> Came {
-        let deadline = self.connection.deadline().map(|ms| self.begun + Duration::from_millis(ms));
-        let time = async move {
-            match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline).await,
-                None => std::future::pending().await,
-            }
-        };
-        let connection = &mut self.connection;
-        tokio::select! {
-            biased;
-            () = listener::requested(shutdown) => Came::Shutdown,
-            came = read(stream, |chunk| connection.receive(chunk)) => Came::Bytes(came),
-            () = time => Came::Time,
-        }
+    fn new(api: &'a DeviceApi, channel: &'a Arc<Channel>, line: AmqpLine) -> Self {
+        let (device, exchange, hostname, answers) = (None, None, None, None);
+        Self { api, channel, line, device, exchange, hostname, answers }
     }
 
     /// Reads and answers until there is nothing more to answer.
-    async fn lead(&mut self, stream: &mut Box<dyn Stream>, shutdown: &mut Shutdown) -> Over {
+    async fn lead(&mut self) -> Exit {
         loop {
-            match self.wait(stream, shutdown).await {
+            match self.line.wait().await {
                 Came::Bytes(Ok(1..)) => {}
-                Came::Bytes(Ok(0)) => return Over::Quietly,
+                Came::Bytes(Ok(0)) => return Over::Quietly.into(),
                 Came::Bytes(Err(error)) => return error.into(),
                 Came::Time => {
-                    let now_ms = self.now_ms();
-                    if let Err(error) = self.connection.tick(now_ms) {
-                        return broken(error);
+                    if let Err(error) = self.line.tick() {
+                        return broken(error).into();
                     }
                 }
                 Came::Shutdown => {
-                    let forced = AmqpError::new("amqp:connection:forced", "The server stops.");
-                    let now_ms = self.now_ms();
-                    self.connection.close(Some(forced), now_ms);
-                    return Over::Quietly;
+                    self.line.stop();
+                    return Over::Quietly.into();
                 }
             }
-            if let Err(over) = self.answer_all(stream).await {
-                return over;
+            if let Err(exit) = self.answer_all().await {
+                return exit;
             }
         }
-    }
-
-    /// The last words, a CLOSE perhaps, are worth a try, and so is the wait for the peer's; then TLS is closed in good
-    /// order.
-    async fn part(&mut self, stream: &mut Box<dyn Stream>, shutdown: &mut Shutdown) {
-        let now_ms = self.now_ms();
-        self.connection.close(None, now_ms);
-        while flush(&mut self.connection, stream).await.is_ok() && !self.connection.is_closed() {
-            let now_ms = self.now_ms();
-            let goes_on = match self.wait(stream, shutdown).await {
-                // Nothing but the peer's CLOSE matters any more.
-                Came::Bytes(Ok(1..)) => matches!(self.connection.poll(now_ms), Ok(None)),
-                Came::Time => self.connection.tick(self.now_ms()).is_ok(),
-                Came::Bytes(_) | Came::Shutdown => false,
-            };
-            if !goes_on {
-                break;
-            }
-        }
-        let _ = stream.shutdown().await;
     }
 
     /// Answers all that was received; each answer is on its way before the next event is looked at.
-    async fn answer_all(&mut self, stream: &mut Box<dyn Stream>) -> Result<(), Over> {
+    async fn answer_all(&mut self) -> Result<(), Exit> {
         loop {
-            let now_ms = self.now_ms();
-            let event = self.connection.poll(now_ms).map_err(broken)?;
-            let Some(event) = event else { return Ok(flush(&mut self.connection, stream).await?) };
+            let Some(event) = self.line.poll().map_err(broken)? else {
+                return Ok(self.line.flush().await?);
+            };
+            if let Some(front) = self.neighbour(&event) {
+                return Err(Exit::HandedOver(front, Box::new(event)));
+            }
             self.answer(event).await?;
-            flush(&mut self.connection, stream).await?;
+            self.line.flush().await?;
+        }
+    }
+
+    /// Whose the connection is by this event, if it is not the device API's.
+    fn neighbour(&self, event: &Event) -> Option<Arc<dyn ForeignFront>> {
+        let front_of = |claim| self.api.fronts.devices.iter().find(|front| front.claims_amqp(claim)).cloned();
+        match event {
+            Event::SaslInit(init) => match Mechanism::parse(init.mechanism.as_str())? {
+                Mechanism::Plain => {
+                    let plain = Plain::parse(init.initial_response.as_ref()?).ok()?;
+                    front_of(AmqpClaim::User(&plain.user))
+                }
+                mechanism @ Mechanism::MsSbCbs => front_of(AmqpClaim::Mechanism(mechanism)),
+                Mechanism::Tpm | Mechanism::External | Mechanism::Anonymous => None,
+            },
+            Event::Attach { attach, .. } if self.device.is_none() => {
+                front_of(AmqpClaim::Address(attach.address()?))
+            }
+            _ => None,
         }
     }
 
@@ -173,9 +152,12 @@ impl<'a> Conversation<'a> {
         match event {
             Event::SaslInit(init) => Box::pin(self.sasl(&init)).await,
             Event::SaslResponse(response) => Box::pin(self.tpm(&response)).await,
-            Event::Open(_) => self.open(),
+            Event::Open(open) => {
+                self.hostname = open.hostname;
+                self.open()
+            }
             Event::Attach { link, attach } => self.attach(link, &attach),
-            Event::Delivery { id, settled, message } => Box::pin(self.request(id, settled, &message)).await,
+            Event::Delivery { id, settled, message } => Box::pin(self.request(id, settled, message)).await,
             Event::Detached { link, error } => {
                 if self.answers == Some(link) {
                     self.answers = None;
@@ -193,7 +175,7 @@ impl<'a> Conversation<'a> {
             Some(Mechanism::Plain) => match decode::plain(init.initial_response.as_ref()) {
                 Ok(device) => {
                     self.device = Some(Box::new(device));
-                    self.connection.sasl_outcome(SaslCode::Ok).map_err(refused)
+                    self.line.connection.sasl_outcome(SaslCode::Ok).map_err(refused)
                 }
                 Err(reason) => self.unauthenticated(format!("SASL PLAIN: {reason}")),
             },
@@ -202,8 +184,18 @@ impl<'a> Conversation<'a> {
                 let nothing = Secret::new(Vec::new());
                 self.tpm(init.initial_response.as_ref().unwrap_or(&nothing)).await
             }
+            // As if there were no SASL: the first link says who speaks.
+            Some(Mechanism::Anonymous) => self.line.connection.sasl_outcome(SaslCode::Ok).map_err(refused),
+            Some(Mechanism::External) if !self.channel.tls.chain.is_empty() => {
+                self.line.connection.sasl_outcome(SaslCode::Ok).map_err(refused)
+            }
+            Some(Mechanism::External) => {
+                self.unauthenticated("SASL EXTERNAL: there is no client certificate".to_owned())
+            }
             // The engine lets no mechanism pass that is not offered.
-            _ => self.unauthenticated("a SASL mechanism that is not offered".to_owned()),
+            Some(Mechanism::MsSbCbs) | None => {
+                self.unauthenticated("a SASL mechanism that is not offered".to_owned())
+            }
         }
     }
 
@@ -218,7 +210,7 @@ impl<'a> Conversation<'a> {
                 // The event of it is the core's, whatever comes of it.
                 let answer = self.api.core.serve(request).await;
                 let Some(blob) = answer.as_ref().ok().and_then(encode::challenge) else {
-                    self.connection.sasl_outcome(outcome(&answer)).map_err(refused)?;
+                    self.line.connection.sasl_outcome(outcome(&answer)).map_err(refused)?;
                     return Err(Over::Quietly);
                 };
                 exchange.activate(&blob)
@@ -226,13 +218,15 @@ impl<'a> Conversation<'a> {
             step => step,
         };
         match step {
-            Ok(TpmStep::Challenge(challenge)) => self.connection.sasl_challenge(challenge).map_err(refused),
+            Ok(TpmStep::Challenge(challenge)) => {
+                self.line.connection.sasl_challenge(challenge).map_err(refused)
+            }
             Ok(TpmStep::Token(token)) => {
                 self.exchange = None;
                 if let Some(device) = &mut self.device {
                     device.show(&token);
                 }
-                self.connection.sasl_outcome(SaslCode::Ok).map_err(refused)
+                self.line.connection.sasl_outcome(SaslCode::Ok).map_err(refused)
             }
             Ok(TpmStep::Activate(_)) => Err(refused("SASL TPM asks twice for a blob")),
             Err(error) => self.unauthenticated(format!("SASL TPM: {error}")),
@@ -241,18 +235,19 @@ impl<'a> Conversation<'a> {
 
     /// SASL's refusal is one number: the reason is for the event.
     fn unauthenticated(&mut self, reason: String) -> Result<(), Over> {
-        self.connection.sasl_outcome(SaslCode::Auth).map_err(refused)?;
+        self.line.connection.sasl_outcome(SaslCode::Auth).map_err(refused)?;
         Err(Over::Refused(Ended { claimed: self.claimed(), ..Ended::at("connect", reason) }))
     }
 
     fn open(&mut self) -> Result<(), Over> {
         let knows_scope = |scope: &str| self.api.core.knows_scope(scope);
-        let now_ms = self.now_ms();
-        match decode::open(self.device.as_deref(), self.channel, knows_scope) {
-            Ok(()) => self.connection.accept_open(now_ms).map_err(refused),
+        let now_ms = self.line.now_ms();
+        let shared = !self.api.fronts.devices.is_empty();
+        match decode::open(self.device.as_deref(), self.channel, shared, knows_scope) {
+            Ok(()) => self.line.connection.accept_open(now_ms).map_err(refused),
             Err(error) => {
                 let (said, over) = self.told("OPEN", self.claimed(), error);
-                self.connection.refuse_open(said, now_ms).map_err(refused)?;
+                self.line.connection.refuse_open(said, now_ms).map_err(refused)?;
                 Err(over)
             }
         }
@@ -267,13 +262,12 @@ impl<'a> Conversation<'a> {
                 if attach.role == Role::Receiver {
                     self.answers = Some(link);
                 }
-                self.connection.accept_link(link).map_err(refused)
+                self.line.connection.accept_link(link).map_err(refused)
             }
             Err(error) => {
                 let (said, over) = self.told("ATTACH", claimed, error);
-                self.connection.refuse_link(link, said.clone()).map_err(refused)?;
-                let now_ms = self.now_ms();
-                self.connection.close(Some(said), now_ms);
+                self.line.connection.refuse_link(link, said.clone()).map_err(refused)?;
+                self.line.close(Some(said));
                 Err(over)
             }
         }
@@ -288,14 +282,13 @@ impl<'a> Conversation<'a> {
     }
 
     fn detached(&mut self, error: AmqpError) -> Over {
-        let now_ms = self.now_ms();
         let claimed = self.claimed();
         let reason = format!(
             "a link was detached, {}: {}",
             error.condition,
             error.description.as_deref().unwrap_or_default()
         );
-        self.connection.close(Some(error), now_ms);
+        self.line.close(Some(error));
         Over::Refused(Ended { claimed, ..Ended::at("protocol", reason) })
     }
 
@@ -304,23 +297,30 @@ impl<'a> Conversation<'a> {
     }
 
     /// One request: the verdict, then the answer.
-    async fn request(&mut self, id: DeliveryId, settled: bool, message: &Message) -> Result<(), Over> {
+    async fn request(
+        &mut self,
+        id: DeliveryId,
+        settled: bool,
+        message: Result<Box<Message>, DecodeError>,
+    ) -> Result<(), Over> {
         let Some(device) = &self.device else { return Err(refused("a message came before a link")) };
         let tracking_id = TrackingId::fresh();
         let opened = self.api.refused.open();
-        let asked = if let Some(link) = self.answers {
-            decode::decode(device, self.channel, message, tracking_id).map(|asked| (link, asked))
-        } else {
-            let error = Box::new(Error::argument("No link is attached on which an answer could go."));
-            Err(Refusal { operation: None, error })
-        };
+        let correlation_id = message.as_ref().ok().and_then(|message| message.correlation_id()).cloned();
+        let asked = decode::decode(device, self.channel, message, tracking_id).and_then(|asked| {
+            let link = self.answers.ok_or_else(|| {
+                let error = Box::new(Error::argument("No link is attached on which an answer could go."));
+                Refusal { operation: None, error }
+            })?;
+            Ok((link, asked))
+        });
         let answer = match asked {
             Ok((link, request)) => self
                 .api
                 .core
                 .serve(request)
                 .await
-                .and_then(|response| encode::encode(&response, message.correlation_id()))
+                .and_then(|response| encode::encode(&response, correlation_id.as_ref()))
                 .map(|answer| (link, answer)),
             Err(Refusal { operation, error }) => {
                 let claims = Claims { operation, ..device.claims() };
@@ -331,15 +331,15 @@ impl<'a> Conversation<'a> {
         match answer {
             Ok((link, answer)) => {
                 if !settled {
-                    self.connection.accept(id).map_err(refused)?;
+                    self.line.connection.accept(id).map_err(refused)?;
                 }
-                self.connection.send(link, &answer, false).map(drop).map_err(refused)
+                self.line.connection.send(link, &answer, false).map(drop).map_err(refused)
             }
             // A message that came settled has no verdict that could carry an error.
             Err(_) if settled => Ok(()),
             Err(error) => {
                 let said = self.reject(&error, tracking_id);
-                self.connection.reject(id, said).map_err(refused)
+                self.line.connection.reject(id, said).map_err(refused)
             }
         }
     }

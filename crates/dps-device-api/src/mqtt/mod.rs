@@ -67,7 +67,7 @@ pub(crate) async fn serve(api: Arc<DeviceApi>, accepted: Accepted) {
 /// The neighbour whose user name this is.
 fn claimant<'a>(api: &'a DeviceApi, connect: &Connect) -> Option<&'a Arc<dyn ForeignFront>> {
     let user_name = connect.user_name.as_deref()?;
-    api.fronts.mqtt.iter().find(|front| front.claims_mqtt(user_name))
+    api.fronts.devices.iter().find(|front| front.claims_mqtt(user_name))
 }
 
 /// A neighbour's connection ends with the server: its device connects again.

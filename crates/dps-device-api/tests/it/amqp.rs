@@ -11,6 +11,7 @@ use dps_wire::amqp::performative::{
     Sasl, SaslCode, SaslInit, SenderSettleMode, Transfer, source, target,
 };
 use dps_wire::amqp::value::{Secret, Symbol, Value};
+use rustls::ClientConfig;
 use rustls::version::TLS13;
 use serde_json::Value as Json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,17 +23,17 @@ use crate::fixture::{PENDING, SCOPE, Server, connect};
 use crate::pki::{Device, EC};
 
 /// A client that does what a test says.
-struct Amqp {
+pub struct Amqp {
     stream: TlsStream<TcpStream>,
     input: BytesMut,
     sent: u32,
 }
 
-fn address(id: &str) -> String {
+pub fn address(id: &str) -> String {
     format!("{SCOPE}/registrations/{id}")
 }
 
-fn attach(role: Role, address: &str) -> Performative {
+pub fn attach(role: Role, address: &str) -> Performative {
     Performative::Attach(Box::new(Attach {
         name: format!("{role:?}"),
         handle: u32::from(role == Role::Sender),
@@ -47,7 +48,7 @@ fn attach(role: Role, address: &str) -> Performative {
     }))
 }
 
-fn asks(operation: &str) -> Message {
+pub fn asks(operation: &str) -> Message {
     let mut message = Message::default();
     let property = ("iotdps-operation-type".to_owned(), Value::String(operation.to_owned()));
     message.application_properties.push(property);
@@ -62,7 +63,7 @@ fn polls(operation_id: &str) -> Message {
 }
 
 impl Amqp {
-    fn new(stream: TlsStream<TcpStream>) -> Self {
+    pub fn new(stream: TlsStream<TcpStream>) -> Self {
         Self { stream, input: BytesMut::new(), sent: 0 }
     }
 
@@ -75,7 +76,7 @@ impl Amqp {
         self.stream.read_buf(&mut self.input).await.unwrap_or(0) > 0
     }
 
-    async fn header(&mut self, header: ProtocolHeader) {
+    pub async fn header(&mut self, header: ProtocolHeader) {
         self.write(&header.bytes()).await;
         while self.input.len() < 8 {
             assert!(self.more().await);
@@ -93,8 +94,17 @@ impl Amqp {
     }
 
     /// SASL with this mechanism, to its first answer.
-    async fn authenticate(server: &Server, mechanism: &'static str, response: &[u8]) -> (Self, Sasl) {
-        let mut amqp = Self::new(connect(server.amqp, server.plain()).await.unwrap());
+    pub async fn authenticate(server: &Server, mechanism: &'static str, response: &[u8]) -> (Self, Sasl) {
+        Self::authenticate_as(server, server.plain(), mechanism, response).await
+    }
+
+    pub async fn authenticate_as(
+        server: &Server,
+        config: ClientConfig,
+        mechanism: &'static str,
+        response: &[u8],
+    ) -> (Self, Sasl) {
+        let mut amqp = Self::new(connect(server.amqp, config).await.unwrap());
         amqp.header(ProtocolHeader::Sasl).await;
         assert!(matches!(amqp.sasl().await, Sasl::Mechanisms(_)));
         let mut bytes = BytesMut::new();
@@ -119,10 +129,16 @@ impl Amqp {
     /// With both links.
     async fn ready(server: &Server, id: &str) -> Self {
         let mut amqp = Self::plain(server, &address(id)).await;
-        amqp.begin().await;
+        amqp.links(id).await;
+        amqp
+    }
+
+    /// Both links, once OPEN is sent.
+    pub async fn links(&mut self, id: &str) {
+        self.begin().await;
         for role in [Role::Receiver, Role::Sender] {
-            amqp.say(attach(role, &address(id))).await;
-            assert!(matches!(amqp.next().await, Some(Performative::Attach(_))));
+            self.say(attach(role, &address(id))).await;
+            assert!(matches!(self.next().await, Some(Performative::Attach(_))));
         }
         let flow = Flow {
             next_incoming_id: Some(0),
@@ -133,11 +149,10 @@ impl Amqp {
             link_credit: Some(100),
             ..Flow::default()
         };
-        amqp.say(Performative::Flow(flow)).await;
-        amqp
+        self.say(Performative::Flow(flow)).await;
     }
 
-    async fn begin(&mut self) {
+    pub async fn begin(&mut self) {
         assert!(matches!(self.next().await, Some(Performative::Open(_))));
         let begin = Begin {
             remote_channel: None,
@@ -150,7 +165,7 @@ impl Amqp {
         assert!(matches!(self.next().await, Some(Performative::Begin(_))));
     }
 
-    async fn say(&mut self, performative: Performative) {
+    pub async fn say(&mut self, performative: Performative) {
         let mut bytes = BytesMut::new();
         Frame::new(0, performative).encode(&mut bytes);
         self.write(&bytes).await;
@@ -168,13 +183,17 @@ impl Amqp {
         }
     }
 
-    async fn next(&mut self) -> Option<Performative> {
+    pub async fn next(&mut self) -> Option<Performative> {
         self.frame().await.map(|frame| frame.performative.unwrap())
     }
 
-    async fn send(&mut self, message: &Message) {
+    pub async fn send(&mut self, message: &Message) {
         let mut payload = BytesMut::new();
         message.encode(&mut payload);
+        self.send_bytes(&payload).await;
+    }
+
+    async fn send_bytes(&mut self, payload: &[u8]) {
         let mut pieces = payload.chunks(60_000).peekable();
         while let Some(piece) = pieces.next() {
             let performative = Some(Performative::Transfer(Transfer {
@@ -210,13 +229,13 @@ impl Amqp {
         }
     }
 
-    async fn answered(&mut self) -> Json {
+    pub async fn answered(&mut self) -> Json {
         assert_eq!(self.verdict().await, DeliveryState::Accepted);
         json(&Message::decode(&self.frame().await.unwrap().payload).unwrap())
     }
 
     /// CLOSE with its error, answered, and the end.
-    async fn closed(&mut self) -> (AmqpError, Json) {
+    pub async fn closed(&mut self) -> (AmqpError, Json) {
         let error = match self.next().await {
             Some(Performative::Close(Some(error))) => error,
             other => panic!("not closed: {other:?}"),
@@ -294,6 +313,24 @@ async fn message_that_is_no_request_rejected_with_one_event() {
 }
 
 #[tokio::test]
+async fn bytes_that_are_no_message_rejected_with_one_event_and_the_link_goes_on() {
+    let mut server = Server::start().await;
+    let mut amqp = Amqp::ready(&server, "d").await;
+    for bytes in [&b"nonsense"[..], b"\x00\x53\x74\xa1\x01x"] {
+        amqp.send_bytes(bytes).await;
+        let (_, body) = amqp.rejected().await;
+        let record = server.attempt_event().await;
+        assert_eq!(body["trackingId"], record.tracking_id.to_string(), "{bytes:?}");
+        assert_eq!(&*record.registration_id, "d");
+        let malformed = ErrorCode::BodyMalformed.row().code;
+        assert!(matches!(record.outcome, Outcome::Failed { code, .. } if code == malformed));
+    }
+    amqp.send(&asks("iotdps-get-registration")).await;
+    assert_eq!(amqp.answered().await["status"], "unassigned");
+    assert!(server.stop().await.is_empty());
+}
+
+#[tokio::test]
 async fn message_beyond_its_bound_ends_the_connection_with_one_event() {
     let mut server = Server::start().await;
     let mut amqp = Amqp::ready(&server, "d").await;
@@ -317,6 +354,7 @@ async fn identity_that_is_none_refused_by_saslcode_with_one_event() {
         ("TPM", b"\0nonsense", "form"),
         ("TPM", b"\x01", "control byte"),
         ("MSSBCBS", b"", "not offered"),
+        ("EXTERNAL", b"", "no client certificate"),
     ] {
         let (mut amqp, said) = Amqp::authenticate(&server, mechanism, response).await;
         assert_eq!(said, Sasl::Outcome(SaslCode::Auth));

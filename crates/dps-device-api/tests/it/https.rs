@@ -240,7 +240,7 @@ impl HttpFront for Neighbour {
 
 #[tokio::test]
 async fn request_of_a_neighbour_handed_on_with_its_channel() {
-    let server = Server::with(Fronts { http: vec![Arc::new(Neighbour)], mqtt: Vec::new() }).await;
+    let server = Server::with(Fronts { http: vec![Arc::new(Neighbour)], devices: Vec::new() }).await;
     for mut http in both(&server).await {
         // The second would be a device's path, were `registrations` an id scope.
         for path in ["/devices/d1", "/registrations/registrations/query", "/devices/registrations/modules"] {

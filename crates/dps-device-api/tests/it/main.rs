@@ -8,6 +8,7 @@ mod errors;
 mod fixture;
 mod hostile;
 mod https;
+mod hub;
 mod mqtt;
 mod pki;
 mod tls;

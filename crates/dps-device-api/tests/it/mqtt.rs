@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use dps_device_api::Fronts;
-use dps_device_api::foreign::{ForeignFront, MqttConnection};
 use dps_events::{Operation, Outcome};
 use dps_wire::mqtt::codec::{Decoder, Limits, Role, encode};
 use dps_wire::mqtt::packet::{
@@ -19,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::fixture::{PENDING, SCOPE, Server, connect};
+use crate::hub::Hub;
 use crate::pki::{Device, EC};
 
 /// A device's connection.
@@ -383,25 +382,9 @@ async fn request_refused_at_the_door_told_on_the_topic_with_one_event() {
     assert!(server.seen().is_empty());
 }
 
-pub struct Hub;
-
-#[async_trait]
-impl ForeignFront for Hub {
-    fn claims_mqtt(&self, username: &str) -> bool {
-        username.starts_with("hub.example/")
-    }
-
-    async fn mqtt(&self, mut connection: MqttConnection) {
-        let MqttConnection { ref channel, ref connect, ref buffered, .. } = connection;
-        let answer = format!("{} {} {}", connect.client_id, channel.protocol.as_str(), buffered.len());
-        connection.stream.write_all(answer.as_bytes()).await.unwrap();
-        connection.stream.shutdown().await.unwrap();
-    }
-}
-
 #[tokio::test]
 async fn connection_of_a_hub_handed_on_with_what_came_behind_connect() {
-    let server = Server::with(Fronts { http: Vec::new(), mqtt: vec![Arc::new(Hub)] }).await;
+    let server = Server::with(Fronts { http: Vec::new(), devices: vec![Arc::new(Hub)] }).await;
     let mut mqtt = Mqtt::open(&server).await;
     let mut bytes = BytesMut::new();
     let connect = greeting("hub.example/d/?api-version=2021-04-12", "d");

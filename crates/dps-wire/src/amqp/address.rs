@@ -33,7 +33,7 @@ pub enum AddressError {
 
 const DPS: &str = "{idScope}/registrations/{registrationId}";
 const HUB: &str = "/devices/{deviceId}[/modules/{moduleId}]/messages/events, /messages/devicebound, \
-     /twin or /methods/devicebound, or $cbs";
+     /twin or /methods/devicebound, /messages/devicebound, or $cbs";
 
 /// An address of the Device Provisioning Service; also the user name of SASL PLAIN.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +66,8 @@ impl DpsAddress {
 pub enum HubAddress {
     /// `$cbs`: tokens.
     Cbs,
+    /// `/messages/devicebound`: a service's messages to any device, which each names in `to`.
+    CloudToDevice,
     /// One of a device's, or of a module's.
     Device {
         /// The device.
@@ -94,8 +96,10 @@ impl HubAddress {
     /// Parses any of the SDKs' forms.
     pub fn parse(address: &str) -> Result<Self, AddressError> {
         let path = path(address)?;
-        if path == "$cbs" {
-            return Ok(Self::Cbs);
+        match path {
+            "$cbs" => return Ok(Self::Cbs),
+            _ if path.eq_ignore_ascii_case("messages/devicebound") => return Ok(Self::CloudToDevice),
+            _ => {}
         }
         let wrong = AddressError::Format { expected: HUB };
         let rest = path.strip_prefix("devices/").ok_or(wrong)?;
@@ -104,7 +108,7 @@ impl HubAddress {
             None => (None, rest),
             Some(rest) => rest.split_once('/').map(|(module, rest)| (Some(module), rest)).ok_or(wrong)?,
         };
-        let endpoint = match rest.trim_end_matches('/') {
+        let endpoint = match &*rest.trim_end_matches('/').to_ascii_lowercase() {
             "messages/events" => HubEndpoint::Events,
             "messages/devicebound" => HubEndpoint::DeviceBound,
             "twin" => HubEndpoint::Twin,
@@ -190,9 +194,10 @@ mod tests {
     fn hub_address_has_the_forms_of_the_sdks() {
         for (address, parsed) in [
             ("$cbs", HubAddress::Cbs),
+            ("/messages/deviceBound", HubAddress::CloudToDevice),
             ("/devices/d1/messages/events", hub("d1", None, HubEndpoint::Events)),
             ("amqps://h/devices/d%2F1/messages/events/", hub("d/1", None, HubEndpoint::Events)),
-            ("/devices/d1/messages/devicebound", hub("d1", None, HubEndpoint::DeviceBound)),
+            ("/devices/d1/messages/deviceBound", hub("d1", None, HubEndpoint::DeviceBound)),
             ("/devices/d1/twin/", hub("d1", None, HubEndpoint::Twin)),
             ("/devices/d1/modules/m1/twin", hub("d1", Some("m1"), HubEndpoint::Twin)),
             ("/devices/d1/methods/devicebound", hub("d1", None, HubEndpoint::Methods)),

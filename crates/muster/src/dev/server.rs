@@ -153,7 +153,7 @@ async fn rooms(
     let enrollments = Arc::new(Enrollments::new(store(), clock(), rings, lane));
     let throttle = Arc::clone(&outside.throttle);
     let service = ServiceFront(ServiceApi::new(enrollments, instances, throttle, sink(), clock()));
-    let fronts = Fronts { http: vec![Arc::clone(&own) as _, Arc::new(service)], mqtt: vec![own as _] };
+    let fronts = Fronts { http: vec![Arc::clone(&own) as _, Arc::new(service)], devices: vec![own as _] };
     Ok((DeviceApi::new(Arc::new(Core(provisioning)), sink(), clock(), fronts), operations))
 }
 

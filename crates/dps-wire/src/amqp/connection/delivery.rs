@@ -83,7 +83,7 @@ impl Connection {
         }
         let event = match arrived {
             Arrived::Nothing => None,
-            Arrived::Whole(whole) => self.deliver(channel, id, &whole)?,
+            Arrived::Whole(whole) => Some(self.deliver(channel, id, &whole)?),
             Arrived::Fault(condition, description) => {
                 let error = AmqpError::new(condition, description);
                 self.fault(channel, id, error.clone())?;
@@ -109,30 +109,15 @@ impl Connection {
         self.answer(ours, Performative::Detach(Detach { handle, closed: true, error: Some(error) }))
     }
 
-    fn deliver(
-        &mut self,
-        channel: u16,
-        link: LinkId,
-        whole: &Partial,
-    ) -> Result<Option<Event>, ConnectionError> {
+    /// What has come whole is the caller's, bytes that are no message too: who sent them is to be told why.
+    fn deliver(&mut self, channel: u16, link: LinkId, whole: &Partial) -> Result<Event, ConnectionError> {
         let session = self.session(channel, "transfer")?;
-        let ours = session.ours;
-        match Message::decode(&whole.payload) {
-            Ok(message) => {
-                if !whole.settled {
-                    session.incoming.push((link, whole.delivery));
-                }
-                let id = DeliveryId { link, number: whole.delivery };
-                Ok(Some(Event::Delivery { id, settled: whole.settled, message: Box::new(message) }))
-            }
-            Err(_) if whole.settled => Ok(None),
-            Err(error) => {
-                let state =
-                    DeliveryState::Rejected(Some(AmqpError::new("amqp:decode-error", error.to_string())));
-                self.answer(ours, verdict(whole.delivery, state))?;
-                Ok(None)
-            }
+        if !whole.settled {
+            session.incoming.push((link, whole.delivery));
         }
+        let id = DeliveryId { link, number: whole.delivery };
+        let message = Message::decode(&whole.payload).map(Box::new);
+        Ok(Event::Delivery { id, settled: whole.settled, message })
     }
 
     /// Lets the peer send on before its window is used up.

@@ -70,7 +70,7 @@ use super::frame::Frame;
 use super::limits;
 use super::message::Message;
 use super::performative::{AmqpError, Attach, DeliveryState, Open, Performative, SaslInit};
-use super::value::{Secret, Symbol};
+use super::value::{DecodeError, Secret, Symbol};
 
 /// What we say of ourselves, and what one connection may use. Shared by all connections of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,15 +185,15 @@ pub enum Event {
         /// As it was sent.
         attach: Box<Attach>,
     },
-    /// A whole message. Unless it is settled, give a verdict with [`Connection::accept`], [`Connection::reject`]
+    /// All of a delivery. Unless it is settled, give a verdict with [`Connection::accept`], [`Connection::reject`]
     /// or [`Connection::release`].
     Delivery {
         /// The delivery, and through it the link.
         id: DeliveryId,
         /// Whether the sender wants no verdict.
         settled: bool,
-        /// The message.
-        message: Box<Message>,
+        /// The message, or why the bytes are none.
+        message: Result<Box<Message>, DecodeError>,
     },
     /// The peer's verdict about a message of ours that was not sent settled.
     Verdict {
@@ -288,6 +288,12 @@ impl Connection {
             sessions: Vec::new(),
             events: VecDeque::new(),
         }
+    }
+
+    /// Goes on under other limits, such as those of the neighbour whose connection it turns out to be. What was
+    /// announced to the peer already stays announced.
+    pub fn adopt(&mut self, config: Arc<Config>) {
+        self.config = config;
     }
 
     /// Takes what came from the peer. Call [`Self::poll`] until `None` before the next `receive`, and do not

@@ -150,7 +150,7 @@ fn message_over_several_transfers_is_one_delivery() {
     assert_eq!(peer.transfer(Transfer { more: true, ..first(9) }, whole.slice(..100)), Ok(None));
     let next = Transfer { handle: 0, more: true, ..Transfer::default() };
     assert_eq!(peer.transfer(next, whole.slice(100..200)), Ok(None));
-    let Ok(Some(Event::Delivery { message, settled: false, .. })) =
+    let Ok(Some(Event::Delivery { message: Ok(message), settled: false, .. })) =
         peer.transfer(Transfer { delivery_id: Some(9), ..Transfer::default() }, whole.slice(200..))
     else {
         panic!("the last transfer completes it")
@@ -189,13 +189,19 @@ fn unfinished_messages_are_bounded_over_all_links() {
 }
 
 #[test]
-fn message_that_is_none_is_rejected_and_the_link_lives() {
+fn bytes_that_are_no_message_wait_for_a_verdict_and_the_link_lives() {
     let (mut peer, _) = Peer::linked(config(), sender(0));
-    assert_eq!(peer.transfer(first(0), "nonsense"), Ok(None));
+    let Ok(Some(Event::Delivery { id, settled: false, message: Err(_) })) =
+        peer.transfer(first(0), "nonsense")
+    else {
+        panic!("no delivery")
+    };
+    assert!(peer.heard().is_empty(), "the verdict is the caller's");
+    peer.connection.reject(id, AmqpError::new("amqp:decode-error", "why")).expect("it waits");
     let heard = peer.heard();
     let [Performative::Disposition(said)] = &heard[..] else { panic!("{heard:?}") };
     let Some(DeliveryState::Rejected(Some(error))) = &said.state else { panic!("{said:?}") };
-    assert_eq!(error.condition.as_str(), "amqp:decode-error");
+    assert_eq!((error.condition.as_str(), said.settled), ("amqp:decode-error", true));
     delivery(peer.message(1));
 }
 

@@ -95,6 +95,7 @@ impl Front {
             }
             Event::Delivery { id, settled, message } => {
                 assert!(!settled);
+                let message = message.expect("the SDKs send messages");
                 self.serve(&message);
                 if self.policy == Policy::RejectRegister {
                     let mut error = unauthorized(r#"{"errorCode":401002,"message":"Unauthorized"}"#);
