@@ -48,6 +48,16 @@ pub(crate) enum Over {
     Refused(Ended),
 }
 
+impl Over {
+    /// Names who it was, where the refusal itself does not.
+    pub(crate) fn of(self, claimed: impl FnOnce() -> Option<String>) -> Self {
+        match self {
+            Self::Refused(ended) => Self::Refused(Ended { claimed: ended.claimed.or_else(claimed), ..ended }),
+            Self::Quietly => Self::Quietly,
+        }
+    }
+}
+
 impl From<io::Error> for Over {
     /// A peer that does not read, or breaks TLS, is cut; one that went away has gone.
     fn from(error: io::Error) -> Self {

@@ -12,7 +12,7 @@ pub(crate) mod line;
 use std::sync::Arc;
 
 use dps_model::{Channel, Error, ErrorCode, TrackingId};
-use dps_wire::amqp::connection::{ConnectionError, DeliveryId, Event, LinkId};
+use dps_wire::amqp::connection::{ConnectionError, DeliveryId, Event, LinkId, SendError};
 use dps_wire::amqp::message::Message;
 use dps_wire::amqp::performative::{AmqpError, Attach, Role, SaslCode, SaslInit};
 use dps_wire::amqp::sasl::{Mechanism, Plain, TpmExchange, TpmStep};
@@ -59,7 +59,7 @@ pub(crate) async fn serve(api: Arc<DeviceApi>, accepted: Accepted) {
     let mut conversation = Conversation::new(&api, &channel, line);
     match conversation.lead().await {
         Exit::Over(over) => {
-            if let Over::Refused(ended) = over {
+            if let Over::Refused(ended) = over.of(|| conversation.claimed()) {
                 api.refused.connection(opened, channel.protocol, channel.peer, ended);
             }
             conversation.line.part().await;
@@ -236,7 +236,7 @@ impl<'a> Conversation<'a> {
     /// SASL's refusal is one number: the reason is for the event.
     fn unauthenticated(&mut self, reason: String) -> Result<(), Over> {
         self.line.connection.sasl_outcome(SaslCode::Auth).map_err(refused)?;
-        Err(Over::Refused(Ended { claimed: self.claimed(), ..Ended::at("connect", reason) }))
+        Err(Over::Refused(Ended::at("connect", reason)))
     }
 
     fn open(&mut self) -> Result<(), Over> {
@@ -246,7 +246,7 @@ impl<'a> Conversation<'a> {
         match decode::open(self.device.as_deref(), self.channel, shared, knows_scope) {
             Ok(()) => self.line.connection.accept_open(now_ms).map_err(refused),
             Err(error) => {
-                let (said, over) = self.told("OPEN", self.claimed(), error);
+                let (said, over) = self.told("OPEN", None, error);
                 self.line.connection.refuse_open(said, now_ms).map_err(refused)?;
                 Err(over)
             }
@@ -282,14 +282,20 @@ impl<'a> Conversation<'a> {
     }
 
     fn detached(&mut self, error: AmqpError) -> Over {
-        let claimed = self.claimed();
         let reason = format!(
             "a link was detached, {}: {}",
             error.condition,
             error.description.as_deref().unwrap_or_default()
         );
         self.line.close(Some(error));
-        Over::Refused(Ended { claimed, ..Ended::at("protocol", reason) })
+        refused(reason)
+    }
+
+    /// An answer that the peer gives no room for: nothing could be answered any more.
+    fn unsent(&mut self, error: SendError) -> Over {
+        let reason = format!("an answer could not be sent: {error}");
+        self.line.close(Some(AmqpError::new(error.condition(), reason.clone())));
+        refused(reason)
     }
 
     fn claimed(&self) -> Option<String> {
@@ -333,7 +339,8 @@ impl<'a> Conversation<'a> {
                 if !settled {
                     self.line.connection.accept(id).map_err(refused)?;
                 }
-                self.line.connection.send(link, &answer, false).map(drop).map_err(refused)
+                let sent = self.line.connection.send(link, &answer, false);
+                sent.map(drop).map_err(|error| self.unsent(error))
             }
             // A message that came settled has no verdict that could carry an error.
             Err(_) if settled => Ok(()),

@@ -126,30 +126,11 @@ async fn converse(
     conversation.session.receive(&input);
     input.as_mut().zeroize();
     drop(input);
-    loop {
-        let went = conversation.answer_all(&mut stream).await;
-        if let Err(over) = went {
-            // The last words, a CONNACK perhaps, are worth a try; then TLS is closed in good order.
-            let _ = flush(&mut conversation.session, &mut stream).await;
-            let _ = stream.shutdown().await;
-            return over;
-        }
-        let silence = conversation.silence();
-        let came = tokio::select! {
-            biased;
-            () = listener::requested(&mut shutdown) => None,
-            came = read(&mut stream, |chunk| conversation.session.receive(chunk)) => Some(came),
-            () = silence => None,
-        };
-        let over = match came {
-            Some(Ok(1..)) => continue,
-            Some(Err(error)) => error.into(),
-            // The end of the stream or of its time: MQTT has no word for it (§3.1.2.10).
-            Some(Ok(0)) | None => Over::Quietly,
-        };
-        let _ = stream.shutdown().await;
-        return over;
-    }
+    let over = conversation.lead(&mut stream, &mut shutdown).await;
+    // The last words, a CONNACK perhaps, are worth a try; then TLS is closed in good order.
+    let _ = flush(&mut conversation.session, &mut stream).await;
+    let _ = stream.shutdown().await;
+    over.of(|| conversation.claimed())
 }
 
 /// Writes what the session has to say.
@@ -167,6 +148,29 @@ impl Conversation<'_> {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// Reads and answers until there is nothing more to answer.
+    async fn lead(&mut self, stream: &mut Box<dyn Stream>, shutdown: &mut Shutdown) -> Over {
+        loop {
+            if let Err(over) = self.answer_all(stream).await {
+                return over;
+            }
+            let silence = self.silence();
+            let session = &mut self.session;
+            let came = tokio::select! {
+                biased;
+                () = listener::requested(shutdown) => None,
+                came = read(stream, |chunk| session.receive(chunk)) => Some(came),
+                () = silence => None,
+            };
+            match came {
+                Some(Ok(1..)) => {}
+                Some(Err(error)) => return error.into(),
+                // The end of the stream or of its time: MQTT has no word for it (§3.1.2.10).
+                Some(Ok(0)) | None => return Over::Quietly,
+            }
+        }
+    }
+
     /// Ends when the peer has been silent for longer than it promised. One that promised nothing may be silent for
     /// ever (§3.1.2.10): TCP finds out whether it is there.
     fn silence(&self) -> impl Future<Output = ()> + use<> {
@@ -177,6 +181,11 @@ impl Conversation<'_> {
                 None => std::future::pending().await,
             }
         }
+    }
+
+    fn claimed(&self) -> Option<String> {
+        let claims = self.device.as_ref()?.claims();
+        Some(format!("{}/registrations/{}", claims.id_scope, claims.registration_id))
     }
 
     /// Answers all that was received; each answer is on its way before the next request is looked at.
@@ -246,11 +255,7 @@ impl Conversation<'_> {
                 self.api.refused.request(opened, self.channel, tracking_id, claims).refuse(&error);
                 self.reject(&error, tracking_id, &rid)
             }
-            Err(Refusal::Close(reason)) => {
-                let claimed = device.claims();
-                let claimed = Some(format!("{}/registrations/{}", claimed.id_scope, claimed.registration_id));
-                return Err(Over::Refused(Ended { claimed, ..Ended::at("protocol", reason) }));
-            }
+            Err(Refusal::Close(reason)) => return Err(refused(reason)),
         };
         let Answer { topic, payload } = answer.map_err(refused)?;
         self.session.respond(publish.delivery, topic, payload).map(drop).map_err(refused)

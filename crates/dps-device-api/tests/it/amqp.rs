@@ -331,6 +331,39 @@ async fn bytes_that_are_no_message_rejected_with_one_event_and_the_link_goes_on(
 }
 
 #[tokio::test]
+async fn answer_without_room_ends_the_connection_and_says_why() {
+    let mut server = Server::start().await;
+    let mut amqp = Amqp::plain(&server, &address("d")).await;
+    amqp.begin().await;
+    for role in [Role::Receiver, Role::Sender] {
+        amqp.say(attach(role, &address("d"))).await;
+        assert!(matches!(amqp.next().await, Some(Performative::Attach(_))));
+    }
+    // Its receiver grants no credit: one more answer than may wait.
+    for _ in 0..17 {
+        amqp.send(&asks("iotdps-register")).await;
+        assert_eq!(amqp.verdict().await, DeliveryState::Accepted);
+    }
+    let (error, _) = amqp.closed().await;
+    assert_eq!(error.condition, "amqp:resource-limit-exceeded".sym());
+    let record = server.connection_event().await;
+    assert_eq!((record.stage, record.claimed.as_deref()), ("protocol", Some(&*address("d"))));
+    assert!(record.reason.contains("could not be sent"), "{}", record.reason);
+    assert!(server.stop().await.is_empty());
+}
+
+#[tokio::test]
+async fn violation_names_the_device_that_it_is_of() {
+    let mut server = Server::start().await;
+    let mut amqp = Amqp::ready(&server, "d").await;
+    amqp.say(Performative::Open(Box::new(Open::new("c")))).await;
+    let (error, _) = amqp.closed().await;
+    assert_eq!(error.condition, "amqp:illegal-state".sym());
+    assert_eq!(server.connection_event().await.claimed.as_deref(), Some(&*address("d")));
+    assert!(server.stop().await.is_empty());
+}
+
+#[tokio::test]
 async fn message_beyond_its_bound_ends_the_connection_with_one_event() {
     let mut server = Server::start().await;
     let mut amqp = Amqp::ready(&server, "d").await;

@@ -312,6 +312,22 @@ async fn connect_decided_by_user_name_client_id_and_certificate() {
 }
 
 #[tokio::test]
+async fn violation_names_the_device_that_it_is_of() {
+    let mut server = Server::start().await;
+    for topic in [&format!("{REGISTER}1"), "devices/d/messages/events/"] {
+        let mut mqtt = Mqtt::open(&server).await;
+        assert_eq!(mqtt.greet(greeting(&user("d"), "d")).await, 0);
+        // Before it has subscribed, or where nothing is served.
+        mqtt.publish(topic, Delivery::AtMostOnce, b"").await;
+        assert_eq!(mqtt.next().await, None, "{topic}");
+        let record = server.connection_event().await;
+        let device = format!("{SCOPE}/registrations/d");
+        assert_eq!((record.stage, record.claimed.as_deref()), ("protocol", Some(&*device)));
+    }
+    assert!(server.stop().await.is_empty());
+}
+
+#[tokio::test]
 async fn connect_of_another_protocol_level_gets_connack_1() {
     let mut server = Server::start().await;
     for greeting in [

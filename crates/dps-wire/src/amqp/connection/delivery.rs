@@ -78,10 +78,10 @@ impl Connection {
         let link = link.ok_or(ConnectionError::NoLink { performative: "transfer", handle })?;
         let id = link.id;
         let arrived = link.take(transfer, payload, max_message)?;
-        if transfer.more && held.saturating_add(payload.len()) > limit {
-            return Err(ConnectionError::TooMuchUnfinished { limit });
-        }
         let event = match arrived {
+            Arrived::Nothing if transfer.more && held.saturating_add(payload.len()) > limit => {
+                return Err(ConnectionError::TooMuchUnfinished { limit });
+            }
             Arrived::Nothing => None,
             Arrived::Whole(whole) => Some(self.deliver(channel, id, &whole)?),
             Arrived::Fault(condition, description) => {

@@ -181,3 +181,17 @@ pub enum SendError {
         limit: usize,
     },
 }
+
+impl SendError {
+    /// The standard's condition for it (§2.8.15, §2.8.17), for a caller that ends the connection over it.
+    pub const fn condition(&self) -> &'static str {
+        match self {
+            Self::Closed | Self::WrongMoment | Self::NoLink | Self::NoDelivery => "amqp:illegal-state",
+            Self::NoHandle { .. } | Self::QueueFull | Self::OutputFull { .. } => {
+                "amqp:resource-limit-exceeded"
+            }
+            Self::TooLarge { .. } => "amqp:link:message-size-exceeded",
+            Self::ChallengeTooLarge => "amqp:internal-error",
+        }
+    }
+}

@@ -189,6 +189,21 @@ fn unfinished_messages_are_bounded_over_all_links() {
 }
 
 #[test]
+fn message_beyond_its_bound_faults_its_link_also_before_its_last_transfer() {
+    let bounds = Config { max_message_size: 100, max_partial: 100, ..config() };
+    let (mut peer, link) = Peer::linked(bounds, sender(0));
+    let more = Transfer { more: true, ..first(0) };
+    assert_eq!(peer.transfer(more.clone(), vec![0; 60]), Ok(None));
+    let rest = Transfer { delivery_id: None, delivery_tag: None, message_format: None, ..more };
+    let Ok(Some(Event::Detached { link: faulted, error: Some(error) })) = peer.transfer(rest, vec![0; 60])
+    else {
+        panic!("no fault")
+    };
+    assert_eq!((faulted, error.condition.as_str()), (link, "amqp:link:message-size-exceeded"));
+    assert!(peer.connection.is_open());
+}
+
+#[test]
 fn bytes_that_are_no_message_wait_for_a_verdict_and_the_link_lives() {
     let (mut peer, _) = Peer::linked(config(), sender(0));
     let Ok(Some(Event::Delivery { id, settled: false, message: Err(_) })) =
