@@ -13,7 +13,7 @@ mod visitor;
 use std::sync::Arc;
 
 use dps_device_api::foreign::{AmqpConnection, AmqpLine, Came};
-use dps_model::limits::{CONNECT_TIMEOUT, MAX_HUB_PACKET};
+use dps_model::limits::{CONNECT_TIMEOUT, MAX_HUB_PACKET, MAX_TOKENS_REFUSED};
 use dps_model::{Channel, TrackingId};
 use dps_wire::amqp::address::{HubAddress, HubEndpoint};
 use dps_wire::amqp::connection::{Config, ConnectionError, Event, LinkId, SendError};
@@ -135,11 +135,13 @@ impl Conversation<'_> {
                 };
             }
             let went = tokio::select! {
-                came = self.line.wait() => self.came(came),
+                // In the order in which it happened: a device hears nothing of before it asked.
+                biased;
                 command = self.visitor.command() => match command {
                     Some(command) => self.command(command),
                     None => Err(End::Displaced),
                 },
+                came = self.line.wait() => self.came(came),
                 () = until(now, deadline) => Ok(()),
             };
             if let Err(end) = went {
@@ -208,10 +210,14 @@ impl Conversation<'_> {
             Event::Attach { link, attach } => self.attach(link, &attach).await,
             Event::Delivery { id, settled, message } => {
                 let taken = match message {
-                    Ok(message) => self.delivery(id, &message).await?,
+                    Ok(message) => self.delivery(id.link(), &message).await,
                     Err(error) => Err(AmqpError::new("amqp:decode-error", error.to_string())),
                 };
-                self.judge(id, settled, taken)
+                self.judge(id, settled, taken)?;
+                if self.tokens_refused > MAX_TOKENS_REFUSED {
+                    return Err(End::Broke("too many tokens were refused".to_owned()));
+                }
+                Ok(())
             }
             Event::Detached { link, .. } => {
                 if self.links.remove(link) == Some(Purpose::Twin) {

@@ -1,7 +1,7 @@
 //! What travels on the links: tokens, telemetry, twins, methods, messages to devices. Owns which answer goes on which
 //! link; must not know how a connection begins or ends.
 
-use dps_model::limits::{MAX_DEVICEBOUND, MAX_TOKENS_REFUSED};
+use dps_model::limits::MAX_DEVICEBOUND;
 use dps_model::{DeviceId, TrackingId};
 use dps_wire::amqp::connection::{DeliveryId, LinkId, SendError};
 use dps_wire::amqp::message::Message;
@@ -17,52 +17,44 @@ use crate::failure::HubFailure;
 use crate::guest::Turned;
 use crate::presence::Command;
 
+/// What a message comes to: an answer on another link perhaps, or its rejection.
+pub(super) type Taken = Result<Option<(LinkId, Message)>, AmqpError>;
+
 impl Conversation<'_> {
-    /// A message on one of the links; an inner error is its rejection.
-    pub(super) async fn delivery(
-        &mut self,
-        id: DeliveryId,
-        message: &Message,
-    ) -> Result<Result<(), AmqpError>, End> {
-        match self.links.purpose(id.link()) {
+    /// A message on one of the links.
+    pub(super) async fn delivery(&mut self, link: LinkId, message: &Message) -> Taken {
+        match self.links.purpose(link) {
             Some(Purpose::Tokens) => self.token(message).await,
-            Some(Purpose::Events) => Ok(self.telemetry(message)),
+            Some(Purpose::Events) => self.telemetry(message),
             Some(Purpose::Twin) => self.twin(message).await,
-            Some(Purpose::Methods) => Ok(self.method_answer(message)),
-            Some(Purpose::CloudToDevice) => Ok(self.cloud_to_device(message).await),
-            Some(Purpose::DeviceBound) | None => Ok(Err(encode::rejection("Nothing is taken on this link."))),
+            Some(Purpose::Methods) => self.method_answer(message),
+            Some(Purpose::CloudToDevice) => self.cloud_to_device(message).await,
+            Some(Purpose::DeviceBound) | None => Err(encode::rejection("Nothing is taken on this link.")),
         }
     }
 
-    pub(super) fn judge(
-        &mut self,
-        id: DeliveryId,
-        settled: bool,
-        taken: Result<(), AmqpError>,
-    ) -> Result<(), End> {
-        if settled {
-            return Ok(());
-        }
-        let judged = match taken {
-            Ok(()) => self.line.connection.accept(id),
-            Err(why) => self.line.connection.reject(id, why),
+    /// The verdict, then the answer.
+    pub(super) fn judge(&mut self, id: DeliveryId, settled: bool, taken: Taken) -> Result<(), End> {
+        let (judged, answer) = match taken {
+            Ok(answer) => (if settled { Ok(()) } else { self.line.connection.accept(id) }, answer),
+            Err(_) if settled => return Ok(()),
+            Err(why) => (self.line.connection.reject(id, why), None),
         };
         match judged {
             // The link went away meanwhile.
-            Err(SendError::NoDelivery) => Ok(()),
-            judged => Ok(judged?),
+            Err(SendError::NoDelivery) => {}
+            judged => judged?,
         }
+        answer.map_or(Ok(()), |(link, message)| self.send(link, &message))
     }
 
     /// `put-token`: the answer goes on the other link of `$cbs`.
-    async fn token(&mut self, message: &Message) -> Result<Result<(), AmqpError>, End> {
+    async fn token(&mut self, message: &Message) -> Taken {
         let Some(link) = self.links.to_peer(Purpose::Tokens) else {
-            return Ok(Err(encode::rejection("Attach a receiver to $cbs first: the answer goes there.")));
+            return Err(encode::rejection("Attach a receiver to $cbs first: the answer goes there."));
         };
-        let PutToken { audience, host, device_id, token } = match decode::put_token(message) {
-            Ok(asked) => asked,
-            Err(why) => return Ok(Err(encode::rejection(why))),
-        };
+        let PutToken { audience, host, device_id, token } =
+            decode::put_token(message).map_err(encode::rejection)?;
         let shown = Shown { password: Some(token), leaf: None };
         let welcome = match (self.hubs.hub(&host), device_id) {
             (Some(hub), Some(device_id)) => {
@@ -75,9 +67,6 @@ impl Conversation<'_> {
             Ok(()) => (200, "OK".to_owned()),
             Err(turned) => {
                 self.tokens_refused += 1;
-                if self.tokens_refused > MAX_TOKENS_REFUSED {
-                    return Err(End::Broke("too many tokens were refused".to_owned()));
-                }
                 let id = TrackingId::fresh();
                 let (failure, why) = match turned {
                     Turned::Away(why) => (HubFailure::unauthorized(), why),
@@ -87,21 +76,20 @@ impl Conversation<'_> {
                 (failure.code.status(), format!("{failure} Tracking ID:{id}"))
             }
         };
-        self.send(link, &encode::token_answer(message, status, said))?;
-        Ok(Ok(()))
+        Ok(Some((link, encode::token_answer(message, status, said))))
     }
 
-    fn telemetry(&mut self, message: &Message) -> Result<(), AmqpError> {
+    fn telemetry(&mut self, message: &Message) -> Taken {
         let Content { properties, payload } = decode::content(message).map_err(encode::rejection)?;
         if let Some(guest) = self.visitor.guest() {
             guest.active();
             guest.telemetry(properties, payload);
         }
-        Ok(())
+        Ok(None)
     }
 
     /// A service's message to the device that `to` names.
-    async fn cloud_to_device(&mut self, message: &Message) -> Result<(), AmqpError> {
+    async fn cloud_to_device(&mut self, message: &Message) -> Taken {
         let Visitor::Service { hub, .. } = &self.visitor else {
             return Err(encode::rejection("Only a service sends to devices."));
         };
@@ -118,17 +106,18 @@ impl Conversation<'_> {
                 Err(error) => Err(HubFailure::argument(error.to_string())),
             }
         };
-        sent.map_err(|failure| encode::failure(&failure, TrackingId::fresh(), self.hubs.clock.now()))
+        sent.map(|()| None)
+            .map_err(|failure| encode::failure(&failure, TrackingId::fresh(), self.hubs.clock.now()))
     }
 
-    async fn twin(&mut self, message: &Message) -> Result<Result<(), AmqpError>, End> {
-        let Some(guest) = self.visitor.guest() else { return Ok(Err(encode::rejection("Nobody is here."))) };
+    async fn twin(&mut self, message: &Message) -> Taken {
+        let Some(guest) = self.visitor.guest() else { return Err(encode::rejection("Nobody is here.")) };
         let (Some(link), Some(correlation_id)) =
             (self.links.to_peer(Purpose::Twin), message.correlation_id())
         else {
             let why =
                 "A twin request has a correlation-id, and a receiver on the twin's address for its answer.";
-            return Ok(Err(encode::rejection(why)));
+            return Err(encode::rejection(why));
         };
         guest.active();
         let answer = match decode::twin(message) {
@@ -140,16 +129,15 @@ impl Conversation<'_> {
             }
             TwinRequest::Unknown(why) => guest.twin_failure(HubFailure::argument(why)),
         };
-        self.send(link, &encode::twin_answer(correlation_id, answer))?;
-        Ok(Ok(()))
+        Ok(Some((link, encode::twin_answer(correlation_id, answer))))
     }
 
-    fn method_answer(&mut self, message: &Message) -> Result<(), AmqpError> {
+    fn method_answer(&mut self, message: &Message) -> Taken {
         let (number, answer) = decode::method_answer(message).map_err(encode::rejection)?;
         if let Some(guest) = self.visitor.guest_mut() {
             guest.called(number, answer);
         }
-        Ok(())
+        Ok(None)
     }
 
     /// A device that grants no credit for what it asked for loses its connection; it comes back and reads what it

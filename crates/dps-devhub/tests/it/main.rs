@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)] // helpers of tests fail like tests
 
 mod abandoned;
+mod amqp;
 mod fixture;
 mod hub_suite;
 mod mqtt;
