@@ -18,6 +18,8 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 
+use crate::tpm;
+
 /// Expiry of every token: 2100-01-01.
 const EXPIRY: i64 = 4_102_444_800;
 /// The group of devices with certificates.
@@ -32,6 +34,10 @@ pub enum Credential {
     WrongKey,
     /// A key derived from one of so many groups.
     KeyOfGroup(usize),
+    /// A TPM.
+    Tpm,
+    /// A TPM, but not the enrolled one.
+    WrongTpm,
     /// A certificate that this CA signed (PEM texts); the CA's own is presented too.
     Certificate { ca: String, ca_key: String, kind: KeyKind },
 }
@@ -66,6 +72,8 @@ pub struct Device {
     pub id: String,
     /// SAS token of a device with a key.
     pub token: Option<String>,
+    /// JSON of the keys of a device with a TPM.
+    pub tpm: Option<String>,
     /// Chain and key of a device with a certificate.
     pub certificate: Option<Arc<CertifiedKey>>,
 }
@@ -81,7 +89,7 @@ pub fn group_name(number: usize) -> String {
 }
 
 /// The key that individual keys derive from, so that nothing need be remembered.
-fn master() -> Secret {
+pub fn master() -> Secret {
     Secret::new(b"muster-bench master key, no secret".to_vec())
 }
 
@@ -115,8 +123,20 @@ impl Devices {
         let id_scope = IdScope::parse(id_scope)?;
         match &self.credential {
             Credential::Certificate { ca, ca_key, kind } => self.with_certificates(ca, ca_key, *kind),
+            Credential::Tpm => self.with_tpms(""),
+            Credential::WrongTpm => self.with_tpms("another "),
             other => self.numbers().map(|number| with_key(&self.family, number, other, &id_scope)).collect(),
         }
+    }
+
+    fn with_tpms(&self, which: &str) -> Result<Vec<Device>> {
+        self.numbers()
+            .map(|number| {
+                let id = name(&self.family, number);
+                let tpm = Some(serde_json::to_string(&tpm::keys(&format!("{which}{id}")))?);
+                Ok(Device { id, token: None, tpm, certificate: None })
+            })
+            .collect()
     }
 
     fn with_certificates(&self, ca: &str, ca_key: &str, kind: KeyKind) -> Result<Vec<Device>> {
@@ -137,7 +157,7 @@ impl Devices {
                 let leaf = params.signed_by(&key, &issuer)?;
                 let chain = vec![leaf.der().clone(), ca.clone()];
                 let certificate = Some(Arc::new(CertifiedKey::new(chain, Arc::clone(&signer))));
-                Ok(Device { id, token: None, certificate })
+                Ok(Device { id, token: None, tpm: None, certificate })
             })
             .collect()
     }
@@ -150,11 +170,13 @@ fn with_key(family: &str, number: usize, credential: &Credential, id_scope: &IdS
         Credential::KeyOfGroup(groups) => {
             derive_device_key(&group_keys(spread(number, *groups)).primary, &id)
         }
-        Credential::Key | Credential::Certificate { .. } => derive_device_key(&master(), &id),
+        Credential::Key | Credential::Tpm | Credential::WrongTpm | Credential::Certificate { .. } => {
+            derive_device_key(&master(), &id)
+        }
     };
     let registration_id = RegistrationId::parse(&id).context("a device's name")?;
     let token = sign_for_device(id_scope, &registration_id, &key, EXPIRY);
-    Ok(Device { id, token: Some(token), certificate: None })
+    Ok(Device { id, token: Some(token), tpm: None, certificate: None })
 }
 
 /// The group of a device: all over the groups, the same in every run (Knuth's multiplicative hash).

@@ -9,13 +9,14 @@ use dps_core::enrollment::record;
 use dps_core::ports::{Precondition, Store as _, Write};
 use dps_model::attestation::{Certificates, Mechanism};
 use dps_model::enrollment::{EnrollmentGroup, EnrollmentSettings, IndividualEnrollment, Stamp};
+use dps_model::registration::TpmKeys;
 use dps_model::{EnrollmentGroupId, RegistrationId, Timestamp};
 use dps_store::{OpenOptions, SqliteStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use tokio::task::JoinSet;
 
-use crate::devices;
+use crate::{devices, tpm};
 
 /// Writes that share a commit.
 const BATCH: usize = 512;
@@ -28,6 +29,8 @@ const ENROLLED: i64 = 1_767_225_600_000;
 pub enum Enroll {
     /// Individual ones with keys, numbered from 0.
     Individuals { family: &'static str, count: usize },
+    /// Individual ones with TPMs, numbered from 0.
+    Tpms { family: &'static str, count: usize },
     /// The one group that devices with keys derive from.
     OneKeyGroup,
     /// Many groups with keys.
@@ -41,7 +44,9 @@ pub async fn fill(data_dir: &Path, instance: &str, enrollments: &[Enroll]) -> Re
     let store = Arc::new(SqliteStore::open(OpenOptions::in_directory(data_dir)).await?);
     for enroll in enrollments {
         let count = match enroll {
-            Enroll::Individuals { count, .. } | Enroll::KeyGroups(count) => *count,
+            Enroll::Individuals { count, .. } | Enroll::Tpms { count, .. } | Enroll::KeyGroups(count) => {
+                *count
+            }
             Enroll::OneKeyGroup | Enroll::X509Group { .. } => 1,
         };
         let mut running: JoinSet<Result<()>> = JoinSet::new();
@@ -72,18 +77,26 @@ fn write(instance: &str, enroll: &Enroll, number: usize) -> Result<Write> {
         let group = EnrollmentGroup { enrollment_group_id, attestation, settings, stamp: stamp.clone() };
         Ok(record::write_group(instance, &group, Precondition::None)?)
     };
+    let individual = |id: &str, attestation| -> Result<Write> {
+        let enrollment = IndividualEnrollment {
+            attestation,
+            registration_id: RegistrationId::parse(id)?,
+            device_id: None,
+            settings: EnrollmentSettings::default(),
+            optional_device_information: None,
+            stamp: stamp.clone(),
+        };
+        Ok(record::write_individual(instance, &enrollment, Precondition::None)?)
+    };
     match enroll {
         Enroll::Individuals { family, .. } => {
             let id = devices::name(family, number);
-            let enrollment = IndividualEnrollment {
-                attestation: Mechanism::SymmetricKey(devices::individual_keys(&id)),
-                registration_id: RegistrationId::parse(&id)?,
-                device_id: None,
-                settings: EnrollmentSettings::default(),
-                optional_device_information: None,
-                stamp,
-            };
-            Ok(record::write_individual(instance, &enrollment, Precondition::None)?)
+            individual(&id, Mechanism::SymmetricKey(devices::individual_keys(&id)))
+        }
+        Enroll::Tpms { family, .. } => {
+            let id = devices::name(family, number);
+            let keys = TpmKeys { storage_root_key: None, ..tpm::keys(&id) };
+            individual(&id, Mechanism::Tpm(keys))
         }
         Enroll::OneKeyGroup => group("bench-keys", Mechanism::SymmetricKey(devices::one_group_keys())),
         Enroll::KeyGroups(_) => {

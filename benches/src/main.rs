@@ -1,4 +1,4 @@
-//! Muster measured over real sockets, beside nginx and Mosquitto, in one run on one machine.
+//! Muster measured over real sockets, beside nginx, Mosquitto and Qpid Proton, in one run on one machine.
 //!
 //! Owns what is measured and how it is told (`docs/reference/performance.md`); must not judge: no number here decides
 //! whether anything passes. Starts its own servers on loopback, ends those alone, and leaves nothing behind.
@@ -11,6 +11,7 @@ mod muster;
 mod peers;
 mod process;
 mod report;
+mod tpm;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Measures Muster against nginx and Mosquitto on this machine.
+/// Measures Muster against nginx, Mosquitto and Qpid Proton on this machine.
 #[derive(Parser)]
 #[command(name = "muster-bench", bin_name = "cargo xtask bench")]
 struct Cli {
@@ -52,6 +53,12 @@ enum Measurement {
     Mqtt,
     /// Memory of a waiting MQTT connection.
     MqttMemory,
+    /// Full registration over AMQP, against MQTT and HTTPS, and against two echoed messages of Qpid Proton.
+    Amqp,
+    /// Memory of a waiting AMQP connection.
+    AmqpMemory,
+    /// TPM challenges per second of server CPU, against the RSA that they are made of.
+    Tpm,
     /// Latency with many enrollments and groups, against few.
     Lookup,
     /// Clients in a process of their own; reads its plan on standard input.

@@ -76,6 +76,11 @@ impl Muster {
         self.address("MUSTER_MQTT_PORT")
     }
 
+    /// Where AMQP over TLS is.
+    pub fn amqp(&self) -> Result<SocketAddr> {
+        self.address("MUSTER_AMQP_PORT")
+    }
+
     /// The default instance's id scope.
     pub fn id_scope(&self) -> Result<IdScope> {
         IdScope::parse(self.get("MUSTER_ID_SCOPE")?).context("the id scope of dev.env")

@@ -1,4 +1,4 @@
-//! The measures: nginx and Mosquitto from Debian, with configurations of our own in a folder of our own.
+//! The measures: nginx, Mosquitto and Qpid Proton from Debian, with configurations of our own in a folder of our own.
 //! Owns how they are set up; must not know what is asked of them.
 
 use std::fs;
@@ -99,6 +99,42 @@ pub async fn mosquitto(folder: &Path, certificate: &Certificate) -> Result<Peer>
     accepting("Mosquitto", &mut command, port).await
 }
 
+/// Qpid Proton: the broker that its authors ship as an example, compiled here. Nobody is asked who they are, nothing is
+/// kept on disk. Its backlog of 16 connections would measure lost connection attempts, so that one number is another.
+pub async fn proton(folder: &Path, certificate: &Certificate) -> Result<Peer> {
+    installed(Path::new("/usr/include/proton/proactor.h"), "libqpid-proton11-dev").await?;
+    let examples = Path::new("/usr/share/proton/examples/c");
+    let source = installed(&examples.join("broker.c"), "libqpid-proton11-dev-examples").await?;
+    let (folder, port) = (folder.join("proton"), free_port()?);
+    let certificates = folder.join("ssl-certs");
+    fs::create_dir_all(&certificates)?;
+    fs::copy(&certificate.chain, certificates.join("tserver-certificate.pem"))?;
+    fs::copy(&certificate.key, certificates.join("tserver-private-key.pem"))?;
+    let text = fs::read_to_string(source)?;
+    let backlog = "pn_listener(), addr, 16)";
+    if !text.contains(backlog) {
+        bail!("Proton's broker is not the one that is known here");
+    }
+    let (source, program) = (folder.join("broker.c"), folder.join("broker"));
+    fs::write(&source, text.replace(backlog, "pn_listener(), addr, 4096)"))?;
+    let compiled = Command::new("cc")
+        .args(["-O2", "-w", "-I"])
+        .arg(examples)
+        .arg(&source)
+        .arg("-o")
+        .arg(&program)
+        .args(["-lqpid-proton", "-lpthread"])
+        .status()
+        .await
+        .context("cannot run cc")?;
+    if !compiled.success() {
+        bail!("Proton's broker cannot be compiled");
+    }
+    let mut command = Command::new(program);
+    command.arg("127.0.0.1").arg(port.to_string()).current_dir(&folder);
+    accepting("Qpid Proton", &mut command, port).await
+}
+
 async fn accepting(name: &'static str, command: &mut Command, port: u16) -> Result<Peer> {
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut process = Process::start(name, quiet)?;
@@ -107,12 +143,18 @@ async fn accepting(name: &'static str, command: &mut Command, port: u16) -> Resu
     Ok(Peer { process, address })
 }
 
-/// The program of a Debian package; installs the package, aloud, when that is missing and allowed.
+/// A Debian package's program.
 async fn program(name: &'static str, package: &'static str) -> Result<PathBuf> {
-    let path = Path::new("/usr/sbin").join(name);
-    if is_program(&path) {
-        return Ok(path);
+    let path = installed(&Path::new("/usr/sbin").join(name), package).await?;
+    if is_program(&path) { Ok(path) } else { bail!("{} is no program", path.display()) }
+}
+
+/// A Debian package's file; installs the package, aloud, when that is missing and allowed.
+async fn installed(path: &Path, package: &'static str) -> Result<PathBuf> {
+    if path.exists() {
+        return Ok(path.to_owned());
     }
+    let name = path.display();
     if !rustix::process::geteuid().is_root() {
         bail!("{name} is missing: apt-get install {package}");
     }
@@ -126,17 +168,24 @@ async fn program(name: &'static str, package: &'static str) -> Result<PathBuf> {
         .status()
         .await
         .context("cannot run apt-get")?;
-    if !installed.success() || !is_program(&path) {
+    if !installed.success() || !path.exists() {
         bail!("{name} could not be installed; try apt-get update, then apt-get install {package}");
     }
-    Ok(path)
+    Ok(path.to_owned())
 }
 
 /// Version lines of the peers, as they print them.
 pub async fn versions() -> Vec<String> {
     let mut lines = Vec::new();
-    for (program, flag) in [("/usr/sbin/nginx", "-v"), ("/usr/sbin/mosquitto", "-h")] {
-        if let Ok(output) = Command::new(program).arg(flag).output().await {
+    let proton = ["-W", "-f", "Qpid Proton version: ${Version}", "libqpid-proton11"];
+    let asked: [(&str, &[&str]); 4] = [
+        ("/usr/sbin/nginx", &["-v"]),
+        ("/usr/sbin/mosquitto", &["-h"]),
+        ("/usr/bin/dpkg-query", &proton),
+        ("/usr/bin/openssl", &["version"]),
+    ];
+    for (program, arguments) in asked {
+        if let Ok(output) = Command::new(program).args(arguments).output().await {
             let text = [output.stdout, output.stderr].concat();
             lines.extend(String::from_utf8_lossy(&text).lines().next().map(str::to_owned));
         }

@@ -96,6 +96,16 @@ impl Connection {
                 if answer.status != 401 && answer.status != 404 {
                     bail!("a wrong key was answered {}", answer.status);
                 }
+                if is_challenge(&answer) {
+                    bail!("a wrong key was challenged");
+                }
+            }
+            Work::HttpChallenge => {
+                let answer = self.ask(&register(plan, device)).await?;
+                seen.time("challenge", begun);
+                if !is_challenge(&answer) {
+                    bail!("no challenge but {}: {}", answer.status, String::from_utf8_lossy(&answer.body));
+                }
             }
             Work::HttpLookup => {
                 let path = format!("/{}/registrations/{}?{VERSION}", plan.id_scope, device.id);
@@ -152,14 +162,21 @@ fn head(input: &[u8]) -> Result<Option<(u16, usize, usize)>> {
     Ok(Some((status, end + 4, length.context("no Content-Length")?)))
 }
 
+/// Does the answer hold what a TPM is to unwrap?
+fn is_challenge(answer: &Answer) -> bool {
+    let key = b"\"authenticationKey\":\"";
+    answer.status == 401 && answer.body.windows(key.len()).any(|found| found == key)
+}
+
 fn register(plan: &Plan, device: &Device) -> String {
     let path = format!("/{}/registrations/{}/register?{VERSION}", plan.id_scope, device.id);
-    let body = format!("{{\"registrationId\":\"{}\"}}", device.id);
+    let keys = device.tpm.as_ref().map_or_else(String::new, |keys| format!(",\"tpm\":{keys}"));
+    let body = format!("{{\"registrationId\":\"{}\"{keys}}}", device.id);
     request("PUT", &path, device, Some(&body))
 }
 
 fn request(method: &str, path: &str, device: &Device, body: Option<&str>) -> String {
-    let mut text = String::with_capacity(1024);
+    let mut text = String::with_capacity(2048);
     let _ = write!(
         text,
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nUser-Agent: muster-bench\r\n"

@@ -1,8 +1,9 @@
 //! The clients, in a process of their own: a plan on standard input, an outcome on standard output.
 //!
 //! Owns the crowd: how many at once, what is timed, when it ends. Cheap by design (hand-written HTTP/1.1, the wire
-//! crate's MQTT packets), and the same for Muster and for what it is compared with.
+//! crate's MQTT packets and AMQP frames), and the same for Muster and for what it is compared with.
 
+mod amqp;
 mod http;
 mod mqtt;
 mod tls;
@@ -56,6 +57,8 @@ pub enum Work {
     HttpRegisterAndPoll,
     /// Kept-alive connection; one register request that is refused each.
     HttpRefused,
+    /// Kept-alive connection; one register request that is answered by a TPM challenge each.
+    HttpChallenge,
     /// Kept-alive connection; one registration status lookup each: proven, read, recorded, nothing written.
     HttpLookup,
     /// Kept-alive connection; one static answer each.
@@ -66,6 +69,12 @@ pub enum Work {
     MqttEcho,
     /// New connection; connect, subscribe, stay until standard input ends.
     MqttHold,
+    /// New connection; SASL, open, session, two links, register, poll until assigned, close.
+    AmqpRegistration,
+    /// New connection; SASL, open, session, two links, two messages echoed, close.
+    AmqpEcho,
+    /// New connection; SASL, open, session, two links, stay until standard input ends.
+    AmqpHold,
 }
 
 /// What came of it.
@@ -140,8 +149,8 @@ async fn play(plan: Plan) -> Result<()> {
     let crowd = Arc::new(Crowd { plan, tls, devices, next: AtomicUsize::new(0) });
     let begun = Instant::now();
     let mut clients = JoinSet::new();
-    for _ in 0..crowd.plan.clients {
-        clients.spawn(client(Arc::clone(&crowd)));
+    for number in 0..crowd.plan.clients {
+        clients.spawn(client(Arc::clone(&crowd), number));
     }
     let (mut all, mut held) = (Seen::default(), Vec::new());
     while let Some(done) = clients.join_next().await {
@@ -157,7 +166,7 @@ async fn play(plan: Plan) -> Result<()> {
     let latencies = all.times.into_iter().map(|(name, times)| (name.to_owned(), latency(times))).collect();
     let outcome = Outcome { done: all.done, seconds, early_polls: all.early_polls, latencies };
     println!("{}", serde_json::to_string(&outcome)?);
-    if crowd.plan.work == Work::MqttHold {
+    if matches!(crowd.plan.work, Work::MqttHold | Work::AmqpHold) {
         // Until the measuring process has seen enough, or is gone.
         tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
     }
@@ -166,11 +175,11 @@ async fn play(plan: Plan) -> Result<()> {
 }
 
 /// One client: takes devices until there is none left.
-async fn client(crowd: Arc<Crowd>) -> Result<(Seen, Vec<tls::Stream>)> {
+async fn client(crowd: Arc<Crowd>, number: usize) -> Result<(Seen, Vec<tls::Stream>)> {
     let (mut seen, mut held) = (Seen::default(), Vec::new());
     let mut kept = None;
     while let Some((index, device)) = crowd.next() {
-        let one = one(&crowd, index, device, &mut kept, &mut seen);
+        let one = one(&crowd, number, index, device, &mut kept, &mut seen);
         let stays = timeout(PATIENCE, one)
             .await
             .with_context(|| format!("{} was not served in time", device.id))?
@@ -183,6 +192,7 @@ async fn client(crowd: Arc<Crowd>) -> Result<(Seen, Vec<tls::Stream>)> {
 
 async fn one(
     crowd: &Crowd,
+    number: usize,
     index: usize,
     device: &Device,
     kept: &mut Option<http::Connection>,
@@ -204,6 +214,7 @@ async fn one(
         Work::HttpRegister
         | Work::HttpRegisterAndPoll
         | Work::HttpRefused
+        | Work::HttpChallenge
         | Work::HttpLookup
         | Work::HttpStatic => {
             if kept.is_none() {
@@ -218,6 +229,15 @@ async fn one(
                 Work::MqttRegistration => connection.register_until_assigned(device, seen).await?,
                 Work::MqttEcho => connection.echo_twice(device).await?,
                 _ => return Ok(Some(connection.wait_for_messages(device).await?)),
+            }
+            seen.time("all", begun);
+        }
+        Work::AmqpRegistration | Work::AmqpEcho | Work::AmqpHold => {
+            let mut connection = amqp::Connection::open(crowd, number, index, device).await?;
+            match plan.work {
+                Work::AmqpRegistration => connection.register_until_assigned(device, seen).await?,
+                Work::AmqpEcho => connection.echo_twice().await?,
+                _ => return Ok(Some(connection.wait_for_messages())),
             }
             seen.time("all", begun);
         }

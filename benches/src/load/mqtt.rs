@@ -20,7 +20,7 @@ use super::{Crowd, Seen};
 use crate::devices::Device;
 
 /// Same size as a register request's body and as the answer to a poll.
-const ECHOED: [usize; 2] = [96, 560];
+pub(super) const ECHOED: [usize; 2] = [96, 560];
 /// Seconds of silence that the server may let pass.
 const KEEP_ALIVE: u16 = 1_200;
 

@@ -1,10 +1,13 @@
 //! The measurements, one after another. Owns what they share: the data folder, the load process, the machine's facts.
 
+mod amqp;
+mod amqp_memory;
 mod lookup;
 mod mqtt;
 mod mqtt_memory;
 mod register_cpu;
 mod registration;
+mod tpm;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -128,6 +131,15 @@ pub async fn run(cli: &Cli) -> Result<()> {
     }
     if wanted(Measurement::MqttMemory) {
         mqtt_memory::run(&bench).await?;
+    }
+    if wanted(Measurement::Amqp) {
+        amqp::run(&bench).await?;
+    }
+    if wanted(Measurement::AmqpMemory) {
+        amqp_memory::run(&bench).await?;
+    }
+    if wanted(Measurement::Tpm) {
+        tpm::run(&bench).await?;
     }
     if wanted(Measurement::Lookup) {
         lookup::run(&bench).await?;

@@ -15,7 +15,7 @@ use crate::process::Process;
 use crate::report::{self, Goal, Row, Series};
 
 /// Connections held at once.
-const CONNECTIONS: u32 = 10_000;
+pub const CONNECTIONS: u32 = 10_000;
 /// Time after which memory is read: what handshakes needed has been given back by then, if ever.
 const SETTLE: Duration = Duration::from_secs(3);
 
@@ -62,7 +62,7 @@ pub async fn run(bench: &Bench) -> Result<()> {
 }
 
 /// KiB per connection.
-async fn per_connection(bench: &Bench, plan: &Plan, server: &Process) -> Result<f64> {
+pub async fn per_connection(bench: &Bench, plan: &Plan, server: &Process) -> Result<f64> {
     let before = server.resident()?;
     let (outcome, held) = bench.hold(plan).await?;
     if outcome.done != plan.devices.count {
