@@ -136,7 +136,12 @@ impl Seeds {
             area,
             uri,
         ];
-        Ok(ActivationBlob(parts.iter().flat_map(|part| sized(part)).collect()))
+        let mut blob = Vec::with_capacity(parts.iter().map(|part| part.len() + 2).sum());
+        for part in &parts {
+            put_length(&mut blob, part.len());
+            blob.extend_from_slice(part);
+        }
+        Ok(ActivationBlob(blob))
     }
 }
 
