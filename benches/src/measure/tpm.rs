@@ -101,12 +101,15 @@ fn cpu() -> f64 {
 /// Half of the public-key operations that OpenSSL does in a second; none where there is no OpenSSL.
 async fn openssl() -> Option<f64> {
     let output = Command::new("openssl").args(["speed", "-seconds", "1", "rsa2048"]).output().await.ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let line = text.lines().find(|line| line.trim_start().starts_with("rsa 2048"))?;
-    // sign, verify, sign/s, verify/s; later versions add encrypt and decrypt behind them.
-    let figures: Vec<f64> =
-        line.split_whitespace().filter_map(|word| word.parse().ok()).skip(1).take(2).collect();
-    figures.last().map(|verify| verify / 2.0)
+    verifications(&String::from_utf8_lossy(&output.stdout)).map(|verifications| verifications / 2.0)
+}
+
+/// `verify/s` of what `openssl speed` prints: behind `sign/s`, the first figure without a unit. Since 3.2 encryptions
+/// follow.
+fn verifications(text: &str) -> Option<f64> {
+    let line = text.lines().find_map(|line| line.trim_start().strip_prefix("rsa"))?;
+    let (_, figures) = line.split_once("bits")?;
+    figures.split_whitespace().filter_map(|word| word.parse().ok()).nth(1)
 }
 
 /// Prints the table.
@@ -168,4 +171,21 @@ pub async fn run(bench: &Bench) -> Result<()> {
         &rows,
     );
     server.stop().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::verifications;
+
+    #[test]
+    fn verifications_old_and_new_openssl_the_same_column() {
+        let old = "                  sign    verify    sign/s verify/s\n\
+                   rsa 2048 bits 0.000883s 0.000025s   1131.9  39794.2\n";
+        let new = "                   sign    verify    encrypt   decrypt   sign/s verify/s  encr./s  decr./s\n\
+                   rsa  2048 bits 0.000883s 0.000025s 0.000026s 0.000900s   1131.9  39794.2  38000.0   1111.0\n";
+        for text in [old, new] {
+            assert_eq!(verifications(text), Some(39794.2));
+        }
+        assert_eq!(verifications("speed: Unknown algorithm rsa2048\n"), None);
+    }
 }
