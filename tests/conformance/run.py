@@ -53,9 +53,9 @@ def main():
     for path in (arguments.muster, arguments.dev_env):
         if path is not None and not path.is_file():
             sys.exit(f"no such file: {path}")
-    installed = install.ensure(HERE, arguments.cache)
     if not arguments.list:
-        install.ensure_swtpm()
+        install.ensure_programs()
+    installed = install.ensure(HERE, arguments.cache)
     command = [str(installed.python), "-m", "harness", "--node-modules", str(installed.node_modules)]
     command += ["--jobs", str(arguments.jobs), "-k", arguments.pattern]
     for option in ("full", "list", "keep", "pending"):

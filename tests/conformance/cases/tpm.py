@@ -58,7 +58,7 @@ class Device:
 
 def tpm_case(name):
     """Declares a case that needs swtpm."""
-    return SUITE.case(f"tpm/{SDK}/{name}", needs_swtpm=True)
+    return SUITE.case(f"tpm/{SDK}/{name}", needs=("swtpm",))
 
 
 def expect_assigned(case, result, registration_id):

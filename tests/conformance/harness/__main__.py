@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from cases import SUITE
-from harness import runner, sandbox, tpm
+from harness import machine, runner, sandbox
 from harness.node_sdk import Node
 from harness.server import Muster, ServerError, read_dev_env
 from harness.world import World
@@ -33,15 +33,14 @@ def parse_arguments():
 
 def select(arguments):
     """The cases to run now, and the names of those left out with the reason."""
-    chosen, left_out, no_swtpm = [], {}, tpm.why_not()
+    chosen, left_out = [], {}
     for entry in SUITE.entries:
         if arguments.pattern not in entry.name:
             continue
-        reason = SUITE.why_pending(entry.name)
-        if reason and not arguments.pending:
+        reason = None if arguments.pending else SUITE.why_pending(entry.name)
+        reason = reason or (None if arguments.list else machine.why_not(entry.needs))
+        if reason:
             left_out[entry.name] = reason
-        elif entry.needs_swtpm and not arguments.list and no_swtpm:
-            left_out[entry.name] = no_swtpm
         elif (entry.full and not arguments.full) or (entry.own_server and arguments.dev_env):
             continue
         else:
@@ -79,7 +78,7 @@ def main():
 
 def with_running_server(arguments, chosen, folder, report):
     env = read_dev_env(arguments.dev_env)
-    run_cases(arguments, env, chosen, folder, report)
+    run_cases(arguments, env, arguments.dev_env.parent, chosen, folder, report)
 
 
 def with_own_server(arguments, chosen, folder, report):
@@ -89,7 +88,7 @@ def with_own_server(arguments, chosen, folder, report):
     server = Muster(arguments.muster, folder / "data", "--host", "localhost", "--host", "127.0.0.1", *hubs)
     server.start()
     try:
-        run_cases(arguments, server.env, chosen, folder, report)
+        run_cases(arguments, server.env, server.data_dir, chosen, folder, report)
         status = server.process.poll()
         if status is not None:
             raise ServerError(f"the server ended by itself with {status}: {server.tail()}")
@@ -101,10 +100,10 @@ def with_own_server(arguments, chosen, folder, report):
         server.kill()
 
 
-def run_cases(arguments, env, chosen, folder, report):
+def run_cases(arguments, env, data_dir, chosen, folder, report):
     node = Node(arguments.node_modules, env["MUSTER_CA_FILE"], folder / "node.log")
     with contextlib.closing(node):
-        world = World(env, node, folder, arguments.muster)
+        world = World(env, node, folder, data_dir, arguments.muster)
         runner.run(chosen, world, report, arguments.jobs)
 
 

@@ -1,7 +1,7 @@
 """Installs the pinned SDKs once and reuses them: a venv and a node_modules in the user's cache folder.
 
-Owns: where they live and when they are made anew (the pins changed); and `swtpm`, which no such
-folder can hold. Standard library alone: this
+Owns: where they live and when they are made anew (the pins changed); and the programs that no such
+folder can hold. What cannot be had leaves cases out, which `machine` says. Standard library alone: this
 runs before the venv exists.
 """
 
@@ -12,12 +12,18 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import venv
 from dataclasses import dataclass
 from pathlib import Path
 
 INSTALL_SECONDS = 600
-PINS = ("requirements.txt", "package.json", "package-lock.json")
+PINS = ("requirements.txt", "requirements-built.txt", "package.json", "package-lock.json")
+
+# Programs with their Debian packages; without them cases are left out.
+PROGRAMS = (("swtpm", "swtpm"), ("tpm2_activatecredential", "tpm2-tools"))
+# What builds an extension of Python: a compiler, and the headers, which Debian has in a package of their own.
+COMPILERS = ("cc", "gcc", "clang")
 
 
 @dataclass(frozen=True)
@@ -47,16 +53,19 @@ def ensure(source, cache):
             install_python(source, home / "venv")
             install_node(source, home / "node")
             (home / "complete").touch()
+        if not list((home / "venv").glob("lib/python*/site-packages/proton")):
+            build_python(source, home / "venv")
     return installed
 
 
-def ensure_swtpm():
-    """Installs swtpm where root can with apt-get. Elsewhere, or when that fails, its cases are left out."""
-    if shutil.which("swtpm") or os.geteuid() != 0 or not shutil.which("apt-get"):
+def ensure_programs():
+    """Installs what is missing where root can with apt-get; elsewhere, or when that fails, cases are left out."""
+    packages = missing_packages()
+    if not packages or os.geteuid() != 0 or not shutil.which("apt-get"):
         return
-    print("installing swtpm", flush=True)
+    print("installing", *packages, flush=True)
     apt = ["apt-get", "-q", "-y", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20"]
-    for arguments in (["update"], ["install", "--no-install-recommends", "swtpm"]):
+    for arguments in (["update"], ["install", "--no-install-recommends", *packages]):
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             subprocess.run(
                 [*apt, *arguments],
@@ -66,6 +75,17 @@ def ensure_swtpm():
                 timeout=INSTALL_SECONDS,
                 check=True,
             )
+
+
+def missing_packages():
+    """The Debian packages of what this machine lacks."""
+    packages = [package for program, package in PROGRAMS if not shutil.which(program)]
+    if not any(map(shutil.which, COMPILERS)):
+        packages += ["gcc", "libc6-dev"]
+    # The headers of a Python that is not Debian's are its owner's business.
+    if sys.base_prefix == "/usr" and not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        packages.append("python3-dev")
+    return packages
 
 
 def fingerprint(source):
@@ -83,6 +103,17 @@ def install_python(source, home):
         sys.exit(f"cannot make a venv (Debian: apt-get install python3-venv): {error}")
     pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps"]
     run([*pip, "--disable-pip-version-check", "-r", str(source / "requirements.txt")], home)
+
+
+def build_python(source, home):
+    """Builds what PyPI has as source alone."""
+    print("building a package from source", flush=True)
+    pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    # No library of this machine goes into it: it does no TLS, and its SASL is its own.
+    environment = dict(os.environ, PKG_CONFIG_PATH="", PKG_CONFIG_LIBDIR=str(home / "none"))
+    command = [*pip, "--disable-pip-version-check", "-r", str(source / "requirements-built.txt")]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(command, env=environment, capture_output=True, check=True, timeout=INSTALL_SECONDS)
 
 
 def install_node(source, home):

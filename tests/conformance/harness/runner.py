@@ -23,7 +23,7 @@ class Entry:
     function: object
     full: bool = False
     own_server: bool = False
-    needs_swtpm: bool = False
+    needs: tuple = ()
 
 
 @dataclass

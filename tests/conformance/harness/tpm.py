@@ -5,7 +5,6 @@ It must not know what a command means: bytes go through, framed anew.
 """
 
 import contextlib
-import shutil
 import socket
 import struct
 import subprocess
@@ -21,11 +20,6 @@ HOST = "127.0.0.1"
 POWER_ON, SEND_COMMAND, NV_ON, HANDSHAKE = 1, 8, 11, 15
 VERSION = 1
 PLATFORM_AVAILABLE = 1
-
-
-def why_not():
-    """Why a device can have no TPM on this machine, or None."""
-    return None if shutil.which("swtpm") else "swtpm is not installed (Debian: apt-get install swtpm)"
 
 
 class Swtpm:

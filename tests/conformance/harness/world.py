@@ -10,20 +10,23 @@ import uuid
 from pathlib import Path
 
 from harness import python_sdk, sas
+from harness.event_log import EventLog
 
 
 class World:
     """One run: a server, a Node worker and a scratch folder, shared by all cases."""
 
-    def __init__(self, env, node, folder, muster=None):
+    def __init__(self, env, node, folder, data_dir, muster=None):
         self.env = env
         self.node = node
         self.folder = Path(folder)
         self.muster = muster
+        self.log = EventLog(Path(data_dir) / "logs")
         self.host = env["MUSTER_DEVICE_HOST"]
         self.id_scope = env["MUSTER_ID_SCOPE"]
         self.https_port = int(env["MUSTER_HTTPS_PORT"])
         self.mqtt_port = int(env["MUSTER_MQTT_PORT"])
+        self.amqp_port = int(env["MUSTER_AMQP_PORT"])
         self.ca_file = env["MUSTER_CA_FILE"]
         self.ca_pem = Path(self.ca_file).read_text(encoding="ascii")
         self.service_connection_string = env["MUSTER_SERVICE_CONNECTION_STRING"]

@@ -1,0 +1,72 @@
+"""The server's own account: one line of JSON for each attempt and each refused connection, in `DATA_DIR/logs`.
+
+Owns: reading the lines as they come, and finding the one that a client's error leads to. It must not
+judge what a line says.
+"""
+
+import json
+import threading
+import time
+
+from harness.errors import Unexpected, expect
+
+WAIT_SECONDS = 20
+# The recorder writes what came together in one go, a few milliseconds later.
+LOOK_SECONDS = 0.02
+
+
+class EventLog:
+    """The lines of one server; cases on many threads ask for theirs."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._offsets = {}
+        self._rows = []
+
+    def of_error(self, body):
+        """The one line of a refused request or connection: its error body names it."""
+        tracking_id = body["trackingId"]
+        return self._only(f"the error {tracking_id}", lambda row: row["correlationId"] == tracking_id)
+
+    def of_connection(self, address):
+        """The one line of a connection that was refused before there was a request, by the client's own address."""
+        peer = f"{address[0]}:{address[1]}"
+        return self._only(
+            f"the connection from {peer}",
+            lambda row: row["operationName"] == "Connection" and row["properties"]["peer"] == peer,
+        )
+
+    def of_device(self, registration_id, operation="AttestationAttempt"):
+        """All lines of one operation of a device, in order; at least one."""
+
+        def wanted(row):
+            named = row["properties"].get("registrationId")
+            return row["operationName"] == operation and named == registration_id
+
+        return self._wait(f"{operation} of {registration_id}", wanted)
+
+    def _only(self, what, wanted):
+        rows = self._wait(what, wanted)
+        expect(len(rows), 1, f"lines in the log about {what}")
+        return rows[0]
+
+    def _wait(self, what, wanted):
+        deadline = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < deadline:
+            found = [row for row in self._all() if wanted(row)]
+            if found:
+                return found
+            time.sleep(LOOK_SECONDS)
+        raise Unexpected(f"no line in the log about {what} after {WAIT_SECONDS} s")
+
+    def _all(self):
+        with self._lock:
+            for path in sorted(self._folder.glob("attempts-*.jsonl")):
+                with open(path, "rb") as file:
+                    file.seek(self._offsets.get(path, 0))
+                    # The last line may be half written.
+                    whole = file.read().rpartition(b"\n")[0]
+                self._offsets[path] = self._offsets.get(path, 0) + (len(whole) + 1 if whole else 0)
+                self._rows.extend(json.loads(line) for line in whole.splitlines())
+            return list(self._rows)
