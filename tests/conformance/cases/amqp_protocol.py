@@ -33,6 +33,7 @@ from harness.amqp import (
     opening,
     proton,
     request,
+    responding,
     transferring,
 )
 from harness.amqp_device import AmqpDevice
@@ -168,7 +169,7 @@ def sasl_nobody(case):
 def sasl_out_of_order(case):
     """Frames that are not due, frames of AMQP inside SASL, and frames beyond 512 bytes end the connection."""
     wrong = {
-        "a response before a challenge": frame(0x43, b"x", kind=1),
+        "a response before a challenge": responding(b"x"),
         "an outcome from the client": frame(SASL_OUTCOME, proton.ubyte(0), kind=1),
         "OPEN inside SASL": opening(),
         "an init of 600 bytes": choosing("PLAIN", b"x" * 600),

@@ -247,6 +247,11 @@ def choosing(mechanism, response=b""):
     return frame(SASL_INIT, symbol(mechanism), response, kind=1)
 
 
+def responding(response):
+    """SASL-RESPONSE."""
+    return frame(SASL_RESPONSE, response, kind=1)
+
+
 def _uint(number):
     return None if number is None else uint(number)
 
@@ -284,7 +289,9 @@ class Frames:
         data.rewind()
         data.next()
         described = data.get_object()
-        return int(described.descriptor), described.value
+        # The engine's views of bytes would not outlive what it decoded them from.
+        fields = [bytes(field) if isinstance(field, memoryview) else field for field in described.value]
+        return int(described.descriptor), fields
 
     def of(self, code, what):
         """The next frame of that code; heartbeats and credit pass by."""

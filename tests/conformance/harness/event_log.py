@@ -37,28 +37,28 @@ class EventLog:
             lambda row: row["operationName"] == "Connection" and row["properties"]["peer"] == peer,
         )
 
-    def of_device(self, registration_id, operation="AttestationAttempt"):
-        """All lines of one operation of a device, in order; at least one."""
+    def of_device(self, registration_id, operation="AttestationAttempt", least=1):
+        """All lines of one operation of a device, in order; at least so many."""
 
         def wanted(row):
             named = row["properties"].get("registrationId")
             return row["operationName"] == operation and named == registration_id
 
-        return self._wait(f"{operation} of {registration_id}", wanted)
+        return self._wait(f"{operation} of {registration_id}", wanted, least)
 
     def _only(self, what, wanted):
         rows = self._wait(what, wanted)
         expect(len(rows), 1, f"lines in the log about {what}")
         return rows[0]
 
-    def _wait(self, what, wanted):
+    def _wait(self, what, wanted, least=1):
         deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
             found = [row for row in self._all() if wanted(row)]
-            if found:
+            if len(found) >= least:
                 return found
             time.sleep(LOOK_SECONDS)
-        raise Unexpected(f"no line in the log about {what} after {WAIT_SECONDS} s")
+        raise Unexpected(f"{len(found)} lines in the log about {what} after {WAIT_SECONDS} s, expected {least}")
 
     def _all(self):
         with self._lock:

@@ -71,11 +71,13 @@ const calls = {
   },
 
   // A device with a TPM registers.
-  async tpmProvision({ transport, host, idScope, registrationId, port }) {
-    const security = tpmClient(port, registrationId);
-    const client = ProvisioningDeviceClient.create(
-      host, idScope, new provisioningTransports[transport](), security);
-    return promised((done) => client.register(done));
+  async tpmProvision({ transport: name, host, idScope, registrationId, port }) {
+    const transport = new provisioningTransports[name]();
+    // Refused before there is a challenge, the AMQP transports note that the connection is over, and never call back.
+    const refused = new Promise((_, reject) => transport._amqpStateMachine?.on('tpmConnectionComplete', () =>
+      transport._getSasTokenCallback ?? reject(new Error('silence: the connection ended before the challenge'))));
+    const client = ProvisioningDeviceClient.create(host, idScope, transport, tpmClient(port, registrationId));
+    return Promise.race([promised((done) => client.register(done)), refused]);
   },
 
   // Any method of the provisioning service client. Its callback form is the one that works for all.
