@@ -22,4 +22,5 @@ from cases import (  # noqa: E402, F401
     provisioning_more,
     service_api,
     tpm,
+    tpm_tools,
 )
