@@ -18,6 +18,7 @@ from cases import (  # noqa: E402, F401
     device_mqtt,
     hub_device,
     hub_registry,
+    mqtt_by_hand,
     provisioning_matrix,
     provisioning_more,
     service_api,

@@ -4,7 +4,6 @@ Owns: the client's thread, and what its callbacks were told, in order. It must n
 """
 
 import queue
-import threading
 
 import paho.mqtt.client as mqtt
 
@@ -34,29 +33,26 @@ class Paho:
         self.client.on_unsubscribe = lambda _c, _u, number, *_: told(("unsubscribed", number, None))
         self.client.on_publish = lambda _c, _u, number: told(("published", number, None))
         self.client.on_message = lambda _c, _u, message: told(("message", message.topic, message))
-        self._thread = None
+        # Nothing else tells of an answer to a ping.
+        self.client.on_log = lambda _c, _u, _level, text: text == "Received PINGRESP" and told(("pong", None, None))
+        self.address = None
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self.client.disconnect()
-        if self._thread is not None:
-            self._thread.join(WAIT_SECONDS)
-
-    @property
-    def address(self):
-        """This end, by which the server's log names the connection."""
-        return self.client.socket().getsockname()
+        self.client.loop_stop()
 
     def connect(self, username, password=None, keepalive=60):
         """CONNECT; gives the code of CONNACK and its flags."""
         if username is not None:
             self.client.username_pw_set(username, password)
         self.client.connect(*self._address, keepalive)
-        self.peer = self.address
-        self._thread = threading.Thread(target=self.client.loop_forever, daemon=True)
-        self._thread.start()
+        connected = self.client.socket()
+        # The server's log names the connection by it. Paho's WebSocket has the real socket inside.
+        self.address = getattr(connected, "_socket", connected).getsockname()
+        self.client.loop_start()
         return self.next("connected")
 
     def subscribe(self, topic, qos=1):

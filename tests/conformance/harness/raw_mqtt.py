@@ -37,6 +37,8 @@ class RawMqtt:
 
     def __init__(self, case, files=None, version=None):
         self.socket = connect(case, case.mqtt_port, files, version)
+        # The server's log names the connection by it.
+        self.address = self.socket.getsockname()
         self.buffer = b""
 
     def __enter__(self):
