@@ -24,4 +24,5 @@ from cases import (  # noqa: E402, F401
     service_api,
     tpm,
     tpm_tools,
+    websocket_by_hand,
 )

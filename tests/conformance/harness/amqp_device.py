@@ -21,7 +21,7 @@ class AmqpDevice:
     """An enrolled device with a symmetric key (SASL PLAIN) or with a certificate (no SASL)."""
 
     def __init__(self, case, x509=False, websocket=False, prefix="amqp"):
-        self.case, self.websocket = case, websocket
+        self.case, self.websocket, self.piece = case, websocket, None
         self.registration_id = case.name(prefix)
         self.key = self.files = None
         if x509:
@@ -44,7 +44,7 @@ class AmqpDevice:
     def stream(self):
         """A new stream to the server, with this device's certificate if it has one."""
         if self.websocket:
-            return WebSocket(self.case, "AMQPWSB10", self.files)
+            return WebSocket(self.case, "AMQPWSB10", self.files, piece=self.piece)
         return TlsStream(self.case, self.case.amqp_port, self.files)
 
     def dial(self, key=None, user=None, **options):

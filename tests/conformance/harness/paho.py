@@ -9,9 +9,9 @@ import paho.mqtt.client as mqtt
 
 from harness.errors import Unexpected
 from harness.raw_https import context
+from harness.streams import PATH
 
 WAIT_SECONDS = 30
-WEBSOCKET_PATH = "/$iothub/websocket"
 
 
 class Paho:
@@ -24,7 +24,7 @@ class Paho:
         self.client = mqtt.Client(client_id, protocol=version, transport=transport, reconnect_on_failure=False, **session)
         self.client.tls_set_context(context(case.ca_file, files))
         if websocket:
-            self.client.ws_set_options(path=WEBSOCKET_PATH)
+            self.client.ws_set_options(path=PATH)
         self._told = queue.Queue()
         told = self._told.put
         self.client.on_connect = lambda _c, _u, flags, code, *_: told(("connected", code, flags))

@@ -18,8 +18,15 @@ WAIT_SECONDS = 30
 MOST_AT_ONCE = 65_536
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+PATH = "/$iothub/websocket"
 # RFC 6455 §1.3.
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+def upgrade_fields(offered, key="dGhlIHNhbXBsZSBub25jZQ=="):
+    """The header fields that ask for a WebSocket."""
+    version = {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key, "Sec-WebSocket-Protocol": offered}
+    return {"Connection": "keep-alive, Upgrade", "Upgrade": "WebSocket", **version}
 
 
 class TlsStream:
@@ -63,23 +70,23 @@ class TlsStream:
 
 
 class WebSocket(TlsStream):
-    """The same through a WebSocket of that sub-protocol."""
+    """The same through a WebSocket; `chosen` is which of the offered sub-protocols the server takes."""
 
-    def __init__(self, case, subprotocol, files=None, path="/$iothub/websocket"):
+    def __init__(self, case, offered, files=None, path=PATH, chosen=None, piece=None):
         super().__init__(case, case.https_port, files)
-        self.buffer = b""
-        self.closed_with = None
+        self.buffer, self._piece = b"", piece
         key = base64.b64encode(os.urandom(16)).decode()
-        head = (
-            f"GET {path} HTTP/1.1\r\nHost: {case.host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: {subprotocol}\r\n\r\n"
-        )
-        super().send(head.encode())
-        self._expect_upgraded(key, subprotocol)
+        fields = {"Host": case.host, **upgrade_fields(offered, key)}
+        head = f"GET {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        super().send(f"{head}\r\n".encode())
+        self._expect_upgraded(key, chosen or offered)
 
     def send(self, data):
-        """Bytes as one binary frame."""
-        self.frame(BINARY, data)
+        """Bytes as one binary message: a frame, or as many as pieces of that size need."""
+        size = self._piece or len(data)
+        for begin in range(0, len(data), size):
+            piece, opcode = data[begin : begin + size], CONTINUATION if begin else BINARY
+            self.frame(opcode, piece, final=begin + size >= len(data))
 
     def frame(self, opcode, data, final=True, mask=None):
         """A frame as a client sends it; an empty `mask` leaves it unmasked, which is against the rules."""
@@ -116,7 +123,7 @@ class WebSocket(TlsStream):
                 return None, b""
             self.buffer += more
 
-    def expect_closed(self, code, what):
+    def expect_closed(self, code, what, to_the_end=True):
         """The server's close frame with that code, answered, and then the end of the stream."""
         while True:
             opcode, data = self.receive_frame()
@@ -127,7 +134,8 @@ class WebSocket(TlsStream):
         expect(struct.unpack(">H", data[:2])[0] if data else None, code, f"code of the close after {what}")
         with contextlib.suppress(OSError):
             self.frame(CLOSE, data[:2])
-        expect(self.receive_frame(), (None, b""), f"after the close that answers {what}")
+        if to_the_end:
+            expect(self.receive_frame(), (None, b""), f"after the close that answers {what}")
 
     def _expect_upgraded(self, key, subprotocol):
         while b"\r\n\r\n" not in self.buffer:
