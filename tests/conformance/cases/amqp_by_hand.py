@@ -320,7 +320,7 @@ def too_large(case, send):
         condition = amqp.closed("a message that is too large")
         expect(condition.name, "amqp:link:message-size-exceeded", "condition of the CLOSE")
         expect(amqp.sender.remote_condition.name, condition.name, "condition of the DETACH before it")
-        row = case.log.of_connection(amqp.stream.address)
+        row = case.log.of_connection(amqp.stream.peer)
     expect_that("message-size-exceeded" in row["resultDescription"], f"in the log: {row['resultDescription']}")
     expect(row["properties"]["claimed"], device.address, "whose, in the log")
 

@@ -146,9 +146,9 @@ declare("register-and-poll", register_and_poll)
 declare("wrong-proof-is-told-and-logged", wrong_proof)
 
 
-def expect_logged(case, address, *mentions, protocol="Mqtt", claimed=None):
+def expect_logged(case, peer, *mentions, protocol="Mqtt", claimed=None):
     """The one line about that connection names all of this."""
-    row = case.log.of_connection(address)
+    row = case.log.of_connection(peer)
     for mention in mentions:
         expect_that(mention in row["resultDescription"], f"{mention!r} in the log: {row['resultDescription']}")
     expect((row["operationName"], row["properties"]["protocol"]), ("Connection", protocol), "in the log")
@@ -174,7 +174,7 @@ def connack(case):
                 expect(client.connect(name, token)[0], code, f"CONNACK for {what}")
                 client.next("disconnected")
                 protocol = "MqttWs" if websocket else "Mqtt"
-                expect_logged(case, client.address, mention, protocol=protocol, claimed=name)
+                expect_logged(case, client.peer, mention, protocol=protocol, claimed=name)
 
 
 @SUITE.case("mqtt/paho/other-versions-get-connack-1")
@@ -187,7 +187,7 @@ def other_versions(case):
                 told = client.connect(username(case.id_scope, registration_id), "x")[0]
                 expect(getattr(told, "value", told), code, f"code for version {version}")
                 protocol = "MqttWs" if websocket else "Mqtt"
-                expect_logged(case, client.address, "CONNACK 1", protocol=protocol)
+                expect_logged(case, client.peer, "CONNACK 1", protocol=protocol)
     head = text("MQTT") + bytes([5, 2]) + struct.pack(">H", 60) + b"\x00" + text("x")
     with RawMqtt(case) as raw:
         raw.send(packet(CONNECT, 0, head))
@@ -204,7 +204,7 @@ def will(case):
         token = sas.device_token(case.id_scope, device.registration_id, device.key)
         name = username(case.id_scope, device.registration_id)
         expect(client.connect(name, token)[0], 5, "CONNACK")
-        expect_logged(case, client.address, "will", claimed=name)
+        expect_logged(case, client.peer, "will", claimed=name)
 
 
 def connected(case, subscribed=True):
@@ -244,7 +244,7 @@ def closing_packets(case):
         with contextlib.suppress(*GONE):
             raw.send(said)
         raw.expect_closed(what)
-        row = case.log.of_connection(raw.address)
+        row = case.log.of_connection(raw.peer)
         told = row["resultDescription"]
         expect_that(told.startswith("protocol: ") and mention in told, f"{what}, in the log: {told}")
         expect_that(row["properties"]["claimed"] in (None, claimed), f"whose, in the log: {row['properties']}")
@@ -256,7 +256,7 @@ def before_subscribe(case):
     raw, _ = connected(case, subscribed=False)
     raw.publish(REGISTER + "1", b"{}")
     raw.expect_closed("a request before SUBSCRIBE")
-    expect_logged(case, raw.address, "protocol", "subscri")
+    expect_logged(case, raw.peer, "protocol", "subscri")
     raw, _ = connected(case)
     raw.send(packet(UNSUBSCRIBE, 2, struct.pack(">H", 9) + text(RESPONSES)))
     expect(raw.receive(), (UNSUBACK, 0, struct.pack(">H", 9)), "answer to UNSUBSCRIBE")
@@ -319,7 +319,7 @@ def large_requests(case):
         head = text("MQTT") + bytes([4, 0x82]) + struct.pack(">H", 60) + text("x")
         mute.send(packet(CONNECT, 0, head + text("u" * 10_000)))
         mute.expect_closed("a CONNECT of 10 kB")
-        expect_logged(case, mute.address)
+        expect_logged(case, mute.peer)
 
 
 @SUITE.case("mqtt/keep-alive-is-kept")

@@ -41,7 +41,7 @@ def hello(case, registration_id):
 
 def expect_logged(case, stream, protocol, *mentions):
     """The one line about that connection names all of this."""
-    row = case.log.of_connection(stream.address)
+    row = case.log.of_connection(stream.peer)
     for mention in mentions:
         expect_that(mention in row["resultDescription"], f"{mention!r} in the log: {row['resultDescription']}")
     expect(row["properties"]["protocol"], protocol, "protocol in the log")

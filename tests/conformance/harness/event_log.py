@@ -4,15 +4,30 @@ Owns: reading the lines as they come, and finding the one that a client's error 
 judge what a line says.
 """
 
+import datetime
 import json
 import threading
 import time
+from dataclasses import dataclass
 
 from harness.errors import Unexpected, expect
 
 WAIT_SECONDS = 20
 # The recorder writes what came together in one go, a few milliseconds later.
 LOOK_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A client's end of a connection. Ports are used again, so the time before it was dialled belongs to it."""
+
+    address: tuple
+    since: str
+
+
+def clock():
+    """Now, as the log writes it."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
 
 
 class EventLog:
@@ -29,13 +44,15 @@ class EventLog:
         tracking_id = body["trackingId"]
         return self._only(f"the error {tracking_id}", lambda row: row["correlationId"] == tracking_id)
 
-    def of_connection(self, address):
-        """The one line of a connection that was refused before there was a request, by the client's own address."""
-        peer = f"{address[0]}:{address[1]}"
-        return self._only(
-            f"the connection from {peer}",
-            lambda row: row["operationName"] == "Connection" and row["properties"]["peer"] == peer,
-        )
+    def of_connection(self, peer):
+        """The one line of a connection that was refused before there was a request, by its client's end."""
+        address = f"{peer.address[0]}:{peer.address[1]}"
+
+        def wanted(row):
+            refused = row["operationName"] == "Connection" and row["time"] >= peer.since
+            return refused and row["properties"]["peer"] == address
+
+        return self._only(f"the connection from {address}", wanted)
 
     def of_device(self, registration_id, operation="AttestationAttempt", least=1):
         """All lines of one operation of a device, in order; at least so many."""

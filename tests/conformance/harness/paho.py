@@ -8,6 +8,7 @@ import queue
 import paho.mqtt.client as mqtt
 
 from harness.errors import Unexpected
+from harness.event_log import Peer, clock
 from harness.raw_https import context
 from harness.streams import PATH
 
@@ -17,11 +18,14 @@ WAIT_SECONDS = 30
 class Paho:
     """One connection; a context manager."""
 
-    def __init__(self, case, client_id, websocket=False, files=None, version=mqtt.MQTTv311, host=None, clean=True):
+    def __init__(
+        self, case, client_id, websocket=False, files=None, version=mqtt.MQTTv311, host=None, clean=True
+    ):
         self._address = host or case.host, case.https_port if websocket else case.mqtt_port
-        session = {} if version == mqtt.MQTTv5 else {"clean_session": clean}
-        transport = "websockets" if websocket else "tcp"
-        self.client = mqtt.Client(client_id, protocol=version, transport=transport, reconnect_on_failure=False, **session)
+        options = {"transport": "websockets" if websocket else "tcp", "reconnect_on_failure": False}
+        if version != mqtt.MQTTv5:
+            options["clean_session"] = clean
+        self.client = mqtt.Client(client_id, protocol=version, **options)
         self.client.tls_set_context(context(case.ca_file, files))
         if websocket:
             self.client.ws_set_options(path=PATH)
@@ -35,7 +39,7 @@ class Paho:
         self.client.on_message = lambda _c, _u, message: told(("message", message.topic, message))
         # Nothing else tells of an answer to a ping.
         self.client.on_log = lambda _c, _u, _level, text: text == "Received PINGRESP" and told(("pong", None, None))
-        self.address = None
+        self.peer = None
 
     def __enter__(self):
         return self
@@ -48,10 +52,11 @@ class Paho:
         """CONNECT; gives the code of CONNACK and its flags."""
         if username is not None:
             self.client.username_pw_set(username, password)
+        since = clock()
         self.client.connect(*self._address, keepalive)
         connected = self.client.socket()
-        # The server's log names the connection by it. Paho's WebSocket has the real socket inside.
-        self.address = getattr(connected, "_socket", connected).getsockname()
+        # Paho's WebSocket has the real socket inside.
+        self.peer = Peer(getattr(connected, "_socket", connected).getsockname(), since)
         self.client.loop_start()
         return self.next("connected")
 

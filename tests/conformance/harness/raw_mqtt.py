@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from harness import sas
 from harness.errors import Unexpected, expect
+from harness.event_log import Peer, clock
 from harness.raw_https import connect
 
 CONNECT, CONNACK, PUBLISH, PUBACK = 1, 2, 3, 4
@@ -36,9 +37,9 @@ class RawMqtt:
     """One connection to port 8883; a context manager."""
 
     def __init__(self, case, files=None, version=None):
+        since = clock()
         self.socket = connect(case, case.mqtt_port, files, version)
-        # The server's log names the connection by it.
-        self.address = self.socket.getsockname()
+        self.peer = Peer(self.socket.getsockname(), since)
         self.buffer = b""
 
     def __enter__(self):

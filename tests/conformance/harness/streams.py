@@ -12,6 +12,7 @@ import struct
 import time
 
 from harness.errors import Unexpected, expect
+from harness.event_log import Peer, clock
 from harness.raw_https import connect
 
 WAIT_SECONDS = 30
@@ -33,9 +34,9 @@ class TlsStream:
     """TLS on one of the server's ports; a context manager."""
 
     def __init__(self, case, port, files=None):
+        since = clock()
         self.socket = connect(case, port, files)
-        # The server's log names the connection by it.
-        self.address = self.socket.getsockname()
+        self.peer = Peer(self.socket.getsockname(), since)
 
     def __enter__(self):
         return self

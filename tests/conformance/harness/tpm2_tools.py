@@ -70,7 +70,8 @@ class Tools:
         else:
             self.run("activatecredential", *credential)
         expect(len(self._read("inner.key")), 16, "length of the inner key")
-        self.run("import", "-C", STORAGE, "-u", "area", "-i", "duplicate", "-s", "seed", "-k", "inner.key", "-r", "private")
+        wrapped = ["-u", "area", "-i", "duplicate", "-s", "seed", "-k", "inner.key"]
+        self.run("import", "-C", STORAGE, *wrapped, "-r", "private")
         self._flush()
         self.run("load", "-C", STORAGE, "-u", "area", "-r", "private", "-c", "key.ctx")
         self._flush()
