@@ -13,6 +13,7 @@ from harness.amqp import (
     CLIENT_VERSION,
     OPERATION_ID,
     OPERATION_TYPE,
+    encode,
     poll,
     proton,
     request,
@@ -27,9 +28,9 @@ MANY_POLLS = 10
 UNKNOWN_OPERATION = "4.0000000000000000.00000000-0000-0000-0000-000000000000"
 
 
-def by_hand(name):
+def by_hand(name, **options):
     """A case that needs the independent client."""
-    return SUITE.case(f"amqp/{name}", needs=("proton",))
+    return SUITE.case(f"amqp/{name}", needs=("proton",), **options)
 
 
 def for_each_proof(name):
@@ -145,50 +146,6 @@ def unknown_api_version(case):
         expect(device.register(amqp)["status"], "assigning", "status without a version")
 
 
-@by_hand("answers-wait-for-credit")
-def answers_wait_for_credit(case):
-    """A link without credit gets nothing; each credit gets one answer, in order."""
-    device = AmqpDevice(case)
-    with device.connect(credit=0) as amqp:
-        # Each verdict is written after the answer to the request before it would have been.
-        for number in range(3):
-            message = request("iotdps-register", device.body(), correlation_id=f"r{number}")
-            expect(amqp.verdict(amqp.send(amqp.sender, message)), None, "verdict")
-            expect(amqp.answered(amqp.receiver), False, "an answer without credit")
-        for number in range(3):
-            amqp.receiver.flow(1)
-            expect(amqp.answer(amqp.receiver).correlation_id, f"r{number}", "correlation id")
-            expect(amqp.answered(amqp.receiver), False, "an answer beyond the credit")
-        expect(amqp.receiver.credit, 0, "credit left")
-
-
-@by_hand("drain-uses-up-the-credit")
-def drain(case):
-    """A receiver that drains gets its credit back, since nothing waits."""
-    device = AmqpDevice(case)
-    with device.connect(credit=0) as amqp:
-        amqp.receiver.drain(5)
-        amqp.until(lambda: not amqp.receiver.draining(), "end of the drain")
-        expect(amqp.receiver.credit, 0, "credit after the drain")
-        amqp.receiver.drain_mode = False
-        amqp.receiver.flow(1)
-        expect(device.register(amqp)["status"], "assigning", "status of a request afterwards")
-
-
-@by_hand("settled-requests")
-def settled_requests(case):
-    """A request that came settled gets its answer and no verdict; a wrong one gets nothing at all."""
-    device = AmqpDevice(case)
-    with device.connect() as amqp:
-        amqp.send(amqp.sender, request("nonsense", correlation_id="wrong"), settled=True)
-        amqp.send(amqp.sender, request("iotdps-register", device.body(), correlation_id="good"), settled=True)
-        answer = amqp.answer(amqp.receiver)
-        expect(answer.correlation_id, "good", "correlation id of the only answer")
-        expect(json.loads(answer.body)["status"], "assigning", "status")
-    rows = case.log.of_device(device.registration_id, "Unrouted")
-    expect([row["resultSignature"] for row in rows], ["400"], "the wrong one in the log")
-
-
 @by_hand("bodies-that-are-no-json")
 def bad_bodies(case):
     """Bytes that are no JSON object, and sections that hold no text, are argument errors."""
@@ -218,6 +175,58 @@ def body_spellings(case):
         for body in (None, "", "iotdps-get-operationstatus", device.body(), {"any": "thing"}):
             answer = ask(amqp, poll(operation, body))
             expect(answer["operationId"], operation, f"operationId of a poll with the body {body!r}")
+
+
+HEADER, DELIVERY, MESSAGE, PROPERTIES, APPLICATION, DATA, SEQUENCE, VALUE, FOOTER = range(0x70, 0x79)
+
+
+def sections(*body):
+    """A register request of those sections behind its application properties."""
+    asked = encode(APPLICATION, {OPERATION_TYPE: "iotdps-register"})
+    return asked + b"".join(encode(code, value) for code, value in body)
+
+
+@by_hand("sections-of-a-message")
+def message_sections(case):
+    """Whatever else a message may hold does not matter, and data may come in several sections."""
+    device = AmqpDevice(case)
+    word = proton.symbol
+    before = encode(HEADER, [True, proton.ubyte(9), proton.uint(60_000)]) + encode(DELIVERY, {word("a"): 1})
+    named = [proton.ulong(4), b"user", "to", "subject", "reply", "mark", word("application/json"), word("gzip")]
+    before += encode(MESSAGE, {word("x-opt-a"): [1, {"b": None}]}) + encode(PROPERTIES, named)
+    bodies = (
+        sections((DATA, b"{}")),
+        sections((DATA, b'{"pay'), (DATA, b'load":{"a":'), (DATA, b"1}}")),
+        sections((VALUE, "{}"), (FOOTER, {word("crc"): 1})),
+        sections(),
+    )
+    with device.connect() as amqp:
+        for body in bodies:
+            for message, mark in ((body, None), (before + body, "mark")):
+                expect(amqp.verdict(amqp.send(amqp.sender, message)), None, f"verdict about {message!r}")
+                answer = amqp.answer(amqp.receiver)
+                expect(json.loads(answer.body)["status"], "assigning", "status")
+                expect(answer.correlation_id, mark, "correlation id")
+        condition, body = refused(amqp, sections((SEQUENCE, [1])))
+        expect((condition, body["errorCode"]), ("com.microsoft:argument-error", 400006), "a body that is a sequence")
+
+
+@by_hand("messages-that-cannot-be-read")
+def unreadable_messages(case):
+    """Bytes that are no message are rejected as any bad request is, with a line in the log; the next one is served."""
+    device = AmqpDevice(case)
+    wrong = (
+        sections((DATA, b"{}")) + b"\x00\x53\x99\x40",
+        sections((VALUE, "{}"), (DATA, b"{}")),
+        sections((DATA, b"{}"))[:-1],
+        b"\xff" * 40,
+    )
+    with device.connect() as amqp:
+        for message in wrong:
+            _, body = refused(amqp, message)
+            expect_error_body(body, 400006, None)
+            expect(case.log.of_error(body)["resultSignature"], "400", "in the log")
+        expect(device.register(amqp)["status"], "assigning", "status of a good one afterwards")
 
 
 @by_hand("correlation-id-comes-back-as-it-was")
@@ -273,58 +282,6 @@ def answer_shape(case):
         expect(named, {"retry-after": wanted, "Retry-After": wanted}, "application properties")
 
 
-@by_hand("large-and-split-messages")
-def split_messages(case):
-    """A message in many transfers is one request, and an answer is split for a peer with small frames."""
-    # An id of this length makes the last answer longer than a frame.
-    device = AmqpDevice(case, prefix="a" * 100)
-    payload = json.dumps({"payload": "x" * 90_000}).encode()
-    with device.connect(max_frame_size=512) as amqp:
-        expect(amqp.transport.remote_max_frame_size, 65_536, "largest frame of the server")
-        for pieces in (1, 2, 50):
-            delivery = amqp.send(amqp.sender, request("iotdps-register", payload), pieces=pieces)
-            expect(amqp.verdict(delivery), None, f"verdict of a message in {pieces} pieces")
-            answer = json.loads(amqp.answer(amqp.receiver).body)
-            expect(answer["status"], "assigning", f"status of a message in {pieces} pieces")
-        done = device.poll(amqp, answer["operationId"])
-        expect_that(len(json.dumps(done)) > 600, f"too short to be split: {done}")
-        expect(done["registrationState"]["registrationId"], device.registration_id, "registrationId")
-
-
-@by_hand("message-that-is-too-large/by-its-last-transfer")
-def too_large_at_last(case):
-    """The link says how much it takes; more detaches it with the standard's condition, and the log says so."""
-    too_large(case, lambda amqp, size: amqp.send(amqp.sender, request("iotdps-register", b"x" * size)))
-
-
-@by_hand("message-that-is-too-large/before-its-last-transfer")
-def too_large_early(case):
-    """The same while more is still announced."""
-
-    def begin(amqp, size):
-        amqp.until(lambda: amqp.sender.credit > 0, "credit")
-        amqp.sender.delivery("endless")
-        amqp.sender.stream(b"x" * (size + 1))
-        amqp.write()
-
-    too_large(case, begin)
-
-
-def too_large(case, send):
-    """A message above the link's bound."""
-    device = AmqpDevice(case)
-    with device.connect() as amqp:
-        limit = amqp.sender.remote_max_message_size
-        expect_that(0 < limit <= 256 * 1024, f"max-message-size: {limit}")
-        send(amqp, limit)
-        condition = amqp.closed("a message that is too large")
-        expect(condition.name, "amqp:link:message-size-exceeded", "condition of the CLOSE")
-        expect(amqp.sender.remote_condition.name, condition.name, "condition of the DETACH before it")
-        row = case.log.of_connection(amqp.stream.peer)
-    expect_that("message-size-exceeded" in row["resultDescription"], f"in the log: {row['resultDescription']}")
-    expect(row["properties"]["claimed"], device.address, "whose, in the log")
-
-
 @by_hand("body-that-is-too-large-is-told")
 def body_too_large(case):
     """A body above the bound that still fits a message is rejected like any other, by its own code."""
@@ -336,22 +293,6 @@ def body_too_large(case):
         expect_error_body(told, 413000, None)
         case.log.of_error(told)
         expect(device.register(amqp)["status"], "assigning", "status of a good one afterwards")
-
-
-@by_hand("request-without-a-link-for-its-answer")
-def no_link_for_the_answer(case):
-    """A device that only sends is told that nothing could be answered; the link then makes it good."""
-    device = AmqpDevice(case)
-    with device.dial() as amqp:
-        session = amqp.open().begin()
-        amqp.sender = amqp.attach(session, "sender", device.address)
-        condition, body = refused(amqp, request("iotdps-register", device.body()))
-        expect(condition, "com.microsoft:argument-error", "condition")
-        expect_that("link" in body["message"], f"message: {body['message']}")
-        case.log.of_error(body)
-        amqp.receiver = amqp.attach(session, "receiver", device.address)
-        amqp.receiver.flow(1)
-        expect(device.register(amqp)["status"], "assigning", "status with both links")
 
 
 @by_hand("address-forms-of-the-sdks")

@@ -7,7 +7,7 @@ import contextlib
 import json
 import struct
 
-from cases import SUITE
+from cases.amqp_by_hand import by_hand
 from harness import sas
 from harness.amqp import (
     AMQP_HEADER,
@@ -28,6 +28,7 @@ from harness.amqp import (
     beginning,
     choosing,
     detaching,
+    encode,
     frame,
     granting,
     opening,
@@ -44,11 +45,6 @@ from harness.streams import TlsStream
 OPEN_ERROR = "com.microsoft:open-error"
 SASL_OK, SASL_AUTH = 0, 1
 NO_SCOPE = "0ne00000NOT"
-
-
-def by_hand(name, **options):
-    """A case that needs the independent client's codec."""
-    return SUITE.case(f"amqp/{name}", needs=("proton",), **options)
 
 
 def expect_logged(case, stream, *mentions, claimed=None):
@@ -285,51 +281,6 @@ def unknown_scope_by_certificate(case):
         expect_attach_refused(case, amqp, link, "amqp:not-found", 404204, address)
 
 
-@by_hand("sessions-and-their-bound")
-def sessions(case):
-    """Requests on one session are answered on the link of another; a fifth session is one too many."""
-    device = AmqpDevice(case)
-    with device.dial() as amqp:
-        first, second = amqp.open().begin(), amqp.begin()
-        amqp.receiver = amqp.attach(first, "receiver", device.address)
-        amqp.receiver.flow(10)
-        amqp.sender = amqp.attach(second, "sender", device.address)
-        expect(device.register(amqp)["status"], "assigning", "status over two sessions")
-        second.close()
-        amqp.until(lambda: second.state & proton.Endpoint.REMOTE_CLOSED, "END")
-        amqp.sender = amqp.attach(first, "sender", device.address, name="again")
-        expect(device.register(amqp)["status"], "assigning", "status over what is left")
-        for _ in range(3):
-            amqp.begin()
-        amqp.connection.session().open()
-        condition = amqp.closed("a fifth session")
-        expect(condition.name, "amqp:resource-limit-exceeded", "condition")
-        expect_logged(case, amqp.stream, "sessions")
-
-
-@by_hand("links-and-their-bound")
-def links(case):
-    """Many links of one device work, the newest receiver gets the answers; beyond the bound the connection ends."""
-    device = AmqpDevice(case)
-    with device.connect() as amqp:
-        session = amqp.begin()
-        older = amqp.receiver
-        for number in range(14):
-            link = amqp.attach(session, ("receiver", "sender")[number % 2], device.address, name=f"link-{number}")
-            if number % 2 == 0:
-                link.flow(1)
-                amqp.receiver = link
-            else:
-                amqp.sender = link
-            expect_that(link.state & proton.Endpoint.REMOTE_ACTIVE, f"link {number} is attached")
-        expect(device.register(amqp)["status"], "assigning", "status over the newest links")
-        expect(amqp.answered(older), False, "an answer on the oldest link")
-        session.receiver("one-too-many").open()
-        condition = amqp.closed("a seventeenth link")
-        expect(condition.name, "amqp:resource-limit-exceeded", "condition")
-        expect_logged(case, amqp.stream, "16 links")
-
-
 def broken_frames():
     """Bytes that no frame begins with, by what is wrong, each with the condition that tells it."""
     framing, decoding = "amqp:connection:framing-error", "amqp:decode-error"
@@ -465,6 +416,30 @@ def closing_at_once(case):
         frames.of(ATTACH, "ATTACH of the same name")
         frames.stream.send(frame(CLOSE))
         frames.of(CLOSE, "CLOSE")
+
+
+@by_hand("descriptors-spelled-out")
+def symbolic_descriptors(case):
+    """The standard's other spelling of a performative, and fields behind those that it knows, are understood."""
+    device = AmqpDevice(case, x509=True)
+    body = encode("amqp:open:list", ["conformance", *(None,) * 9, "more", "fields"])
+    said = struct.pack(">IBBH", 8 + len(body), 2, 0, 0) + body
+    with dialled(case, device.files) as frames:
+        frames.header(AMQP_HEADER)
+        frames.stream.send(said + beginning())
+        frames.of(OPEN, "OPEN")
+        frames.of(BEGIN, "BEGIN")
+
+
+@by_hand("violations-name-their-device")
+def violations_name_their_device(case):
+    """The operator reads whose connection it was that ended for a broken rule."""
+    device = AmqpDevice(case, x509=True)
+    with opened(case, device, attaching("receiver", device.address)) as frames:
+        frames.of(ATTACH, "ATTACH")
+        frames.stream.send(opening())
+        frames.closed("a second OPEN")
+        expect_logged(case, frames.stream, "open", claimed=device.address)
 
 
 @by_hand("pipelined-from-the-first-byte")

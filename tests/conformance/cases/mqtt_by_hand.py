@@ -22,6 +22,8 @@ from harness.paho import Paho
 from harness.raw_mqtt import (
     CONNACK,
     CONNECT,
+    DISCONNECT,
+    PUBACK,
     PUBLISH,
     REGISTER,
     RESPONSES,
@@ -40,6 +42,7 @@ from harness.sandbox import HUBS
 POLL_SECONDS = 30
 NO_SCOPE = "0ne00000NOT"
 NOT_SUPPORTED_IN_5 = 132
+MOST_UNACKNOWLEDGED = 64
 RESPONSE = "$dps/registrations/res"
 
 
@@ -248,6 +251,41 @@ def closing_packets(case):
         told = row["resultDescription"]
         expect_that(told.startswith("protocol: ") and mention in told, f"{what}, in the log: {told}")
         expect_that(row["properties"]["claimed"] in (None, claimed), f"whose, in the log: {row['properties']}")
+
+
+@SUITE.case("mqtt/violations-name-their-device")
+def violations_name_their_device(case):
+    """The operator reads whose connection it was that ended for a broken rule."""
+    raw, claimed = connected(case)
+    raw.send(packet(PUBLISH, 4, text(REGISTER + "1") + b"\x00\x07{}"))
+    raw.expect_closed("QoS 2")
+    expect_logged(case, raw.peer, "quality of service 2", claimed=claimed)
+
+
+@SUITE.case("mqtt/answers-that-are-not-acknowledged")
+def not_acknowledged(case):
+    """So many answers may wait for their PUBACK; one more ends the connection, and the log says so."""
+    raw, _ = connected(case)
+    for number in range(1, MOST_UNACKNOWLEDGED + 1):
+        raw.publish(REGISTER + "1", b"{}", identifier=number)
+        kinds = [raw.receive()[0] for _ in range(2)]
+        expect(kinds, [PUBACK, PUBLISH], f"answer {number}")
+    raw.publish(REGISTER + "1", b"{}")
+    raw.expect_closed("an answer beyond the bound")
+    expect_logged(case, raw.peer, f"{MOST_UNACKNOWLEDGED} messages", "PUBACK")
+
+
+@SUITE.case("mqtt/repeated-and-last-packets")
+def repeated(case):
+    """A request that comes again as a duplicate is answered again; nothing is read behind DISCONNECT."""
+    raw, _ = connected(case)
+    body = text(REGISTER + "1") + b"\x00\x07{}"
+    raw.send(packet(PUBLISH, 2, body) + packet(PUBLISH, 10, body))
+    for _ in range(2):
+        expect(raw.receive(), (PUBACK, 0, b"\x00\x07"), "PUBACK")
+        expect_that(raw.receive_publish()[0].startswith(f"{RESPONSE}/202/?$rid=1"), "the answer")
+    raw.send(packet(DISCONNECT, 0, b"") + packet(PUBLISH, 2, body))
+    expect(raw.rest(), b"", "answer to what follows DISCONNECT")
 
 
 @SUITE.case("mqtt/request-before-subscribe-ends-the-connection")

@@ -132,7 +132,8 @@ class Amqp:
     def send(self, sender, message, settled=False, pieces=1):
         """A message, in at least so many transfers; gives its delivery."""
         encoded = message if isinstance(message, bytes) else bytes(message.encode())
-        self.until(lambda: sender.credit > 0, "credit")
+        over = Endpoint.REMOTE_CLOSED
+        self.until(lambda: sender.credit > 0 or self.connection.state & over, "credit")
         self._tags += 1
         delivery = sender.delivery(str(self._tags))
         size = -(-len(encoded) // pieces)
@@ -191,16 +192,16 @@ def poll(operation_id, body=b"", correlation_id=None):
     return request("iotdps-get-operationstatus", body, correlation_id, **{OPERATION_ID: operation_id})
 
 
-def encode(code, *fields):
-    """A performative."""
+def encode(descriptor, value):
+    """A described value; the descriptor is a number or, as the standard also allows, a symbol."""
     data = Data()
-    data.put_object(Described(ulong(code), list(fields)))
+    data.put_object(Described(ulong(descriptor) if isinstance(descriptor, int) else symbol(descriptor), value))
     return bytes(data.encode())
 
 
 def frame(code, *fields, channel=0, payload=b"", kind=0):
     """A whole frame; `kind` is 1 for SASL."""
-    body = encode(code, *fields) + payload
+    body = encode(code, list(fields)) + payload
     return struct.pack(">IBBH", 8 + len(body), 2, kind, channel) + body
 
 
@@ -228,18 +229,22 @@ def detaching(handle=0, closed=True, channel=0):
     return frame(DETACH, uint(handle), closed, channel=channel)
 
 
-def transferring(message, handle=0, delivery=0, channel=0, more=False):
-    """TRANSFER of a whole message, or of its beginning."""
-    payload = bytes(message.encode())
-    tag = str(delivery).encode()
-    fields = uint(handle), uint(delivery), tag, uint(0), False, more
-    return frame(TRANSFER, *fields, channel=channel, payload=payload)
+def transferring(payload, handle=0, delivery=0, more=False, continues=False):
+    """TRANSFER of a message, or of bytes that begin or continue one."""
+    if isinstance(payload, Message):
+        payload = bytes(payload.encode())
+    begins = (None,) * 4 if continues else (uint(delivery), str(delivery).encode(), uint(0), False)
+    return frame(TRANSFER, uint(handle), *begins, more, payload=payload)
 
 
-def granting(handle=0, credit=1, channel=0):
+def flowing(window, echo=False):
+    """FLOW of the session alone."""
+    return frame(FLOW, uint(0), uint(window), uint(0), uint(100), *(None,) * 5, echo)
+
+
+def granting(handle=0, credit=1, window=100):
     """FLOW with credit for a link that sends to us."""
-    window = uint(0), uint(100), uint(0), uint(100)
-    return frame(FLOW, *window, uint(handle), uint(0), uint(credit), channel=channel)
+    return frame(FLOW, uint(0), uint(window), uint(0), uint(100), uint(handle), uint(0), uint(credit))
 
 
 def choosing(mechanism, response=b""):

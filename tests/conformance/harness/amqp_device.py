@@ -101,4 +101,7 @@ def refused(amqp, message):
     condition = amqp.verdict(amqp.send(amqp.sender, message))
     if condition is None:
         raise Unexpected("the request was accepted")
-    return condition.name, json.loads(condition.description)
+    try:
+        return condition.name, json.loads(condition.description)
+    except json.JSONDecodeError:
+        raise Unexpected(f"no JSON in {condition}") from None

@@ -102,6 +102,12 @@ class RawMqtt:
             rest = rest[2:]
         return topic, rest, qos
 
+    def rest(self):
+        """All that comes until the server closes."""
+        while more := self.socket.recv(65536):
+            self.buffer += more
+        return self.buffer
+
     def expect_closed(self, what, within=20):
         """The server closes the connection, whatever it says before."""
         deadline = time.monotonic() + within
