@@ -92,6 +92,12 @@ def refused_upgrades(case):
 @SUITE.case("websocket/pings-and-fragments")
 def pings_and_fragments(case):
     """Messages mean nothing: a packet in fragments, pings between them, empty frames, pongs that nobody asked for."""
+    with WebSocket(case, "AMQPWSB10") as stream:
+        stream.frame(BINARY, SASL_HEADER[:3], final=False)
+        stream.frame(PING, b"between")
+        expect(stream.receive_frame(), (PONG, b"between"), "answer to a ping within a protocol header")
+        stream.frame(CONTINUATION, SASL_HEADER[3:])
+        expect(stream.receive()[:8], SASL_HEADER, "protocol header")
     whole = hello(case, case.name())
     with WebSocket(case, "mqtt") as stream:
         stream.frame(BINARY, whole[:5], final=False)
@@ -137,16 +143,18 @@ def wrong_frames(case):
             "1048576",
         ),
     }
+    inside = (("mqtt", "MqttWs", hello(case, case.name())), ("AMQPWSB10", "AmqpWs", SASL_HEADER))
     for what, (break_it, code, mention) in wrong.items():
-        for greeted in (False, True):
-            with WebSocket(case, "mqtt") as stream:
-                if greeted:
-                    stream.send(hello(case, case.name()))
-                    stream.receive()
-                break_it(stream)
-                # The server reads no frame any more, and gives the client time to go.
-                stream.expect_closed(code, what, to_the_end=False)
-            expect_logged(case, stream, "MqttWs", mention)
+        for subprotocol, protocol, greeting in inside:
+            for greeted in (False, True):
+                with WebSocket(case, subprotocol) as stream:
+                    if greeted:
+                        stream.send(greeting)
+                        stream.receive()
+                    break_it(stream)
+                    # The server reads no frame any more, and gives the client time to go.
+                    stream.expect_closed(code, what, to_the_end=False)
+                expect_logged(case, stream, protocol, mention)
 
 
 @SUITE.case("websocket/closes")
