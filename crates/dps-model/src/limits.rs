@@ -79,7 +79,7 @@ pub const OPERATION_BACKOFF: u64 = 10;
 /// How long a register request waits for its operation before the 202 leaves, in milliseconds.
 pub const ADMIT_WAIT_MS: u64 = 50;
 /// Superseded operation ids of one registration that a late poll may still name.
-pub const MAX_SUPERSEDED_OPERATIONS: usize = 4;
+pub const MAX_SUPERSEDED_OPERATIONS: usize = 8;
 /// Identities that failed operations of one device may have left on hubs, kept to be removed.
 pub const MAX_STRAY_IDENTITIES: usize = 16;
 /// `Retry-After` of a 202 (Azure sends 3).

@@ -7,10 +7,6 @@ SUITE = Suite()
 # Written, not yet built: take the line out when the server can do it.
 SUITE.pend("service-api/node/query", "enrollment queries are a later issue")
 SUITE.pend("service-api/node/bulk", "bulk enrollment operations are a later issue")
-SUITE.pend("too-large/before-its-last-transfer", "told as a full buffer, not as a large message")
-SUITE.pend("amqp/answers-that-cannot-be-sent", "the CLOSE does not say why")
-SUITE.pend("amqp/messages-that-cannot-be-read", "rejected without error body and line in the log")
-SUITE.pend("violations-name-their-device", "the log's line has the reason alone")
 
 from cases import (  # noqa: E402, F401
     amqp_by_hand,

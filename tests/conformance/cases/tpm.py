@@ -5,10 +5,23 @@ where no swtpm can be had.
 """
 
 import base64
+import json
 
 from cases import SUITE
 from harness import raw_https
-from harness.amqp import SASL_CHALLENGE, SASL_HEADER, SASL_MECHANISMS, SASL_OUTCOME, Frames, choosing, responding
+from harness.amqp import (
+    AMQP_HEADER,
+    OPEN,
+    OPEN_ERROR,
+    SASL_CHALLENGE,
+    SASL_HEADER,
+    SASL_MECHANISMS,
+    SASL_OUTCOME,
+    Frames,
+    choosing,
+    opening,
+    responding,
+)
 from harness.credentials import tpm
 from harness.device_sdks import expect_error_body
 from harness.errors import Unexpected, expect, expect_that, refusal
@@ -16,7 +29,7 @@ from harness.sandbox import HUBS
 from harness.streams import TlsStream, WebSocket
 from harness.tpm import Swtpm
 
-SASL_AUTH = 1
+SASL_OK = 0
 
 
 class Device:
@@ -77,15 +90,15 @@ class Http:
 
 
 class Amqp:
-    """AMQP: the mechanism TPM of SASL, whose refusal is a number."""
+    """AMQP: the mechanism TPM of SASL. SASL has no words, so a refusal is told at OPEN."""
 
     by_hand = ("proton",)
 
     def __init__(self, transport, protocol, websocket):
         self.transport, self.protocol, self.websocket = transport, protocol, websocket
 
-    def expect_refused(self, device, registration_id, _code):
-        """The SDK leaves its user waiting for ever; on the wire there is SASL's `auth`, and the end."""
+    def expect_refused(self, device, registration_id, code):
+        """The SDK leaves its user waiting for ever; on the wire OPEN's answer and CLOSE say why."""
         error = refusal("Error", device.register, registration_id)
         expect(error.message, "silence: the connection ended before the challenge", "message")
         with self.stream(device.case) as stream:
@@ -98,8 +111,15 @@ class Amqp:
             (challenge,) = frames.of(SASL_CHALLENGE, "the challenge before the storage root key")
             expect(bytes(challenge), b"\0", "the challenge before the storage root key")
             stream.send(responding(b"\0" + storage_root_key))
-            expect(int(frames.of(SASL_OUTCOME, "the outcome")[0]), SASL_AUTH, "outcome")
-            expect(stream.expect_end("the outcome"), b"", "after the outcome")
+            expect(int(frames.of(SASL_OUTCOME, "the outcome")[0]), SASL_OK, "outcome")
+            frames.header(AMQP_HEADER)
+            stream.send(opening())
+            expect_that(OPEN_ERROR in str(frames.of(OPEN, "OPEN")), "the error is in OPEN's properties")
+            condition, description = frames.closed("a TPM that is not challenged")
+            expect(condition, {404201: "amqp:not-found", 401000: "amqp:unauthorized-access"}[code], "condition")
+            body = json.loads(description)
+            expect_error_body(body, code, None)
+            device.case.log.of_error(body)
 
     def stream(self, case):
         """A stream to where this transport goes."""

@@ -17,6 +17,8 @@ except ImportError:
     # It could not be built: no case that needs it runs.
     proton = None
 
+# Where Azure's gateway says why it closes at once, among the properties of OPEN.
+OPEN_ERROR = "com.microsoft:open-error"
 WAIT_SECONDS = 30
 MOST_AT_ONCE = 65_536
 

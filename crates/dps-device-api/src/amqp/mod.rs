@@ -11,7 +11,7 @@ pub(crate) mod line;
 
 use std::sync::Arc;
 
-use dps_model::{Channel, Error, ErrorCode, TrackingId};
+use dps_model::{Channel, Error, TrackingId};
 use dps_wire::amqp::connection::{ConnectionError, DeliveryId, Event, LinkId, SendError};
 use dps_wire::amqp::message::Message;
 use dps_wire::amqp::performative::{AmqpError, Attach, Role, SaslCode, SaslInit};
@@ -80,6 +80,8 @@ struct Conversation<'a> {
     device: Option<Box<Device>>,
     /// SASL TPM, while it lasts.
     exchange: Option<Box<TpmExchange>>,
+    /// Why a TPM was not challenged: SASL has no words, so OPEN is refused with it.
+    refusal: Option<Box<AmqpError>>,
     /// Of the peer's OPEN, for a neighbour.
     hostname: Option<String>,
     /// The link on which answers go.
@@ -88,8 +90,8 @@ struct Conversation<'a> {
 
 impl<'a> Conversation<'a> {
     fn new(api: &'a DeviceApi, channel: &'a Arc<Channel>, line: AmqpLine) -> Self {
-        let (device, exchange, hostname, answers) = (None, None, None, None);
-        Self { api, channel, line, device, exchange, hostname, answers }
+        let (device, exchange, refusal, hostname, answers) = (None, None, None, None, None);
+        Self { api, channel, line, device, exchange, refusal, hostname, answers }
     }
 
     /// Reads and answers until there is nothing more to answer.
@@ -175,7 +177,7 @@ impl<'a> Conversation<'a> {
             Some(Mechanism::Plain) => match decode::plain(init.initial_response.as_ref()) {
                 Ok(device) => {
                     self.device = Some(Box::new(device));
-                    self.line.connection.sasl_outcome(SaslCode::Ok).map_err(refused)
+                    self.authenticated()
                 }
                 Err(reason) => self.unauthenticated(format!("SASL PLAIN: {reason}")),
             },
@@ -185,10 +187,8 @@ impl<'a> Conversation<'a> {
                 self.tpm(init.initial_response.as_ref().unwrap_or(&nothing)).await
             }
             // As if there were no SASL: the first link says who speaks.
-            Some(Mechanism::Anonymous) => self.line.connection.sasl_outcome(SaslCode::Ok).map_err(refused),
-            Some(Mechanism::External) if !self.channel.tls.chain.is_empty() => {
-                self.line.connection.sasl_outcome(SaslCode::Ok).map_err(refused)
-            }
+            Some(Mechanism::Anonymous) => self.authenticated(),
+            Some(Mechanism::External) if !self.channel.tls.chain.is_empty() => self.authenticated(),
             Some(Mechanism::External) => {
                 self.unauthenticated("SASL EXTERNAL: there is no client certificate".to_owned())
             }
@@ -206,14 +206,19 @@ impl<'a> Conversation<'a> {
         let step = match exchange.receive(message) {
             Ok(TpmStep::Activate(keys)) => {
                 let device = self.device.insert(Box::new(decode::tpm(&keys)));
-                let request = decode::challenge(device, self.channel, TrackingId::fresh());
+                let tracking_id = TrackingId::fresh();
+                let request = decode::challenge(device, self.channel, tracking_id);
                 // The event of it is the core's, whatever comes of it.
                 let answer = self.api.core.serve(request).await;
-                let Some(blob) = answer.as_ref().ok().and_then(encode::challenge) else {
-                    self.line.connection.sasl_outcome(outcome(&answer)).map_err(refused)?;
-                    return Err(Over::Quietly);
-                };
-                exchange.activate(&blob)
+                match answer.map(|response| encode::challenge(&response)) {
+                    Ok(Some(blob)) => exchange.activate(&blob),
+                    // An answer that asks for no proof, such as `disabled`: its register message hears it again.
+                    Ok(None) => return self.authenticated(),
+                    Err(error) => {
+                        self.refusal = Some(Box::new(self.reject(&error, tracking_id)));
+                        return self.authenticated();
+                    }
+                }
             }
             step => step,
         };
@@ -222,15 +227,20 @@ impl<'a> Conversation<'a> {
                 self.line.connection.sasl_challenge(challenge).map_err(refused)
             }
             Ok(TpmStep::Token(token)) => {
-                self.exchange = None;
                 if let Some(device) = &mut self.device {
                     device.show(&token);
                 }
-                self.line.connection.sasl_outcome(SaslCode::Ok).map_err(refused)
+                self.authenticated()
             }
             Ok(TpmStep::Activate(_)) => Err(refused("SASL TPM asks twice for a blob")),
             Err(error) => self.unauthenticated(format!("SASL TPM: {error}")),
         }
+    }
+
+    /// SASL ends well, which says no more than that somebody has been named.
+    fn authenticated(&mut self) -> Result<(), Over> {
+        self.exchange = None;
+        self.line.connection.sasl_outcome(SaslCode::Ok).map_err(refused)
     }
 
     /// SASL's refusal is one number: the reason is for the event.
@@ -242,6 +252,10 @@ impl<'a> Conversation<'a> {
     fn open(&mut self) -> Result<(), Over> {
         let knows_scope = |scope: &str| self.api.core.knows_scope(scope);
         let now_ms = self.line.now_ms();
+        if let Some(said) = self.refusal.take() {
+            self.line.connection.refuse_open(*said, now_ms).map_err(refused)?;
+            return Err(Over::Quietly);
+        }
         let shared = !self.api.fronts.devices.is_empty();
         match decode::open(self.device.as_deref(), self.channel, shared, knows_scope) {
             Ok(()) => self.line.connection.accept_open(now_ms).map_err(refused),
@@ -353,14 +367,5 @@ impl<'a> Conversation<'a> {
 
     fn reject(&self, error: &Error, tracking_id: TrackingId) -> AmqpError {
         encode::refusal(reject::amqp(error, tracking_id, self.api.clock.now()))
-    }
-}
-
-/// The number of SASL for a TPM that the core did not challenge.
-fn outcome<T>(answer: &Result<T, Error>) -> SaslCode {
-    match answer {
-        Err(error) if error.code.row().retryable => SaslCode::SysTemp,
-        Err(Error { code: ErrorCode::Internal, .. }) => SaslCode::Sys,
-        _ => SaslCode::Auth,
     }
 }

@@ -402,20 +402,33 @@ async fn identity_that_is_none_refused_by_saslcode_with_one_event() {
 }
 
 #[tokio::test]
-async fn tpm_that_the_core_refuses_gets_the_outcome_and_the_cores_event() {
+async fn tpm_that_the_core_refuses_told_at_open_with_the_cores_event() {
     let server = Server::start().await;
-    for (id, code) in [("unauthorized", SaslCode::Auth), ("throttled", SaslCode::SysTemp)] {
+    for (id, condition, code) in [
+        ("unauthorized", "amqp:unauthorized-access", 401_000),
+        ("throttled", "com.microsoft:device-container-throttled", 429_001),
+    ] {
         let init = format!("\0{SCOPE}\0{id}\0EK");
         let (mut amqp, said) = Amqp::authenticate(&server, "TPM", init.as_bytes()).await;
         assert_eq!(said, Sasl::Challenge(Secret::new(vec![0])));
         let mut bytes = BytesMut::new();
         encode_sasl(&Sasl::Response(Secret::new(b"\0SRK".to_vec())), &mut bytes);
         amqp.write(&bytes).await;
-        assert_eq!(amqp.sasl().await, Sasl::Outcome(code));
-        assert!(!amqp.more().await);
+        assert_eq!(amqp.sasl().await, Sasl::Outcome(SaslCode::Ok));
+        amqp.header(ProtocolHeader::Amqp).await;
+        amqp.say(Performative::Open(Box::new(Open::new("c")))).await;
+        let opened = match amqp.next().await {
+            Some(Performative::Open(open)) => open,
+            other => panic!("{other:?}"),
+        };
+        let (error, body) = amqp.closed().await;
+        assert_eq!(opened.properties, [(OPEN_ERROR.sym(), error.to_value())]);
+        assert_eq!((&error.condition, &body["errorCode"]), (&condition.sym(), &code.into()));
+        let info = ["retry-after", "Retry-After"].map(|name| (name.sym(), Value::Int(7)));
+        assert_eq!(error.info == info, code == 429_001, "{:?}", error.info);
     }
     assert_eq!(operations(&server.seen()), ["register", "register"]);
-    assert!(server.stop().await.is_empty());
+    assert!(server.stop().await.is_empty(), "the core records what it refuses");
 }
 
 #[tokio::test]
