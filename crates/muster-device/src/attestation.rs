@@ -85,7 +85,7 @@ impl Attestation {
         match self {
             Self::SymmetricKey(key) => Ok(Some(SasToken::sign(&resource, key, expiry, None))),
             Self::X509 { .. } => Ok(None),
-            Self::Tpm(tpm) => tpm::token(tpm, &resource, expiry, None).await.map(Some),
+            Self::Tpm(tpm) => tpm::token(tpm, &resource, expiry).await.map(Some),
         }
     }
 

@@ -344,6 +344,8 @@ impl Error {
             Self::Setting(_) | Self::Tpm(_) => Fault::Own,
             // CONNACK: identifier rejected, bad user name or password, not authorized; server unavailable.
             Self::Disabled | Self::ConnectionRefused { return_code: 2 | 4 | 5, .. } => Fault::Denied,
+            // The hub's key is gone, with it the way into the hub.
+            Self::TpmKeyMissing(_) => Fault::Denied,
             Self::ConnectionRefused { return_code: 3, .. } => Fault::Trouble { retry_after: None },
             Self::ConnectionRefused { .. } => Fault::Unusable,
             Self::Refused { status, retry_after, .. } => by_status(u32::from(*status), *retry_after),
@@ -409,6 +411,7 @@ mod tests {
             (Error::Disconnected(String::new()), Fault::Unreachable),
             (Error::Protocol(String::new()), Fault::Unreachable),
             (Error::Tpm(String::new()), Fault::Own),
+            (Error::TpmKeyMissing(String::new()), Fault::Denied),
         ] {
             assert_eq!(error.fault(), fault, "{error:?}");
         }

@@ -74,6 +74,9 @@ pub enum Error {
     /// The device's TPM did not do what it was asked.
     #[error("{0}")]
     Tpm(String),
+    /// The device's TPM holds no key to sign with: the device has to register.
+    #[error("{0}")]
+    TpmKeyMissing(String),
     /// The connection to the hub is over.
     #[error("the connection to the hub is over: {0}")]
     Disconnected(String),
@@ -88,9 +91,12 @@ impl Error {
             Self::Unreachable { .. } | Self::Timeout { .. } | Self::Protocol(_) | Self::Disconnected(_) => {
                 true
             }
-            Self::Setting(_) | Self::Tpm(_) | Self::Tls { .. } | Self::Failed { .. } | Self::Disabled => {
-                false
-            }
+            Self::Setting(_)
+            | Self::Tpm(_)
+            | Self::TpmKeyMissing(_)
+            | Self::Tls { .. }
+            | Self::Failed { .. }
+            | Self::Disabled => false,
         }
     }
 

@@ -61,7 +61,9 @@ pub use hub::{Desired, DesiredProperties, HubClient, HubOptions, Twin};
 pub use provisioning::ProvisioningClient;
 pub use recovery::{Fleet, Step};
 pub use stream::{BoxStream, Connecting, Connector, Stream, Tcp};
-pub use tpm::{SecurityProviderTpm, TpmFailure};
+pub use tpm::{
+    InvalidTcti, SecurityProviderTpm, Tcti, Tpm2, TpmFailure, TpmKeyMissing, default_registration_id,
+};
 pub use transport::Transport;
 
 /// The guide's Rust is compiled with the tests.

@@ -66,3 +66,15 @@ pub(crate) const MAX_WEBSOCKET_MESSAGE: u64 = 1024 * 1024;
 pub(crate) const MAX_WEBSOCKET_FRAME: usize = 16 * 1024;
 /// Bytes asked of a stream at a time.
 pub(crate) const READ_CHUNK: usize = 4 * 1024;
+/// Largest command to a TPM and answer of one, in bytes (the kernel's and libtpms' bound alike).
+pub(crate) const MAX_TPM_FRAME: usize = 4_096;
+/// Most bytes that a TPM signs in one command (`MAX_DIGEST_BUFFER` of every TPM in use); a token's text is shorter.
+pub(crate) const MAX_TPM_SIGNED: usize = 1_024;
+/// Time that reaching a TPM's socket may take.
+pub(crate) const TPM_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time that one command may take on a socket: making an RSA key can take a chip most of a minute.
+pub(crate) const TPM_TIMEOUT: Duration = Duration::from_mins(2);
+/// Times that a command is sent again when the TPM says that it is busy.
+pub(crate) const TPM_TRIES: u32 = 50;
+/// Pause before that.
+pub(crate) const TPM_PAUSE: Duration = Duration::from_millis(100);

@@ -84,8 +84,8 @@ impl Https {
         let Some((tpm, expiry)) = &self.device.tpm else { return Ok(false) };
         let Some(challenge) = answer.challenge() else { return Ok(false) };
         let resource = device_resource(&self.device.id_scope, &self.device.registration_id);
-        tpm::activate(tpm, &challenge.authentication_key).await?;
-        let token = tpm::token(tpm, &resource, *expiry, Some(&challenge.key_name)).await?;
+        let token =
+            tpm::answer(tpm, &challenge.authentication_key, &resource, *expiry, &challenge.key_name).await?;
         self.authorization = Some(header(token)?);
         Ok(true)
     }

@@ -15,6 +15,8 @@ mod recovery;
 #[allow(dead_code)] // it can do more than a device asks of it
 #[path = "../../../dps-attestation/tests/it/software_tpm.rs"]
 mod software_tpm;
+mod swtpm;
+mod swtpm_process;
 mod tls;
 mod tpm;
 
