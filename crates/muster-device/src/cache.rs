@@ -205,6 +205,52 @@ mod tests {
         assert!(kept(&huge).await.unwrap_err().contains("more than"));
     }
 
+    /// Writes without end, for the test below.
+    #[tokio::test]
+    #[ignore = "it ends when it is killed"]
+    async fn writer_without_end() {
+        let mut path = String::new();
+        io::stdin().read_line(&mut path).unwrap();
+        let cache = AssignmentCache::file(path.trim());
+        let (scope, id) = ids();
+        let owner = Owner { id_scope: &scope, registration_id: &id };
+        // The longer text begins where the shorter one is.
+        for hub in ["hub.example", "hub-with-a-longer-name.example"].iter().cycle() {
+            cache.write(owner, &Assignment::new(hub, "device-1").unwrap()).await.unwrap();
+            writeln!(io::stdout(), "written").unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn cache_whose_writer_is_killed_at_any_moment_is_whole() {
+        use std::io::BufRead as _;
+        use std::process::{Command, Stdio};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("assignment.json");
+        let (scope, id) = ids();
+        let owner = Owner { id_scope: &scope, registration_id: &id };
+        for writes in 1..=25 {
+            let mut writer = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "cache::tests::writer_without_end", "--ignored", "--nocapture"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            writeln!(writer.stdin.take().unwrap(), "{}", path.display()).unwrap();
+            let lines = io::BufReader::new(writer.stdout.take().unwrap()).lines();
+            let written = lines.map_while(Result::ok).filter(|line| line.ends_with("written"));
+            assert_eq!(written.take(writes).count(), writes);
+            writer.kill().unwrap();
+            writer.wait().unwrap();
+            let kept = AssignmentCache::file(&path).read(owner).await.unwrap().unwrap();
+            assert!(kept.assigned_hub.ends_with(".example"), "{}", kept.assigned_hub);
+        }
+        // What a kill left beside it is in nobody's way.
+        let assignment = Assignment::new("hub.example", "device-1").unwrap();
+        AssignmentCache::file(&path).write(owner, &assignment).await.unwrap();
+        assert_eq!(AssignmentCache::file(&path).read(owner).await, Ok(Some(assignment)));
+    }
+
     #[tokio::test]
     async fn cache_that_cannot_be_written_leaves_the_old_one() {
         let folder = tempfile::tempdir().unwrap();

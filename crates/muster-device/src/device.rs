@@ -342,10 +342,11 @@ impl Error {
     pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Setting(_) | Self::Tpm(_) => Fault::Own,
-            // CONNACK: identifier rejected, bad user name or password, not authorized; server unavailable.
-            Self::Disabled | Self::ConnectionRefused { return_code: 2 | 4 | 5, .. } => Fault::Denied,
-            // The hub's key is gone, with it the way into the hub.
-            Self::TpmKeyMissing(_) => Fault::Denied,
+            // CONNACK: identifier rejected, bad user name or password, not authorized; server unavailable. Without the
+            // hub's key nobody needs to be asked.
+            Self::Disabled
+            | Self::TpmKeyMissing(_)
+            | Self::ConnectionRefused { return_code: 2 | 4 | 5, .. } => Fault::Denied,
             Self::ConnectionRefused { return_code: 3, .. } => Fault::Trouble { retry_after: None },
             Self::ConnectionRefused { .. } => Fault::Unusable,
             Self::Refused { status, retry_after, .. } => by_status(u32::from(*status), *retry_after),

@@ -28,8 +28,9 @@ pub(crate) const DENIED_BACKOFF_LONGEST: Duration = Duration::from_mins(15);
 pub(crate) const HUB_TROUBLE_BACKOFF_FIRST: Duration = Duration::from_secs(5);
 /// Least time that an unreachable hub is tried before the device registers again.
 pub(crate) const HUB_PATIENCE_LEAST: Duration = Duration::from_mins(15);
-/// Most time that an unreachable hub is tried before the device registers again.
-pub(crate) const HUB_PATIENCE_MOST: Duration = Duration::from_mins(30);
+/// Most time after which an unreachable hub is tried for the last time: with the first try, which found out, and the
+/// last one, which may each take as long as a request, the device registers within 30 minutes.
+pub(crate) const HUB_PATIENCE_MOST: Duration = Duration::from_mins(29);
 /// Times that a hub may answer 429 or 5xx in a row before the device registers again (the C SDK's bound).
 pub(crate) const HUB_TRIES_BEFORE_REGISTRATION: u32 = 10;
 /// Every so many 5xx of a hub the device asks the service where it belongs.

@@ -245,6 +245,24 @@ fn hub_unreachable_is_tried_for_fifteen_to_thirty_minutes_and_then_the_device_re
 }
 
 #[test]
+fn hub_that_only_times_out_is_given_up_within_thirty_minutes() {
+    let mut latest = Duration::ZERO;
+    for seed in 0..1_000 {
+        let mut bed = Bed::new(true);
+        bed.jitter = Jitter::seeded(seed);
+        loop {
+            bed.now += crate::limits::DEFAULT_HUB_TIMEOUT;
+            if bed.failed(Fault::Unreachable).0 == Step::Register {
+                break;
+            }
+        }
+        within(bed.now, 15 * MINUTE, 30 * MINUTE);
+        latest = latest.max(bed.now);
+    }
+    assert!(latest > 29 * MINUTE, "drawn up to the end: {latest:?}");
+}
+
+#[test]
 fn hub_that_answers_in_between_is_not_unreachable() {
     let mut bed = Bed::new(true);
     let begun = bed.now;

@@ -227,6 +227,35 @@ mod tests {
         }
     }
 
+    /// A device's end of a pair, and a chip at the other end that answers one command so.
+    #[cfg(unix)]
+    fn device(answer: Vec<u8>) -> (Line, std::thread::JoinHandle<Vec<u8>>) {
+        use std::os::fd::OwnedFd;
+        use std::os::unix::net::UnixStream;
+        let (ours, mut chip) = UnixStream::pair().unwrap();
+        let served = std::thread::spawn(move || {
+            let mut command = vec![0; 64];
+            let length = chip.read(&mut command).unwrap();
+            command.truncate(length);
+            chip.write_all(&answer).unwrap();
+            command
+        });
+        (Line::Device(File::from(OwnedFd::from(ours))), served)
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn device_takes_a_command_and_gives_its_answer_in_one_piece() {
+        let answer = vec![0x80, 1, 0, 0, 0, 12, 0, 0, 0, 0, 7, 8];
+        let (mut line, served) = device(answer.clone());
+        assert_eq!(*line.exchange(&[1, 2, 3]).unwrap(), answer);
+        assert_eq!(served.join().unwrap(), [1, 2, 3]);
+        // A device that is gone gives nothing.
+        let (mut line, served) = device(Vec::new());
+        assert!(line.exchange(&[1]).unwrap().is_empty());
+        served.join().unwrap();
+    }
+
     #[test]
     fn device_that_cannot_be_opened_says_what_to_do() {
         let folder = tempfile::tempdir().unwrap();

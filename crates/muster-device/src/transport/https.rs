@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use dps_attestation::sas_token::device_resource;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
+};
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -173,9 +175,17 @@ fn header(token: String) -> Result<HeaderValue, Error> {
     Ok(value)
 }
 
-/// The header in seconds; its other form, a date, counts as absent.
+/// The header in seconds. Its other form is a date, which counts from the answer's own: the device's clock may be
+/// wrong, and a proxy in front of a service may write it so.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<u32> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    let asked = text(RETRY_AFTER)?;
+    let second = |date: &str| jiff::fmt::rfc2822::parse(date).ok().map(|date| date.timestamp().as_second());
+    let seconds = match asked.parse::<u64>() {
+        Ok(seconds) => seconds,
+        Err(_) => u64::try_from(second(asked)?.saturating_sub(second(text(DATE)?)?)).unwrap_or(0),
+    };
+    Some(u32::try_from(seconds).unwrap_or(u32::MAX))
 }
 
 /// What hyper has to say, with TLS's and the system's reasons found underneath.
@@ -198,13 +208,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn retry_after_other_than_seconds_ignored() {
-        for (text, expected) in
-            [("3", Some(3)), (" 7 ", Some(7)), ("-1", None), ("Mon, 01 Jan 2024 00:00:00 GMT", None)]
-        {
+    fn retry_after_is_seconds_or_a_date_behind_the_answers_own() {
+        for (text, expected) in [
+            ("3", Some(3)),
+            (" 7 ", Some(7)),
+            ("99999999999", Some(u32::MAX)),
+            ("-1", None),
+            ("soon", None),
+            ("Mon, 01 Jan 2024 00:02:00 GMT", Some(120)),
+            ("Sun, 31 Dec 2023 23:59:59 GMT", Some(0)),
+        ] {
             let mut headers = HeaderMap::new();
             headers.insert(RETRY_AFTER, HeaderValue::from_static(text));
+            headers.insert(DATE, HeaderValue::from_static("Mon, 01 Jan 2024 00:00:00 GMT"));
             assert_eq!(retry_after(&headers), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn retry_after_date_in_an_answer_without_one_is_ignored() {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("Mon, 01 Jan 2024 00:00:00 GMT"));
+        assert_eq!(retry_after(&headers), None);
     }
 }

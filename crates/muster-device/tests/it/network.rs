@@ -22,6 +22,9 @@ use crate::mqtt_peer::Peer;
 use crate::pki::Ca;
 use crate::{ASSIGNING, HOST, OPERATION};
 
+/// The date of every HTTP answer.
+const NOW: &str = "Mon, 01 Jan 2024 00:00:00 GMT";
+
 /// What one connection meets.
 #[derive(Clone, Debug)]
 pub enum Does {
@@ -37,6 +40,10 @@ pub enum Does {
     Poll(u16, Option<u32>),
     /// A service, over HTTPS, that answers a lookup so.
     LookUp(u16, String),
+    /// A service, over HTTPS, that answers the requests of one connection so in turn: status, `Retry-After`, body.
+    Https(Vec<(u16, &'static str, String)>),
+    /// Somebody who takes connections and says nothing.
+    Silent,
     /// A hub; twin requests are answered with these statuses in turn, then with 200.
     Hub(Vec<u16>),
     /// A hub that closes the connection when it is told to.
@@ -102,6 +109,13 @@ impl Connector for Line {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
             let (ours, theirs) = tokio::io::duplex(1 << 16);
+            if matches!(does, Does::Silent) {
+                tokio::spawn(async move {
+                    let _held = theirs;
+                    std::future::pending::<()>().await;
+                });
+                return Ok(Box::new(ours) as BoxStream);
+            }
             tokio::spawn(async move {
                 let theirs: BoxStream = Box::new(theirs);
                 // A client that left by then has its reasons.
@@ -115,6 +129,9 @@ impl Connector for Line {
 }
 
 async fn serve(stream: tokio_rustls::server::TlsStream<BoxStream>, does: Does) {
+    if let Does::Https(answers) = does {
+        return https(stream, answers).await;
+    }
     if let Does::LookUp(status, body) = does {
         let answer = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             assert_eq!(request.method(), http::Method::POST, "a lookup");
@@ -150,9 +167,26 @@ async fn serve(stream: tokio_rustls::server::TlsStream<BoxStream>, does: Does) {
         }
         Does::Hub(statuses) => return twins(&mut peer, statuses).await,
         Does::Closes(when) => return when.notified().await,
-        Does::Down | Does::Refuse(_) | Does::LookUp(..) => unreachable!("played above"),
+        Does::Down | Does::Silent | Does::Refuse(_) | Does::LookUp(..) | Does::Https(_) => {
+            unreachable!("played above")
+        }
     }
     peer.left_in_good_order().await;
+}
+
+async fn https(
+    stream: tokio_rustls::server::TlsStream<BoxStream>,
+    answers: Vec<(u16, &'static str, String)>,
+) {
+    let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
+    let answer = service_fn(move |_request: http::Request<hyper::body::Incoming>| {
+        let (status, retry_after, body) =
+            answers.lock().unwrap().pop_front().expect("a request that was foreseen");
+        let answer = Response::builder().status(status).header("date", NOW);
+        let answer = if retry_after.is_empty() { answer } else { answer.header("retry-after", retry_after) };
+        async move { answer.body(Full::new(Bytes::from(body))) }
+    });
+    http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await.ok();
 }
 
 async fn twins(peer: &mut Peer, statuses: Vec<u16>) {

@@ -11,10 +11,10 @@ use muster_device::{
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::network::Does::{self, Assign, Closes, Down, Hub, LookUp, Poll, Refuse, Register};
-use crate::network::{Line, Network, registration};
+use crate::network::Does::{self, Assign, Closes, Down, Hub, LookUp, Poll, Refuse, Register, Silent};
+use crate::network::{Line, Network, assigned, registration};
 use crate::pki::Ca;
-use crate::{DEVICE, HOST, SCOPE, key};
+use crate::{ASSIGNING, DEVICE, HOST, SCOPE, key};
 
 const MQTT: u16 = 8883;
 const HTTPS: u16 = 443;
@@ -26,6 +26,7 @@ struct Bed {
     folder: tempfile::TempDir,
     ca: Ca,
     notices: Arc<Mutex<Vec<String>>>,
+    transport: Transport,
 }
 
 impl Bed {
@@ -35,12 +36,21 @@ impl Bed {
         network.prepare(HOST, MQTT, service);
         network.prepare(HUB, MQTT, hub);
         network.prepare(OTHER_HUB, MQTT, [hub_well()]);
-        Self { network, folder: tempfile::tempdir().unwrap(), ca, notices: Arc::default() }
+        let folder = tempfile::tempdir().unwrap();
+        Self { network, folder, ca, notices: Arc::default(), transport: Transport::Mqtt }
+    }
+
+    /// The same with a service over HTTPS, which meets each connection so.
+    fn over_https(service: impl IntoIterator<Item = Does>, hub: impl IntoIterator<Item = Does>) -> Self {
+        let mut bed = Self::new([], hub);
+        bed.transport = Transport::Https;
+        bed.network.prepare(HOST, HTTPS, service);
+        bed
     }
 
     fn client(&self, seed: u64) -> ProvisioningClient {
         ProvisioningClient::builder(HOST, SCOPE, DEVICE, key())
-            .transport(Transport::Mqtt)
+            .transport(self.transport)
             .roots(self.ca.pem())
             .connector(Arc::new(Line(Arc::clone(&self.network))))
             .jitter_seed(seed)
@@ -76,6 +86,7 @@ impl Bed {
         self.network.seconds(HOST, MQTT)
     }
 
+    /// Connections to the service over HTTPS.
     fn lookups(&self) -> Vec<f32> {
         self.network.seconds(HOST, HTTPS)
     }
@@ -247,6 +258,64 @@ async fn service_429_on_a_poll_for_longer_than_a_provisioning_takes_is_waited_ou
     within(gaps(&bed.service())[0], 203.0, 206.0);
 }
 
+/// A connection over HTTPS whose register request is answered so.
+fn answered(status: u16, retry_after: &'static str) -> Does {
+    Does::Https(vec![(status, retry_after, "{}".to_owned())])
+}
+
+/// A connection over HTTPS whose poll is answered so.
+fn polled(status: u16, retry_after: &'static str) -> Does {
+    Does::Https(vec![(202, "3", ASSIGNING.to_owned()), (status, retry_after, "{}".to_owned())])
+}
+
+/// A connection over HTTPS that assigns the device.
+fn assigns(hub: &str) -> Does {
+    Does::Https(vec![(202, "3", ASSIGNING.to_owned()), (200, "", assigned(hub))])
+}
+
+#[tokio::test(start_paused = true)]
+async fn service_429_over_https_is_never_asked_sooner_than_retry_after() {
+    let throttled = [
+        answered(429, "30"),
+        answered(429, "Mon, 01 Jan 2024 00:01:00 GMT"),
+        answered(429, ""),
+        polled(429, "200"),
+        assigns(HUB),
+    ];
+    let bed = Bed::over_https(throttled, [hub_well()]);
+    bed.device().ensure_connected().await.unwrap();
+    let gaps = gaps(&bed.lookups());
+    within(gaps[0], 30.0, 31.0);
+    within(gaps[1], 60.0, 62.0);
+    within(gaps[2], 4.0, 8.0);
+    within(gaps[3], 3.0 + 200.0, 3.0 + 208.0);
+    assert!(gaps[0].fract() > 0.0, "jitter");
+}
+
+#[tokio::test(start_paused = true)]
+async fn service_401_403_404_over_https_mean_full_registration_with_backoff() {
+    for status in [401, 403, 404] {
+        let refusals = [answered(status, ""), polled(status, ""), answered(status, ""), assigns(HUB)];
+        let bed = Bed::over_https(refusals, [hub_well()]);
+        bed.device().ensure_connected().await.unwrap();
+        let gaps = gaps(&bed.lookups());
+        within(gaps[0], 1.0, 2.0);
+        within(gaps[1], 3.0 + 2.0, 3.0 + 4.0);
+        within(gaps[2], 4.0, 8.0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn service_5xx_over_https_is_looked_up_with_its_own_backoff() {
+    let lookup = LookUp(200, registration(HUB));
+    let bed = Bed::over_https([answered(429, "30"), answered(503, "20"), lookup], [hub_well()]);
+    bed.device().ensure_connected().await.unwrap();
+    let gaps = gaps(&bed.lookups());
+    within(gaps[0], 30.0, 31.0);
+    within(gaps[1], 20.0, 21.0);
+    assert_eq!(cached(&bed.cache_file()), HUB);
+}
+
 #[tokio::test(start_paused = true)]
 async fn hub_429_waits_for_the_same_hub_on_the_same_connection() {
     let bed = Bed::new([Down], [Hub(vec![429, 429])]);
@@ -324,6 +393,17 @@ async fn hub_unreachable_is_tried_for_15_to_30_minutes_before_the_device_provisi
     }
     first.dedup();
     assert_eq!(first.len(), 3, "drawn: {first:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn hub_that_takes_connections_and_is_silent_is_given_up_within_30_minutes() {
+    // Each try takes as long as it may.
+    for seed in 0..5 {
+        let bed = Bed::new([Assign(OTHER_HUB)], [Silent]);
+        drop(bed.assigned_device());
+        bed.device_of(seed).ensure_connected().await.unwrap();
+        within(bed.service()[0], 15.0 * 60.0, 30.0 * 60.0);
+    }
 }
 
 #[tokio::test(start_paused = true)]

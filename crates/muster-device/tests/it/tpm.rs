@@ -63,6 +63,33 @@ impl SecurityProviderTpm for Chip {
     }
 }
 
+/// A chip with room for two keys.
+struct Roomy(Chip);
+
+impl SecurityProviderTpm for Roomy {
+    fn endorsement_key(&self) -> Result<Vec<u8>, TpmFailure> {
+        self.0.endorsement_key()
+    }
+
+    fn storage_root_key(&self) -> Result<Vec<u8>, TpmFailure> {
+        self.0.storage_root_key()
+    }
+
+    fn activate_identity_key(&self, blob: &[u8]) -> Result<(), TpmFailure> {
+        self.0.activate_identity_key(blob)
+    }
+
+    fn sign(&self, data: &[u8]) -> Result<Vec<u8>, TpmFailure> {
+        self.0.sign(data)
+    }
+
+    fn answer_challenge(&self, blob: &[u8], data: &[u8]) -> Result<Vec<u8>, TpmFailure> {
+        let second = Chip { tpm: Arc::clone(&self.0.tpm), activated: Arc::default() };
+        second.activate_identity_key(blob)?;
+        second.sign(data)
+    }
+}
+
 fn challenge(blob: &str) -> Reply {
     let body = format!(
         r#"{{"message":"Authorization required, resend request using supplied key","authenticationKey":"{blob}",
@@ -129,6 +156,22 @@ async fn tpm_answers_the_challenge_and_keeps_the_hub_key() {
     let token = SasToken::parse(connect.password.unwrap().expose_str().unwrap()).unwrap();
     assert!(token.resource_is(&format!("hub.test/devices/{DEVICE}")));
     token.check([&hub_key, &hub_key], SystemClock.now()).unwrap();
+}
+
+#[tokio::test]
+async fn tpm_with_room_keeps_the_hub_key_of_a_registration_that_fails_half_way() {
+    let (ca, chip, (key, hub_key)) = (Ca::new(), Chip::new(), keys());
+    *chip.activated.lock().unwrap() = Some(hub_key.expose().to_vec());
+    let replies = vec![challenge(&chip.wrap(&key)), reply(503, JSON, "{}")];
+    let service = Service::start(ca.listen(&[HOST]).await, replies);
+    let attestation = Attestation::tpm(Roomy(chip.clone()));
+    let client = client(&ca, Transport::Https, service.port, attestation).build().unwrap();
+    let error = client.provision().await.unwrap_err();
+    assert!(matches!(error, Error::Refused { status: 503, .. }), "{error}");
+    let asked = service.asked();
+    let token = SasToken::parse(asked[1].header("authorization").unwrap()).unwrap();
+    token.check([&key, &key], SystemClock.now()).unwrap();
+    assert_eq!(chip.activated.lock().unwrap().as_deref(), Some(hub_key.expose()));
 }
 
 #[tokio::test]

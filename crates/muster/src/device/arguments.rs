@@ -5,15 +5,46 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use muster_device::{AssignmentCache, Attestation, Device, ProvisioningClient, Transport};
+use muster_device::{AssignmentCache, Attestation, Device, ProvisioningClient, Tcti, Tpm2, Transport};
+
+use super::tpm::TpmIdentity;
 
 /// What the device does.
 #[derive(clap::Subcommand)]
 pub enum DeviceCommand {
     /// Register with a provisioning service and print the assignment, or the refusal
+    #[command(after_help = PROVISION_EXAMPLES)]
     Provision(ProvisionOptions),
     /// Connect to the assigned hub, provisioning when that is needed; recovers by Azure's rules
+    #[command(after_help = CONNECT_EXAMPLES)]
     Connect(ConnectOptions),
+    /// Print a TPM's registration id and endorsement key, as an enrollment asks for them
+    #[command(after_help = TPM_EXAMPLES)]
+    Tpm(TpmOptions),
+}
+
+const PROVISION_EXAMPLES: &str = "Examples:
+  muster device provision --dev-env muster-data/dev.env --registration-id thermostat-1 --key-file thermostat.key
+  muster device provision --dev-env muster-data/dev.env --tpm device:/dev/tpmrm0";
+
+const CONNECT_EXAMPLES: &str = "Examples:
+  muster device connect --dev-env muster-data/dev.env --registration-id thermostat-1 --key-file thermostat.key \\
+    --cache thermostat.json --send '{\"temperature\":20.5}'
+  muster device connect --dev-env muster-data/dev.env --tpm device:/dev/tpmrm0 --cache tpm.json --twin";
+
+const TPM_EXAMPLES: &str = "Examples:
+  muster device tpm
+  muster device tpm --tpm swtpm:host=127.0.0.1,port=2321 --json";
+
+/// Options of `muster device tpm`.
+#[derive(clap::Args)]
+pub struct TpmOptions {
+    /// Where the TPM 2.0 is: device:PATH, or swtpm:host=HOST,port=PORT
+    #[arg(long, value_name = "TCTI", default_value = "device:/dev/tpmrm0")]
+    pub tpm: Tcti,
+    /// Print them as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `muster device provision`.
@@ -52,9 +83,9 @@ pub struct DeviceOptions {
     /// ID scope of the provisioning service [default: from --dev-env]
     #[arg(long, value_name = "SCOPE", required_unless_present = "dev_env")]
     id_scope: Option<String>,
-    /// Who the device says it is
-    #[arg(long, value_name = "ID")]
-    registration_id: String,
+    /// Who the device says it is [default with --tpm: made from the endorsement key, as Azure's SDKs do]
+    #[arg(long, value_name = "ID", required_unless_present = "tpm")]
+    pub registration_id: Option<String>,
     /// Symmetric key in base64, or @FILE that holds it. A key on the command line can be read by every other user of
     /// this machine, and stays in the shell's history: prefer @FILE or --key-file
     #[arg(long, value_name = "KEY", group = "credential")]
@@ -75,9 +106,13 @@ pub struct DeviceOptions {
     /// File with the certificate's private key, PEM
     #[arg(long, value_name = "FILE", requires = "cert")]
     cert_key: Option<PathBuf>,
+    /// TPM 2.0 that holds the device's keys: device:/dev/tpmrm0, or swtpm:host=127.0.0.1,port=2321
+    #[arg(long, value_name = "TCTI", group = "credential")]
+    pub tpm: Option<Tcti>,
     /// How to speak with the service: mqtt, https or mqtt-ws; the hub is reached through a WebSocket with mqtt-ws
-    #[arg(long, value_name = "NAME", default_value = "mqtt", value_parser = transport)]
-    transport: Transport,
+    /// [default: mqtt; https with --tpm, which has no other]
+    #[arg(long, value_name = "NAME", value_parser = transport)]
+    transport: Option<Transport>,
     /// Trust these certificates (PEM) alone [default: from --dev-env, else the machine's]
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -103,17 +138,18 @@ pub struct DeviceOptions {
 
 impl DeviceOptions {
     /// The device that the options describe.
-    pub fn open(&self) -> anyhow::Result<Device> {
+    pub async fn open(&self) -> anyhow::Result<Device> {
+        let transport = self.transport()?;
         let env = self.dev_env.as_deref().map(DevEnv::read).transpose()?.unwrap_or_default();
         let host = env.or(self.host.as_ref(), "MUSTER_DEVICE_HOST")?.context("--host is missing")?;
         let scope = env.or(self.id_scope.as_ref(), "MUSTER_ID_SCOPE")?.context("--id-scope is missing")?;
         let mqtt = env.or(self.mqtt_port.as_ref(), "MUSTER_MQTT_PORT")?.unwrap_or(8883);
         let https = env.or(self.https_port.as_ref(), "MUSTER_HTTPS_PORT")?.unwrap_or(443);
-        let mut builder =
-            ProvisioningClient::builder(&host, &scope, &self.registration_id, self.credential()?)
-                .transport(self.transport)
-                .ports(mqtt, https)
-                .timeout(Duration::from_secs(self.timeout));
+        let id = self.id().await?;
+        let mut builder = ProvisioningClient::builder(&host, &scope, &id, self.credential(&id)?)
+            .transport(transport)
+            .ports(mqtt, https)
+            .timeout(Duration::from_secs(self.timeout));
         if let Some(ca) = env.or(self.ca.as_ref(), "MUSTER_CA_FILE")? {
             builder = builder.roots(read(&ca)?);
         }
@@ -125,7 +161,34 @@ impl DeviceOptions {
         Ok(Device::new(builder.build()?, cache))
     }
 
-    fn credential(&self) -> anyhow::Result<Attestation> {
+    /// Where the credential is a TPM, that one.
+    pub fn tpm(&self) -> Option<Tpm2> {
+        self.tpm.clone().map(Tpm2::new)
+    }
+
+    fn transport(&self) -> anyhow::Result<Transport> {
+        match (&self.tpm, self.transport) {
+            (Some(_), None | Some(Transport::Https)) => Ok(Transport::Https),
+            (Some(_), Some(_)) => bail!(
+                "a device with a TPM is provisioned over HTTPS; Azure offers no TPM attestation over MQTT, and neither \
+                 does Muster: say --transport https, or leave it away"
+            ),
+            (None, transport) => Ok(transport.unwrap_or_default()),
+        }
+    }
+
+    async fn id(&self) -> anyhow::Result<String> {
+        match (&self.registration_id, self.tpm()) {
+            (Some(id), _) => Ok(id.clone()),
+            (None, Some(tpm)) => Ok(TpmIdentity::of(tpm).await?.registration_id),
+            (None, None) => bail!("--registration-id is missing"),
+        }
+    }
+
+    fn credential(&self, registration_id: &str) -> anyhow::Result<Attestation> {
+        if let Some(tpm) = self.tpm() {
+            return Ok(Attestation::tpm(tpm));
+        }
         if let (Some(cert), Some(key)) = (&self.cert, &self.cert_key) {
             return Ok(Attestation::x509(read(cert)?, read(key)?));
         }
@@ -133,8 +196,8 @@ impl DeviceOptions {
             return Ok(Attestation::symmetric_key(key.trim())?);
         }
         let key = key(self.group_key.as_deref(), self.group_key_file.as_deref())?
-            .context("a credential is missing: --key, --group-key or --cert")?;
-        Ok(Attestation::group_symmetric_key(key.trim(), &self.registration_id)?)
+            .context("a credential is missing: --key, --group-key, --cert or --tpm")?;
+        Ok(Attestation::group_symmetric_key(key.trim(), registration_id)?)
     }
 }
 
@@ -222,7 +285,7 @@ mod tests {
         let line = format!("device provision --registration-id d {arguments}");
         match Line::try_parse_from(line.split_whitespace()).map_err(|error| error.to_string())?.command {
             DeviceCommand::Provision(options) => Ok(options.device),
-            DeviceCommand::Connect(_) => unreachable!("another command"),
+            DeviceCommand::Connect(_) | DeviceCommand::Tpm(_) => unreachable!("another command"),
         }
     }
 
@@ -239,6 +302,31 @@ mod tests {
         }
         assert!(options(&format!("--id-scope 0ne1 --key {KEY}")).is_err(), "no host");
         assert!(options(&format!("{at} --key {KEY} --transport amqp")).is_err());
+    }
+
+    #[tokio::test]
+    async fn tpm_is_a_credential_over_https_alone() {
+        let at = "--host localhost --id-scope 0ne1 --tpm swtpm:port=1";
+        for (more, transport) in [("", Transport::Https), ("--transport https", Transport::Https)] {
+            assert_eq!(options(&format!("{at} {more}")).unwrap().transport().unwrap(), transport);
+        }
+        for more in ["--transport mqtt", "--transport mqtt-ws"] {
+            let error = options(&format!("{at} {more}")).unwrap().open().await.err().unwrap().to_string();
+            assert!(error.contains("no TPM attestation over MQTT"), "{error}");
+        }
+        assert!(options(&format!("{at} --key {KEY}")).is_err());
+        let error = options("--host h --id-scope 0ne1 --tpm tpm0").err().unwrap();
+        assert!(error.contains("write device:/dev/tpmrm0"), "{error}");
+    }
+
+    #[test]
+    fn registration_id_may_be_left_to_a_tpm_alone() {
+        let parse = |credential: &str| {
+            let line = format!("device provision --host h --id-scope 0ne1 {credential}");
+            Line::try_parse_from(line.split_whitespace()).map(drop)
+        };
+        parse("--tpm device").unwrap();
+        assert!(parse(&format!("--key {KEY}")).is_err());
     }
 
     #[test]
@@ -268,8 +356,9 @@ mod tests {
         for credential in
             [format!("--key @{}", path.display()), format!("--group-key-file {}", path.display())]
         {
-            options(&format!("--host h --id-scope 0ne1 {credential}")).unwrap().credential().unwrap();
+            options(&format!("--host h --id-scope 0ne1 {credential}")).unwrap().credential("d").unwrap();
         }
-        assert!(options("--host h --id-scope 0ne1 --key-file /no/such/file").unwrap().credential().is_err());
+        let absent = options("--host h --id-scope 0ne1 --key-file /no/such/file").unwrap();
+        assert!(absent.credential("d").is_err());
     }
 }

@@ -2,15 +2,17 @@
 //! cache and recovery are `muster-device`'s. Must not know protocols.
 
 mod arguments;
+mod tpm;
 
 use std::time::Duration;
 
 use anyhow::Context as _;
-use muster_device::{Assignment, Desired, DesiredProperties, Error, HubClient, Notice};
+use muster_device::{Assignment, Desired, DesiredProperties, Error, HubClient, Notice, Tpm2};
 use serde_json::{Value, json};
 
 pub use self::arguments::DeviceCommand;
-use self::arguments::{ConnectOptions, ProvisionOptions};
+use self::arguments::{ConnectOptions, DeviceOptions, ProvisionOptions, TpmOptions};
+use self::tpm::TpmIdentity;
 use crate::dev::terminal::say;
 
 /// How long Ctrl-C waits for the goodbye to the hub.
@@ -19,13 +21,32 @@ const GOODBYE: Duration = Duration::from_secs(3);
 /// Runs one of the commands.
 pub async fn run(command: DeviceCommand) -> anyhow::Result<()> {
     match command {
-        DeviceCommand::Provision(options) => provision(options).await,
-        DeviceCommand::Connect(options) => connect(options).await,
+        DeviceCommand::Provision(options) => told(provision(&options).await, &options.device).await,
+        DeviceCommand::Connect(options) => told(connect(&options).await, &options.device).await,
+        DeviceCommand::Tpm(options) => tpm(options).await,
     }
 }
 
-async fn provision(options: ProvisionOptions) -> anyhow::Result<()> {
-    let mut device = options.device.open()?.observe(warn);
+/// The error of a device that its service does not know, with what to enroll where that is a TPM.
+async fn told(result: anyhow::Result<()>, device: &DeviceOptions) -> anyhow::Result<()> {
+    match (result, device.tpm()) {
+        (Err(error), Some(tpm)) => Err(tpm::told(error, tpm, device.registration_id.as_deref()).await),
+        (result, _) => result,
+    }
+}
+
+async fn tpm(options: TpmOptions) -> anyhow::Result<()> {
+    let identity = TpmIdentity::of(Tpm2::new(options.tpm)).await?;
+    if options.json {
+        say(&serde_json::to_string_pretty(&identity)?);
+    } else {
+        say(&identity.sentences());
+    }
+    Ok(())
+}
+
+async fn provision(options: &ProvisionOptions) -> anyhow::Result<()> {
+    let mut device = options.device.open().await?.observe(warn);
     let assignment = device.provision().await?;
     if options.json {
         say(&serde_json::to_string_pretty(&assignment)?);
@@ -52,10 +73,10 @@ fn sentence(assignment: &Assignment) -> String {
     )
 }
 
-async fn connect(options: ConnectOptions) -> anyhow::Result<()> {
+async fn connect(options: &ConnectOptions) -> anyhow::Result<()> {
     // A person is watching: what does not pass by itself is told, not tried for ever.
-    let mut device = options.device.open()?.give_up_after(1).observe(narrate);
-    let mut session = Session { options: &options, sent: 0, twin_shown: false };
+    let mut device = options.device.open().await?.give_up_after(1).observe(narrate);
+    let mut session = Session { options, sent: 0, twin_shown: false };
     let ended = tokio::select! {
         worked = device.run(async |hub: &HubClient| session.work(hub).await) => worked.map_err(Into::into),
         interrupted = tokio::signal::ctrl_c() => interrupted.context("Ctrl-C cannot be heard"),

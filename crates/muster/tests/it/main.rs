@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in the helpers of tests too
 
 mod bad_input;
+mod device_tpm;
 mod disk;
 mod endurance;
 mod harness;
@@ -15,5 +16,9 @@ mod slow_clients;
 #[path = "../../../dps-attestation/tests/it/software_tpm.rs"]
 mod software_tpm;
 mod storm;
+// The same process that the client of TPMs is tested with.
+#[allow(dead_code)] // it can do more than these tests ask of it
+#[path = "../../../muster-device/tests/it/swtpm_process.rs"]
+mod swtpm_process;
 mod throttled;
 mod tpm;
