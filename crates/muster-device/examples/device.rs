@@ -1,7 +1,8 @@
 //! A device as it runs in the field: provisions once, keeps its assignment in a file, connects, sends a reading a minute
 //! and follows its desired properties, whatever the network, its hub and the service do.
 //!
-//! `cargo run -p muster-device --example device -- HOST ID_SCOPE REGISTRATION_ID KEY_FILE CA_FILE MQTT_PORT HTTPS_PORT`
+//! `cargo run -p muster-device --example device -- HOST ID_SCOPE REGISTRATION_ID KEY_FILE CA_FILE MQTT_PORT HTTPS_PORT
+//! CACHE_FILE`
 #![allow(clippy::print_stdout)] // an example speaks
 
 use std::time::Duration;
@@ -13,10 +14,16 @@ use serde_json::json;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [host, id_scope, registration_id, key_file, ca_file, mqtt_port, https_port] = arguments.as_slice()
+    run(std::env::args().skip(1).collect()).await
+}
+
+pub async fn run(arguments: Vec<String>) -> Result<(), Box<dyn std::error::Error>> {
+    let [host, id_scope, registration_id, key_file, ca_file, mqtt_port, https_port, cache_file] =
+        arguments.as_slice()
     else {
-        return Err("write: HOST ID_SCOPE REGISTRATION_ID KEY_FILE CA_FILE MQTT_PORT HTTPS_PORT".into());
+        return Err(
+            "write: HOST ID_SCOPE REGISTRATION_ID KEY_FILE CA_FILE MQTT_PORT HTTPS_PORT CACHE_FILE".into()
+        );
     };
     let key = Attestation::symmetric_key(std::fs::read_to_string(key_file)?.trim())?;
     let client = ProvisioningClient::builder(host, id_scope, registration_id, key)
@@ -27,7 +34,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Ten devices like this one begin together, and the service takes five calls a second: the first delay is drawn from
     // one to two seconds.
     let fleet = Fleet { devices: 10, calls_per_second: 5.0, load: 1.0 };
-    let mut device = Device::new(client, AssignmentCache::file(format!("{registration_id}.json")))
+    let mut device = Device::new(client, AssignmentCache::file(cache_file))
         .fleet(fleet)
         .observe(|notice| println!("{notice:?}"));
     device.run(async |hub| work(hub).await).await?;

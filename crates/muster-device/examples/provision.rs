@@ -10,7 +10,7 @@ use serde_json::json;
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    match run().await {
+    match run(std::env::args().skip(1).collect()).await {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
             println!("not provisioned: {error}");
@@ -19,8 +19,7 @@ async fn main() -> std::process::ExitCode {
     }
 }
 
-async fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+pub async fn run(arguments: Vec<String>) -> Result<(), Box<dyn std::error::Error>> {
     let [host, id_scope, registration_id, key, ca_file, mqtt_port, https_port, transport] =
         arguments.as_slice()
     else {
