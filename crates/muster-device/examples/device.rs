@@ -17,6 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     run(std::env::args().skip(1).collect()).await
 }
 
+/// The device, with the arguments of the command line; works until something ends it.
 pub async fn run(arguments: Vec<String>) -> Result<(), Box<dyn std::error::Error>> {
     let [host, id_scope, registration_id, key_file, ca_file, mqtt_port, https_port, cache_file] =
         arguments.as_slice()

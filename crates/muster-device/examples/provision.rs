@@ -19,6 +19,7 @@ async fn main() -> std::process::ExitCode {
     }
 }
 
+/// The conversation, with the arguments of the command line.
 pub async fn run(arguments: Vec<String>) -> Result<(), Box<dyn std::error::Error>> {
     let [host, id_scope, registration_id, key, ca_file, mqtt_port, https_port, transport] =
         arguments.as_slice()

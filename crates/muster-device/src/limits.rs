@@ -75,7 +75,7 @@ pub(crate) const MAX_TPM_SIGNED: usize = 1_024;
 pub(crate) const TPM_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time that one command may take on a socket: making an RSA key can take a chip most of a minute.
 pub(crate) const TPM_TIMEOUT: Duration = Duration::from_mins(2);
-/// Times that a command is sent again when the TPM says that it is busy.
+/// Times that a TPM is asked which says that it is busy.
 pub(crate) const TPM_TRIES: u32 = 50;
-/// Pause before that.
+/// Pause between two of them.
 pub(crate) const TPM_PAUSE: Duration = Duration::from_millis(100);

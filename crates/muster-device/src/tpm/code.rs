@@ -89,14 +89,15 @@ const NAMES: &[(u32, &str, &str)] = &[
     (0x903, "TPM_RC_SESSION_MEMORY", SLOTS),
     (0x905, "TPM_RC_SESSION_HANDLES", SLOTS),
     (0x906, "TPM_RC_OBJECT_HANDLES", SLOTS),
-    (0x908, "TPM_RC_YIELDED", ""),
-    (0x90a, "TPM_RC_TESTING", ""),
+    (0x908, "TPM_RC_YIELDED", BUSY),
+    (0x90a, "TPM_RC_TESTING", BUSY),
     (0x920, "TPM_RC_NV_RATE", "the TPM spares its memory: try again in a minute"),
     (0x921, "TPM_RC_LOCKOUT", "too many wrong passwords were tried: wait, or reset the TPM's lockout"),
-    (0x922, "TPM_RC_RETRY", ""),
-    (0x923, "TPM_RC_NV_UNAVAILABLE", ""),
+    (0x922, "TPM_RC_RETRY", BUSY),
+    (0x923, "TPM_RC_NV_UNAVAILABLE", BUSY),
 ];
 
+const BUSY: &str = "the TPM is busy: try again";
 const PASSWORD: &str = "its owner or endorsement hierarchy has a password; only an empty one is used here";
 const SLOTS: &str = "its slots are taken by other programs: flush them, or use a device with a resource manager \
                      (/dev/tpmrm0)";
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn code_that_passes_is_sent_again() {
+    fn code_of_a_busy_tpm_passes() {
         for code in [0x908, 0x90a, 0x920, 0x922, 0x923] {
             assert!(ReturnCode(code).passes());
         }

@@ -1,5 +1,5 @@
 //! The few commands that a device needs of its TPM (TCG, TPM 2.0 Library Part 3): bytes out, an answer judged. Owns
-//! their parameters and the sending again when the TPM is busy. Must not know in which order they make an identity.
+//! their parameters. Must not know in which order they make an identity.
 
 use dps_model::Secret;
 use zeroize::Zeroizing;
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::code::ReturnCode;
 use super::frame::{Answer, Authorisation, BlobParts, Command, Handle, Malformed};
 use super::tcti::{Line, Tcti};
-use crate::limits::{MAX_TPM_SIGNED, TPM_PAUSE, TPM_TRIES};
+use crate::limits::MAX_TPM_SIGNED;
 
 /// Hierarchies (`TPM_RH`).
 pub(super) const OWNER: Handle = Handle(0x4000_0001);
@@ -64,6 +64,11 @@ impl CommandError {
     /// There is nothing at the handle.
     pub(super) fn no_such_handle(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if code.no_such_handle())
+    }
+
+    /// It is busy, and takes the same again later.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if code.passes())
     }
 
     /// A password is wanted.
@@ -185,10 +190,9 @@ impl Conversation {
         self.run("TPM2_FlushContext", flush_context(handle)).ok();
     }
 
-    /// Sends a command until the TPM takes it, and judges its return code. One that nobody has started is started.
+    /// Sends a command and judges its return code. A TPM that nobody has started is started.
     fn run(&mut self, name: &'static str, command: Command) -> Result<Zeroizing<Vec<u8>>, CommandError> {
         let command = command.finish().ok_or(CommandError::TooLong { command: name })?;
-        let mut tries = 0;
         let mut started = false;
         loop {
             let answer = self.exchange(name, &command)?;
@@ -196,19 +200,13 @@ impl Conversation {
             if code == ReturnCode::SUCCESS {
                 return Ok(answer);
             }
-            if code == ReturnCode::INITIALIZE && !started {
-                started = true;
-                // What it says does not matter: the command itself tells whether it helped.
-                let startup = startup().finish().ok_or(CommandError::TooLong { command: name })?;
-                self.exchange("TPM2_Startup", &startup)?;
-                continue;
-            }
-            tries += 1;
-            if !code.passes() || tries >= TPM_TRIES {
+            if code != ReturnCode::INITIALIZE || started {
                 return Err(CommandError::Refused { command: name, code });
             }
-            // On a thread for that, as the trait says.
-            std::thread::sleep(TPM_PAUSE);
+            started = true;
+            // What it says does not matter: the command itself tells whether it helped.
+            let startup = startup().finish().ok_or(CommandError::TooLong { command: name })?;
+            self.exchange("TPM2_Startup", &startup)?;
         }
     }
 

@@ -202,7 +202,55 @@ impl<'a> BlobParts<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// A frame's head before any bytes, so that most of them get past it.
+    fn framed(code: u32, body: &[u8]) -> Vec<u8> {
+        let size = u32::try_from(HEADER + body.len()).unwrap();
+        [&SESSIONS.to_be_bytes()[..], &size.to_be_bytes(), &code.to_be_bytes(), body].concat()
+    }
+
+    proptest! {
+        #[test]
+        fn answer_of_any_bytes_is_read_within_them(
+            body in prop::collection::vec(any::<u8>(), 0..200),
+            small in any::<bool>(),
+            cut in 0..220_usize,
+        ) {
+            // Lengths that could be true are small.
+            let body: Vec<u8> = if small { body.iter().map(|byte| byte & 3).collect() } else { body };
+            let frame = framed(0, &body);
+            let (_, answer) = Answer::open(&frame).unwrap();
+            let mut parts = answer;
+            let mut read = 0;
+            while let Ok(part) = parts.sized() {
+                read += part.len() + 2;
+                if parts.0.is_empty() {
+                    break;
+                }
+            }
+            prop_assert!(read <= body.len());
+            if let Ok(parameters) = answer.parameters() {
+                prop_assert!(parameters.0.len() + 4 <= body.len());
+            }
+            let cut = &frame[..cut.min(frame.len())];
+            prop_assert_eq!(Answer::open(cut).is_ok(), cut.len() == frame.len());
+        }
+
+        #[test]
+        fn blob_of_any_bytes_is_cut_into_itself(bytes in prop::collection::vec(0..4_u8, 0..60)) {
+            if let Some(parts) = BlobParts::cut(&bytes) {
+                let BlobParts { credential, credential_secret, duplicate, duplicate_secret, public } = parts;
+                let five = [credential, credential_secret, duplicate, duplicate_secret, public].concat();
+                prop_assert!(bytes.starts_with(&five));
+                for part in [credential, credential_secret, duplicate, duplicate_secret, public] {
+                    prop_assert_eq!(usize::from(part[0]) * 256 + usize::from(part[1]) + 2, part.len());
+                }
+            }
+        }
+    }
 
     #[test]
     fn command_with_authorisations_has_their_sizes() {

@@ -16,7 +16,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use self::command::CommandError;
 use crate::error::Error;
+use crate::limits::{TPM_PAUSE, TPM_TRIES};
 
 pub use self::chip::Tpm2;
 pub use self::tcti::{InvalidTcti, Tcti};
@@ -147,24 +149,100 @@ impl Unsigned {
     }
 }
 
+/// Has the TPM do something, on a thread that may block; again from its beginning when the TPM is busy.
 async fn ask<T: Send + 'static>(
     tpm: &Arc<dyn SecurityProviderTpm>,
     what: &'static str,
-    work: impl FnOnce(&dyn SecurityProviderTpm) -> Result<T, TpmFailure> + Send + 'static,
+    work: impl Fn(&dyn SecurityProviderTpm) -> Result<T, TpmFailure> + Send + Sync + 'static,
 ) -> Result<T, Error> {
-    let tpm = Arc::clone(tpm);
-    // The failure is turned into words on that thread.
-    let told = move |failure: TpmFailure| {
-        let text = format!("the TPM did not {what}: {failure}");
-        if failure.is::<TpmKeyMissing>() { Error::TpmKeyMissing(text) } else { Error::Tpm(text) }
-    };
-    let worked = tokio::task::spawn_blocking(move || work(&*tpm).map_err(told)).await;
-    worked.unwrap_or_else(|_| Err(Error::Tpm(format!("the TPM did not {what}: it stopped half way"))))
+    let work = Arc::new(work);
+    let mut tries = 0;
+    loop {
+        let (tpm, work) = (Arc::clone(tpm), Arc::clone(&work));
+        // The failure is turned into words on that thread.
+        let worked =
+            tokio::task::spawn_blocking(move || work(&*tpm).map_err(|failure| told(what, &*failure))).await;
+        let (error, busy) = match worked {
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(failure)) => failure,
+            Err(_) => (Error::Tpm(format!("the TPM did not {what}: it stopped half way")), false),
+        };
+        tries += 1;
+        if !busy || tries >= TPM_TRIES {
+            return Err(error);
+        }
+        tokio::time::sleep(TPM_PAUSE).await;
+    }
+}
+
+/// A failure in words, and whether it passes.
+fn told(what: &str, failure: &(dyn std::error::Error + Send + Sync + 'static)) -> (Error, bool) {
+    let text = format!("the TPM did not {what}: {failure}");
+    let busy = failure.downcast_ref().is_some_and(CommandError::is_busy);
+    (if failure.is::<TpmKeyMissing>() { Error::TpmKeyMissing(text) } else { Error::Tpm(text) }, busy)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::code::ReturnCode;
     use super::*;
+
+    /// Signs when it has been asked so often.
+    struct Busy {
+        code: u32,
+        until: u32,
+        asked: AtomicU32,
+    }
+
+    impl SecurityProviderTpm for Busy {
+        fn endorsement_key(&self) -> Result<Vec<u8>, TpmFailure> {
+            unreachable!("nobody asks")
+        }
+
+        fn storage_root_key(&self) -> Result<Vec<u8>, TpmFailure> {
+            unreachable!("nobody asks")
+        }
+
+        fn activate_identity_key(&self, _blob: &[u8]) -> Result<(), TpmFailure> {
+            unreachable!("nobody asks")
+        }
+
+        fn sign(&self, _data: &[u8]) -> Result<Vec<u8>, TpmFailure> {
+            if self.asked.fetch_add(1, Ordering::Relaxed) < self.until {
+                return Err(
+                    CommandError::Refused { command: "TPM2_HMAC", code: ReturnCode(self.code) }.into()
+                );
+            }
+            Ok(vec![1])
+        }
+    }
+
+    async fn token_of(code: u32, until: u32) -> (Result<String, Error>, u32) {
+        let busy = Arc::new(Busy { code, until, asked: AtomicU32::new(0) });
+        let tpm: Arc<dyn SecurityProviderTpm> = busy.clone();
+        let token = token(&tpm, "hub/devices/d", 1).await;
+        (token, busy.asked.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn busy_tpm_is_asked_again_and_not_for_ever() {
+        let (token, asked) = token_of(0x922, 3).await;
+        assert_eq!(token.unwrap(), "SharedAccessSignature sr=hub%2Fdevices%2Fd&sig=AQ%3D%3D&se=1");
+        assert_eq!(asked, 4);
+        let (error, asked) = token_of(0x90a, u32::MAX).await;
+        assert_eq!(
+            error.unwrap_err(),
+            Error::Tpm(
+                "the TPM did not sign: TPM2_HMAC gives TPM_RC_TESTING (0x90a): the TPM is busy: try again"
+                    .into()
+            )
+        );
+        assert_eq!(asked, TPM_TRIES);
+        let (_, asked) = token_of(0x18b, u32::MAX).await;
+        assert_eq!(asked, 1);
+    }
 
     #[test]
     fn default_registration_id_is_base32_of_the_hash() {

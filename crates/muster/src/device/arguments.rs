@@ -106,7 +106,7 @@ pub struct DeviceOptions {
     /// File with the certificate's private key, PEM
     #[arg(long, value_name = "FILE", requires = "cert")]
     cert_key: Option<PathBuf>,
-    /// TPM 2.0 that holds the device's keys: device:/dev/tpmrm0, or swtpm:host=127.0.0.1,port=2321
+    /// TPM 2.0 that holds the device's keys: device:PATH, or swtpm:host=HOST,port=PORT
     #[arg(long, value_name = "TCTI", group = "credential")]
     pub tpm: Option<Tcti>,
     /// How to speak with the service: mqtt, https or mqtt-ws; the hub is reached through a WebSocket with mqtt-ws

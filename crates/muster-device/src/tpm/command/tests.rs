@@ -138,11 +138,13 @@ fn command_to_a_tpm_that_nobody_started_starts_it_once() {
 }
 
 #[test]
-fn command_to_a_busy_tpm_is_sent_again() {
-    let hmac = "8002 00000011 00000000 00000003 0001 42";
-    let (tcti, served) = prepared(&["8001 0000000a 00000922", "8001 0000000a 0000090a", hmac]);
-    Conversation::open(&tcti).unwrap().hmac(KEY, b"a").unwrap();
-    assert_eq!(served.join().unwrap().len(), 3);
+fn command_that_a_busy_tpm_refuses_is_told_apart() {
+    for (answer, busy) in [("8001 0000000a 00000922", true), ("8001 0000000a 0000018b", false)] {
+        let (tcti, served) = prepared(&[answer]);
+        let error = Conversation::open(&tcti).unwrap().hmac(KEY, b"a").unwrap_err();
+        assert_eq!(error.is_busy(), busy, "{error}");
+        served.join().unwrap();
+    }
 }
 
 #[test]
