@@ -3,7 +3,7 @@
 //! Clippy and the tests take the same packages, profile and features, so that the dependencies of each
 //! are built once. `RUSTFLAGS` is never set: it would build everything anew.
 
-use crate::shell::{cargo, output, root, run};
+use crate::shell::{cargo, ensure_programs, is_root, output, root, run, which};
 use anyhow::{Result, bail};
 use std::time::Instant;
 
@@ -63,12 +63,33 @@ pub fn build() -> Result<()> {
 ///
 /// `selection` are arguments that both understand, such as `--workspace` or `-p NAME`.
 pub fn tests(selection: &[&str]) -> Result<()> {
+    // Where a TPM can be had, a test that leaves it out has failed.
+    let tpm = has_tpm_simulator().then_some(("MUSTER_REQUIRE_SWTPM", "1"));
     if !has_subcommand("nextest") {
-        return run(cargo(&["test", "--locked", "--no-fail-fast"]).args(selection));
+        return run(cargo(&["test", "--locked", "--no-fail-fast"]).args(selection).envs(tpm));
     }
     // `tests/it` of a crate in the making may hold nothing yet; that is no failure of the lane.
     let profile = if std::env::var_os("CI").is_some() { "ci" } else { "default" };
-    run(cargo(&["nextest", "run", "--locked", "--no-tests", "warn", "--profile", profile]).args(selection))
+    let arguments = ["nextest", "run", "--locked", "--no-tests", "warn", "--profile", profile];
+    run(cargo(&arguments).args(selection).envs(tpm))
+}
+
+/// What the tests of TPM attestation drive, with its Debian packages.
+const TPM_PROGRAMS: &[(&str, &str)] = &[("swtpm", "swtpm"), ("tpm2_createek", "tpm2-tools")];
+
+/// Installs a TPM simulator and its tools where this user may; elsewhere the tests that need them say so and pass.
+pub fn tpm_simulator() -> Result<()> {
+    if let Err(error) = ensure_programs(TPM_PROGRAMS) {
+        if is_root() && which("apt-get").is_some() {
+            return Err(error);
+        }
+        eprintln!("tests with a TPM are left out: {error:#}");
+    }
+    Ok(())
+}
+
+fn has_tpm_simulator() -> bool {
+    TPM_PROGRAMS.iter().all(|(program, _)| which(program).is_some())
 }
 
 /// The examples in the documentation of libraries.

@@ -14,6 +14,7 @@ pub fn run() -> Result<()> {
         // dependency is built a second time for it.
         ("build", Box::new(steps::build)),
         ("documentation tests", Box::new(steps::doc_tests)),
+        ("TPM simulator", Box::new(steps::tpm_simulator)),
         ("tests", Box::new(|| steps::tests(&["--workspace"]))),
         ("API documentation", Box::new(steps::api_docs)),
         (
