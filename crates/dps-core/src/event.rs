@@ -94,6 +94,12 @@ impl RegistrationEvent {
         });
     }
 
+    /// Hands the record on to whoever answers in its place; what is left records nothing.
+    pub fn hand_over(&mut self) -> Self {
+        let (sink, clock) = (Arc::clone(&self.sink), Arc::clone(&self.clock));
+        Self { record: self.record.take(), sink, clock, begun: self.begun, last_step: self.last_step }
+    }
+
     /// Closes the event with the answer given.
     pub fn close(mut self, answer: &Result<DeviceResponse, Error>) {
         self.fill(|record| {

@@ -13,6 +13,7 @@ use dps_model::registration::{
     DeviceRegistration, DeviceRegistrationResult, RegistrationOperationStatus, Status, Substatus,
 };
 use dps_model::{ApiVersion, Error, ErrorCode, Etag, OperationId, RegistrationId, Timestamp, limits};
+use tokio::task::JoinHandle;
 
 use crate::allocation;
 use crate::enrollment::Found;
@@ -21,7 +22,7 @@ use crate::event::RegistrationEvent;
 use crate::evidence::{self, Halt, Proven};
 use crate::instance::Instances;
 use crate::operation::{Admitted, Operations};
-use crate::ports::{Clock, Collection, Refusal, Store, StoreError};
+use crate::ports::{Clock, Collection, Refusal, Store, StoreError, Write};
 use crate::registration::{self, Plan, RegistrationRecord, Versioned};
 use crate::reprovision::{self, Decision};
 use crate::request::{DeviceOperation, DeviceRequest, DeviceResponse};
@@ -64,15 +65,17 @@ impl Provisioning {
     /// its own.
     pub async fn serve(self: &Arc<Self>, request: DeviceRequest) -> Result<DeviceResponse, Error> {
         let mut event = RegistrationEvent::open(&request, &self.sink, &self.clock);
-        let mut admitted = None;
-        let answer = match self.handle(&request, &mut event, &mut admitted).await {
+        let mut begun = None;
+        let answer = match self.handle(&request, &mut event, &mut begun).await {
             Err(Halt::Challenged(challenge)) => Ok(DeviceResponse::challenge(&challenge)),
             Err(Halt::Failed(error)) => Err(error),
             Ok(response) => Ok(response),
         };
         event.close(&answer);
-        if let Some(admitted) = admitted {
-            self.begin(admitted).await;
+        if let Some(operation) = begun {
+            // So that the device's first poll finds it done. Whatever becomes of it, the 202 leaves: the operation's
+            // own event and status tell.
+            let _ = tokio::time::timeout(Duration::from_millis(limits::ADMIT_WAIT_MS), operation).await;
         }
         answer
     }
@@ -81,7 +84,7 @@ impl Provisioning {
         &self,
         request: &DeviceRequest,
         event: &mut RegistrationEvent,
-        admitted: &mut Option<Admitted>,
+        begun: &mut Option<JoinHandle<()>>,
     ) -> Result<DeviceResponse, Halt> {
         api_version(request.api_version.as_deref())?;
         let instance = self
@@ -94,7 +97,7 @@ impl Provisioning {
         match &request.operation {
             DeviceOperation::Register(body) => {
                 names_itself(body, &id)?;
-                self.register(request, &instance, &id, event, admitted).await
+                self.register(request, &instance, &id, event, begun).await
             }
             DeviceOperation::OperationStatus { operation_id } => {
                 let kept = self.returning(request, &instance, &id, event).await?;
@@ -115,7 +118,7 @@ impl Provisioning {
         instance: &Arc<Instance>,
         id: &RegistrationId,
         event: &mut RegistrationEvent,
-        admitted: &mut Option<Admitted>,
+        begun: &mut Option<JoinHandle<()>>,
     ) -> Result<DeviceResponse, Halt> {
         let previous = self.registration(instance, id).await?;
         let last = previous.as_ref().map(|kept| &kept.record);
@@ -134,10 +137,11 @@ impl Provisioning {
         let allocated = allocate(&proven.found, &proven.attested, last, instance, id);
         event.fill(|record| record.hub = allocated.as_ref().ok().map(|plan| plan.hub.as_str().to_owned()));
         event.step("allocate");
-        let (operation_id, operation) = self.admit(request, instance, proven, allocated, previous).await?;
-        event.step("admit");
-        *admitted = Some(operation);
-        Ok(DeviceResponse::Admitted { operation_id, retry_after: limits::RETRY_AFTER })
+        let admission = self.admission(request, instance, proven, allocated, previous, event)?;
+        // A task of its own: a device that goes away now takes neither the commit nor what follows it along.
+        let (answer, operation) = tokio::spawn(admission.run()).await.map_err(Error::internal)?;
+        *begun = operation;
+        Ok(answer?)
     }
 
     /// Finds the enrollment that the evidence satisfies.
@@ -192,15 +196,16 @@ impl Provisioning {
         document.as_ref().map(Versioned::read).transpose()
     }
 
-    /// The one conditional write that makes the request durable, with its plan, or with the reason why there is none.
-    async fn admit(
+    /// What makes the request durable: its registration with the plan in it, or with the reason why there is none.
+    fn admission(
         &self,
         request: &DeviceRequest,
         instance: &Arc<Instance>,
         proven: Proven,
         allocated: Result<Plan, Error>,
         previous: Option<Versioned>,
-    ) -> Result<(OperationId, Admitted), Error> {
+        event: &mut RegistrationEvent,
+    ) -> Result<Admission, Error> {
         let now = self.clock.now();
         let id = &proven.registration_id;
         let (last, expected) = previous.map(|kept| (kept.record, kept.etag)).unzip();
@@ -225,18 +230,17 @@ impl Provisioning {
             Ok(plan) => record.planned(plan.clone()),
             Err(error) => record.ended(Err(error), now),
         };
-        let etag = self.put(instance, &record, expected.as_ref(), Some(&credential)).await?;
+        let (write, etag) = self.write(instance, &record, expected.as_ref(), Some(&credential))?;
         let refused = allocated.err();
         let instance = Arc::clone(instance);
-        Ok((operation_id, Admitted { instance, record, etag, credential, resumed: false, refused }))
-    }
-
-    /// Starts the operation and waits a moment for its end, so that the device's first poll finds it done. Whatever
-    /// becomes of it, the 202 leaves: the operation's own event and status tell.
-    async fn begin(&self, admitted: Admitted) {
-        if let Some(running) = self.operations.start(admitted) {
-            let _ = tokio::time::timeout(Duration::from_millis(limits::ADMIT_WAIT_MS), running).await;
-        }
+        Ok(Admission {
+            store: Arc::clone(&self.store),
+            operations: Arc::clone(&self.operations),
+            write,
+            operation_id,
+            admitted: Admitted { instance, record, etag, credential, resumed: false, refused },
+            event: event.hand_over(),
+        })
     }
 
     /// The answer under a disabled enrollment. A device that is on a hub, or was promised one, keeps its record.
@@ -260,7 +264,8 @@ impl Provisioning {
             state.created_date_time_utc = created.or(Some(now));
             let (enrollment, proof) = (proven.found.name(), proven.proof);
             let record = RegistrationRecord { state, enrollment, proof, operation, identities };
-            self.put(instance, &record, expected.as_ref(), None).await?;
+            let (write, _) = self.write(instance, &record, expected.as_ref(), None)?;
+            self.store.write(vec![write]).await.map_err(conflict)?;
         }
         let status = RegistrationOperationStatus {
             operation_id: String::new(),
@@ -270,18 +275,42 @@ impl Provisioning {
         Ok(DeviceResponse::Status { status: Box::new(status), retry_after: None })
     }
 
-    async fn put(
+    /// The conditional write of a record; one with a plan has a lease and keeps its credential.
+    fn write(
         &self,
         instance: &Instance,
         record: &RegistrationRecord,
         expected: Option<&Etag>,
         credential: Option<&HubAuthentication>,
-    ) -> Result<Etag, Error> {
+    ) -> Result<(Write, Etag), Error> {
         let running = record.running().is_some();
         let due = running.then(|| self.operations.lease());
-        let (write, etag) = record.write(&instance.name, expected, credential.filter(|_| running), due)?;
-        self.store.write(vec![write]).await.map_err(conflict)?;
-        Ok(etag)
+        record.write(&instance.name, expected, credential.filter(|_| running), due)
+    }
+}
+
+/// A request on its way to be durable, with the event that says so. From the write on nobody waits for it: a store
+/// carries out what was handed to it, and an operation that is durable must be started.
+struct Admission {
+    store: Arc<dyn Store>,
+    operations: Arc<Operations>,
+    write: Write,
+    operation_id: OperationId,
+    admitted: Admitted,
+    event: RegistrationEvent,
+}
+
+impl Admission {
+    /// The commit, the event, then the operation. Gives the answer, and the operation while it runs.
+    async fn run(mut self) -> (Result<DeviceResponse, Error>, Option<JoinHandle<()>>) {
+        let written = self.store.write(vec![self.write]).await.map_err(conflict);
+        self.event.step("admit");
+        let retry_after = limits::RETRY_AFTER;
+        let answer =
+            written.map(|()| DeviceResponse::Admitted { operation_id: self.operation_id, retry_after });
+        self.event.close(&answer);
+        let running = answer.is_ok().then(|| self.operations.start(self.admitted)).flatten();
+        (answer, running)
     }
 }
 

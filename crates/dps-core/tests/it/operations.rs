@@ -1,14 +1,20 @@
 //! What happens after a 202: hubs that fail, devices that ask twice, operations that are taken up, one identity.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use dps_core::Throttle;
+use dps_core::ports::{Collection, Document, Page, Store, StoreError, Write};
 use dps_events::Outcome;
 use dps_model::hub::HubAuthentication;
 use dps_model::registration::{Status, Substatus};
 use dps_model::{Secret, limits};
+use dps_store::MemoryStore;
 use serde_json::json;
+use tokio::sync::{Notify, Semaphore};
 
-use crate::bed::{Bed, Device, code, primary, register, symmetric, with};
+use crate::bed::{Bed, Device, NOW, code, linked, primary, register, symmetric, with};
 use crate::hubs::{Behaviour, Call, unauthorized, unreachable};
 use crate::pki::{clients, self_signed};
 
@@ -269,4 +275,85 @@ async fn keys_changed_under_way_reach_the_hub() {
     assert!(
         matches!(on_hub.authentication, HubAuthentication::Sas { primary, .. } if primary == Secret::new(vec![1; 32]))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn device_that_goes_away_while_it_is_admitted_leaves_no_operation_unstarted() {
+    let store = Arc::new(Writer {
+        inner: Arc::new(MemoryStore::new()),
+        open: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+        taken: Notify::new(),
+    });
+    let throttle = |clock| Throttle::new(limits::Profile::None, clock);
+    let hubs = vec![linked(A, 1)];
+    let (hub, events) = (Arc::default(), Arc::default());
+    let bed = Bed::throttled(Arc::clone(&store) as _, hub, events, hubs, NOW, throttle).await;
+    let device = bed.keyed("dev-1").await;
+    store.taken.notified().await;
+    let permits = store.open.forget_permits(Semaphore::MAX_PERMITS);
+    tokio::select! {
+        biased;
+        answer = bed.ask(bed.request(&device, register())) => panic!("answered before the commit: {answer:?}"),
+        () = store.taken.notified() => {}
+    }
+    // The device has gone; the commit comes after it.
+    store.open.add_permits(permits);
+    later(1).await;
+    let attempt = bed.events.last_attempt();
+    assert_eq!(attempt.outcome, Outcome::Success, "what is durable is not called abandoned");
+    let id = attempt.operation_id.unwrap();
+    assert_eq!(bed.poll(&device, &id).await.unwrap().status, Status::Assigned);
+    let assignments = bed.events.assignments();
+    assert_eq!((assignments.len(), assignments[0].resumed), (1, false), "nobody waited for a sweep");
+    assert_eq!(bed.hubs.puts().len(), 1);
+}
+
+/// A store that carries out what was handed to it, whoever waits for that, and only while it has permits.
+struct Writer {
+    inner: Arc<MemoryStore>,
+    open: Arc<Semaphore>,
+    taken: Notify,
+}
+
+#[async_trait]
+impl Store for Writer {
+    async fn get(&self, of: Collection, instance: &str, id: &str) -> Result<Option<Document>, StoreError> {
+        self.inner.get(of, instance, id).await
+    }
+
+    async fn write(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        let (inner, open) = (Arc::clone(&self.inner), Arc::clone(&self.open));
+        let written = tokio::spawn(async move {
+            let _open = open.acquire().await.unwrap();
+            inner.write(writes).await
+        });
+        self.taken.notify_one();
+        written.await.unwrap()
+    }
+
+    async fn find(
+        &self,
+        of: Collection,
+        instance: &str,
+        keys: &[String],
+    ) -> Result<Vec<Document>, StoreError> {
+        self.inner.find(of, instance, keys).await
+    }
+
+    async fn page(&self, page: Page<'_>) -> Result<Vec<Document>, StoreError> {
+        self.inner.page(page).await
+    }
+
+    async fn due(
+        &self,
+        of: Collection,
+        due: i64,
+        limit: usize,
+    ) -> Result<Vec<(String, Document)>, StoreError> {
+        self.inner.due(of, due, limit).await
+    }
+
+    async fn count(&self, of: Collection, instance: &str) -> Result<u64, StoreError> {
+        self.inner.count(of, instance).await
+    }
 }
