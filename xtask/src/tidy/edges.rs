@@ -60,6 +60,20 @@ const ROOMS: &[Room] = &[
     room("muster", EVERYTHING, &[]),
     // The bench fills stores by the thousand before a server opens them.
     room("muster-bench", &["dps-store", "dps-core", "dps-wire", "dps-attestation", "dps-model"], &[]),
+    // Joins the real rooms in one process, and compares what comes out of each door.
+    room(
+        "muster-parity",
+        &[],
+        &[
+            "dps-device-api",
+            "dps-core",
+            "dps-store",
+            "dps-wire",
+            "dps-events",
+            "dps-attestation",
+            "dps-model",
+        ],
+    ),
     room("xtask", &[], &[]),
 ];
 
@@ -174,6 +188,7 @@ fn finding(member: &str, what: String, why: &'static str, mend: &'static str) ->
     let folder = match member {
         "xtask" => "xtask".to_owned(),
         "muster-bench" => "benches".to_owned(),
+        "muster-parity" => "tests/parity".to_owned(),
         _ => format!("crates/{member}"),
     };
     Finding { path: format!("{folder}/Cargo.toml"), line: 1, rule: "edge", what, why, mend }
