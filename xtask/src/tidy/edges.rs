@@ -5,6 +5,7 @@
 
 use super::finding::Finding;
 use super::metadata::Dependency;
+use super::supply::folder;
 
 /// One crate of ours and what it may use.
 struct Room {
@@ -185,13 +186,8 @@ fn to_the_outside(dependency: &Dependency) -> Option<Finding> {
 }
 
 fn finding(member: &str, what: String, why: &'static str, mend: &'static str) -> Finding {
-    let folder = match member {
-        "xtask" => "xtask".to_owned(),
-        "muster-bench" => "benches".to_owned(),
-        "muster-parity" => "tests/parity".to_owned(),
-        _ => format!("crates/{member}"),
-    };
-    Finding { path: format!("{folder}/Cargo.toml"), line: 1, rule: "edge", what, why, mend }
+    let path = format!("{}Cargo.toml", folder(member));
+    Finding { path, line: 1, rule: "edge", what, why, mend }
 }
 
 #[cfg(test)]

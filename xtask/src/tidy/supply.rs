@@ -123,10 +123,11 @@ fn unused(dependencies: &[Dependency], files: &[RustFile]) -> Vec<Finding> {
 }
 
 /// Folder of a member of the workspace.
-fn folder(member: &str) -> String {
+pub fn folder(member: &str) -> String {
     match member {
         "xtask" => "xtask/".to_owned(),
         "muster-bench" => "benches/".to_owned(),
+        "muster-parity" => "tests/parity/".to_owned(),
         name => format!("crates/{name}/"),
     }
 }

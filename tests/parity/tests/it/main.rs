@@ -14,8 +14,10 @@ mod pki;
 mod run;
 mod scenario;
 mod site;
-mod store;
 // The same chip that the rules of attestation are tested with.
 #[allow(dead_code)] // it can do more than these tests ask of it
 #[path = "../../../../crates/dps-attestation/tests/it/software_tpm.rs"]
 mod software_tpm;
+mod store;
+
+use hex as _; // the chip's file names it

@@ -1,6 +1,8 @@
 //! A cell's outcome as lines that can be compared: what was told, stored, written to hubs and recorded, without what
 //! differs from run to run (times, etags, tracking ids) or by the protocol's nature (its own words, kept apart).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use dps_events::{AssignmentRecord, AttemptRecord, Event, Outcome as Recorded};
 use dps_model::Secret;
 use dps_model::hub::HubAuthentication;
@@ -125,8 +127,7 @@ fn refused(code: Option<u64>, message: Option<&str>, retry_after: bool) -> Strin
 }
 
 fn activated(run: &Run<'_>, blob: &str) -> Secret {
-    use base64::Engine as _;
-    let blob = base64::engine::general_purpose::STANDARD.decode(blob).unwrap();
+    let blob = STANDARD.decode(blob).unwrap();
     let (key, _) = run.device.chip().unwrap().activate(&blob).expect("made for this chip");
     Secret::new(key)
 }
