@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dps_attestation::sas_token::SasToken;
-use dps_model::Secret;
+use dps_model::{Protocol, Secret};
 
 use crate::pki::Leaf;
 use crate::site::SCOPE;
@@ -29,6 +29,17 @@ impl Medium {
             Self::MqttWs => "mqtt-ws",
             Self::Amqp => "amqp",
             Self::AmqpWs => "amqp-ws",
+        }
+    }
+
+    /// What events call it.
+    pub fn protocol(self) -> Protocol {
+        match self {
+            Self::Https => Protocol::Http,
+            Self::Mqtt => Protocol::Mqtt,
+            Self::MqttWs => Protocol::MqttWs,
+            Self::Amqp => Protocol::Amqp,
+            Self::AmqpWs => Protocol::AmqpWs,
         }
     }
 

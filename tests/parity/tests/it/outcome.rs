@@ -1,15 +1,17 @@
 //! A cell's outcome as lines that can be compared: what was told, stored, written to hubs and recorded, without what
 //! differs from run to run (times, etags, tracking ids) or by the protocol's nature (its own words, kept apart).
 
+use std::net::SocketAddr;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dps_events::{AssignmentRecord, AttemptRecord, Event, Outcome as Recorded};
-use dps_model::Secret;
 use dps_model::hub::HubAuthentication;
+use dps_model::{Protocol, Secret};
 use serde_json::{Value, json};
 
 use crate::client::Told;
-use crate::device::Credential;
+use crate::device::{Credential, Medium};
 use crate::run::Run;
 
 #[derive(Clone, Debug)]
@@ -61,7 +63,7 @@ impl Outcome {
                 Event::Assignment(record) if record.registration_id == run.device.id => {
                     lines.push(format!("event: {}", assigned(&operations, record)));
                 }
-                Event::Connection(record) if run.peers.contains(&record.peer) => {
+                Event::Connection(record) if came(run, record.peer, record.protocol) => {
                     lines.push(format!("event: connection, {}: {}", record.stage, record.reason));
                 }
                 _ => {}
@@ -75,9 +77,25 @@ impl Outcome {
 
 fn attempt<'e>(run: &Run<'_>, event: &'e Event) -> Option<&'e AttemptRecord> {
     match event {
-        Event::Attempt(record) if run.peers.contains(&record.peer) => Some(record),
+        Event::Attempt(record) if record.registration_id == run.device.id => {
+            assert_eq!(record.protocol, run.medium.protocol());
+            assert!(run.peers.contains(&record.peer), "{}: asked by a stranger", run.name());
+            Some(record)
+        }
+        Event::Attempt(record)
+            if record.registration_id.is_empty() && came(run, record.peer, record.protocol) =>
+        {
+            Some(record)
+        }
         _ => None,
     }
+}
+
+/// Is it a connection of this cell's? The ports are several, so that two cells may come from one address; and a
+/// WebSocket begins as HTTP.
+fn came(run: &Run<'_>, peer: SocketAddr, protocol: Protocol) -> bool {
+    let websocket = matches!(run.medium, Medium::MqttWs | Medium::AmqpWs) && protocol == Protocol::Http;
+    run.peers.contains(&peer) && (protocol == run.medium.protocol() || websocket)
 }
 
 /// The medium's own words.
