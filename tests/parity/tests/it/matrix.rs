@@ -89,6 +89,6 @@ async fn protocols_page_is_what_every_cell_does() {
         found.extend(differences(scenario, &cells));
         all.push((scenario, cells));
     }
-    assert!(found.is_empty(), "{} cells differ:\n\n{}", found.len(), found.join("\n"));
+    assert!(found.is_empty(), "{} differences:\n\n{}", found.len(), found.join("\n"));
     page::compare(&all);
 }
