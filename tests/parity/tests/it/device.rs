@@ -6,7 +6,6 @@ use dps_attestation::sas_token::SasToken;
 use dps_model::{Protocol, Secret};
 
 use crate::pki::Leaf;
-use crate::site::SCOPE;
 use crate::software_tpm::SoftwareTpm;
 
 /// How a device comes.
@@ -91,6 +90,7 @@ pub enum Credential {
 #[derive(Clone)]
 pub struct Device {
     pub id: String,
+    pub scope: &'static str,
     pub credential: Credential,
     /// When its tokens expire, in Unix seconds.
     pub expiry: i64,
@@ -124,7 +124,7 @@ impl Device {
     }
 
     pub fn address(&self) -> String {
-        format!("{SCOPE}/registrations/{}", self.id)
+        format!("{}/registrations/{}", self.scope, self.id)
     }
 
     /// A register or lookup body; the payload goes as it is.

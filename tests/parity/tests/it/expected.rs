@@ -70,7 +70,7 @@ fn ok(medium: Medium, status: u16) -> String {
 fn not_ok(medium: Medium, code: u32) -> String {
     let condition = match code {
         401_000 | 401_002 => "amqp:unauthorized-access",
-        404_201 => "amqp:not-found",
+        404_201 | 404_204 => "amqp:not-found",
         429_001 => "com.microsoft:device-container-throttled",
         _ => panic!("no condition for {code}"),
     };
@@ -91,6 +91,7 @@ fn name(code: u32) -> &'static str {
         401_000 => "Unauthorized",
         401_002 => "CertificateRejected",
         404_201 => "EnrollmentNotFound",
+        404_204 => "IdScopeNotFound",
         429_001 => "Throttled",
         _ => panic!("no name for {code}"),
     }
@@ -295,6 +296,7 @@ impl Story {
             Scenario::WrongAnswer => self.wrong_answer(),
             Scenario::Expired => self.expired(),
             Scenario::Unknown => self.unknown(),
+            Scenario::UnknownScope => self.unknown_scope(),
             Scenario::Disabled => self.disabled(),
             Scenario::ThrottledRegistering | Scenario::ThrottledPolling => self.throttled(scenario),
             Scenario::HubFailsOnce => {
@@ -370,6 +372,34 @@ impl Story {
             _ => (401_000, "Unauthorized"),
         };
         self.refused_at_once(code, message, "");
+        Vec::new()
+    }
+
+    /// Each protocol looks at the ID scope where it first hears of it.
+    fn unknown_scope(&mut self) -> Vec<String> {
+        let (code, message) = (404_204, "ID scope not found.");
+        let at = match (self.medium, self.mechanism()) {
+            // To the core, as any request.
+            (Medium::Https, _) | (Medium::Amqp | Medium::AmqpWs, "tpm") => {
+                self.refused_at_once(code, message, "");
+                return Vec::new();
+            }
+            (Medium::Mqtt | Medium::MqttWs, _) => {
+                self.says("connect", "refused", "CONNACK 3".to_owned());
+                "CONNACK 3".to_owned()
+            }
+            // Without SASL it is the link that has an address.
+            (Medium::Amqp | Medium::AmqpWs, mechanism) => {
+                let (at, frames) = match mechanism {
+                    "x509" => ("ATTACH", "ATTACH, DETACH and CLOSE"),
+                    _ => ("OPEN", "OPEN and CLOSE"),
+                };
+                let how = format!("{frames}, amqp:not-found");
+                self.says("connect", &format!("refused {code} {message:?}"), how);
+                format!("{at}, amqp:not-found")
+            }
+        };
+        self.events.push(format!("connection, connect: {at}: {message}"));
         Vec::new()
     }
 
@@ -467,6 +497,10 @@ impl Story {
 
     /// A TPM's keys over MQTT: nothing is made of them, so the device has shown nothing.
     fn not_offered(&mut self, scenario: Scenario) {
+        if scenario == Scenario::UnknownScope {
+            self.unknown_scope();
+            return;
+        }
         self.refuses("register", 401_000, "Unauthorized");
         let reason = "EVIDENCE_MISSING";
         self.events.push(match scenario {

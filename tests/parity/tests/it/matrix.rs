@@ -71,8 +71,9 @@ fn differences(scenario: Scenario, cells: &Cells) -> Vec<String> {
             found.extend(diff(&name, ("expected", wanted), ("got", got)));
         }
         // Not by way of the table alone: the protocols among each other.
-        let agree = |of: Medium| of.offers(*attesting) && scenario.agrees(of);
-        let twin = cells.iter().find(|((other, of), _)| other == attesting && agree(*of) && agree(*medium));
+        let alike =
+            |of: Medium| of.offers(*attesting) == medium.offers(*attesting) && scenario.agree(of, *medium);
+        let twin = cells.iter().find(|((other, of), _)| other == attesting && alike(*of));
         if let Some(((_, of), twin)) = twin {
             found.extend(diff(&name, (of.name(), &twin.lines), (medium.name(), &cell.lines)));
         }

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dps_events::{AssignmentRecord, AttemptRecord, Event, Outcome as Recorded};
+use dps_events::{AssignmentRecord, AttemptRecord, ConnectionRecord, Event, Outcome as Recorded};
 use dps_model::hub::HubAuthentication;
-use dps_model::{Protocol, Secret};
+use dps_model::{Protocol, Secret, TrackingId};
 use serde_json::{Value, json};
 
 use crate::client::Told;
 use crate::device::{Credential, Medium};
+use crate::events::assignment;
 use crate::run::Run;
 
 #[derive(Clone, Debug)]
@@ -31,15 +32,18 @@ impl Outcome {
     pub async fn of(run: &Run<'_>) -> Self {
         let events = run.site.events.all();
         let attempts: Vec<&AttemptRecord> = events.iter().filter_map(|event| attempt(run, event)).collect();
+        let mut tracked: Vec<TrackingId> = attempts.iter().map(|record| record.tracking_id).collect();
+        tracked.extend(events.iter().filter_map(|event| connection(run, event)).map(|of| of.tracking_id));
         let operations = operations(&attempts);
+        let seen = Seen { attempts: &attempts, operations: &operations, tracked: &tracked };
         let (mut lines, mut lookups) = (Vec::new(), Vec::new());
         let (mut how, mut briefs) = (Vec::new(), Vec::new());
         let mut hub_key = None;
         for (step, told) in &run.told {
             let told_lines = if *step == "lookup" { &mut lookups } else { &mut lines };
-            told_lines.push(format!("{step}: {}", normal(run, told, (&attempts, &operations), &mut hub_key)));
+            told_lines.push(format!("{step}: {}", normal(run, told, &seen, &mut hub_key)));
             how.push(words(told).to_owned());
-            briefs.push((*step, brief(told, &attempts)));
+            briefs.push((*step, brief(step, told, &attempts)));
         }
         if let Some(payload) = run.site.payload(&run.device.id) {
             lines.push(format!("payload: {payload}"));
@@ -53,20 +57,17 @@ impl Outcome {
                 credential(run, &authentication, hub_key.as_ref())
             ));
         }
-        for record in attempts {
+        for record in &attempts {
             let line = format!("event: {}", attempted(&operations, record));
             let lookup = record.operation == dps_events::Operation::RegistrationLookup;
             if lookup { &mut lookups } else { &mut lines }.push(line);
         }
         for event in &events {
-            match event {
-                Event::Assignment(record) if record.registration_id == run.device.id => {
-                    lines.push(format!("event: {}", assigned(&operations, record)));
-                }
-                Event::Connection(record) if came(run, record.peer, record.protocol) => {
-                    lines.push(format!("event: connection, {}: {}", record.stage, record.reason));
-                }
-                _ => {}
+            if let Some(record) = assignment(event).filter(|of| of.registration_id == run.device.id) {
+                lines.push(format!("event: {}", assigned(&operations, record)));
+            }
+            if let Some(record) = connection(run, event) {
+                lines.push(format!("event: connection, {}: {}", record.stage, record.reason));
             }
         }
         let named = |line: &mut String| *line = line.replace(&run.device.id, "$id");
@@ -91,6 +92,13 @@ fn attempt<'e>(run: &Run<'_>, event: &'e Event) -> Option<&'e AttemptRecord> {
     }
 }
 
+fn connection<'e>(run: &Run<'_>, event: &'e Event) -> Option<&'e ConnectionRecord> {
+    match event {
+        Event::Connection(record) if came(run, record.peer, record.protocol) => Some(record),
+        _ => None,
+    }
+}
+
 /// Is it a connection of this cell's? The ports are several, so that two cells may come from one address; and a
 /// WebSocket begins as HTTP.
 fn came(run: &Run<'_>, peer: SocketAddr, protocol: Protocol) -> bool {
@@ -108,29 +116,33 @@ fn words(told: &Told) -> &str {
     }
 }
 
-fn normal(
-    run: &Run<'_>,
-    told: &Told,
-    (attempts, operations): (&[&AttemptRecord], &[String]),
-    hub_key: &mut Option<Secret>,
-) -> String {
+/// What was recorded of a cell.
+struct Seen<'a> {
+    attempts: &'a [&'a AttemptRecord],
+    operations: &'a [String],
+    /// Tracking ids, of connections too.
+    tracked: &'a [TrackingId],
+}
+
+fn normal(run: &Run<'_>, told: &Told, seen: &Seen<'_>, hub_key: &mut Option<Secret>) -> String {
     match told {
         Told::Accepted { retry_after, body, .. } => {
             if let Some(blob) = body["registrationState"]["tpm"]["authenticationKey"].as_str() {
                 *hub_key = Some(activated(run, blob));
             }
             let retry_after = retry_after.map(|seconds| format!(", retry-after {seconds}"));
-            format!("{}{}", tidied(operations, body.clone()), retry_after.unwrap_or_default())
+            format!("{}{}", tidied(seen.operations, body.clone()), retry_after.unwrap_or_default())
         }
         Told::Refused { retry_after, body, .. } => {
             let told = body["trackingId"].as_str().unwrap();
-            let known = attempts.iter().any(|record| record.tracking_id.to_string() == told);
+            let known = seen.tracked.iter().any(|id| id.to_string() == told);
             assert!(known, "{}: no event has the tracking id that was told", run.name());
             refused(body["errorCode"].as_u64(), body["message"].as_str(), retry_after.is_some())
         }
         Told::Challenged { .. } => "challenged".to_owned(),
         // The operator reads what the device is not told.
-        Told::Unsaid { .. } => match attempts.last().map(|record| &record.outcome) {
+        Told::Unsaid { .. } => match seen.attempts.last().map(|record| &record.outcome) {
+            None => "refused".to_owned(),
             Some(Recorded::Failed { code, message, .. }) => {
                 refused(Some(u64::from(*code)), Some(message), false)
             }
@@ -267,8 +279,10 @@ fn assigned(operations: &[String], record: &AssignmentRecord) -> String {
 }
 
 /// An answer in a few words.
-fn brief(told: &Told, attempts: &[&AttemptRecord]) -> String {
+fn brief(step: &str, told: &Told, attempts: &[&AttemptRecord]) -> String {
     match told {
+        Told::Refused { how, body, .. } if step == "connect" => format!("{}; {how}", body["errorCode"]),
+        Told::Unsaid { how } if step == "connect" => how.clone(),
         Told::Accepted { body, .. } => match body["registrationState"]["errorCode"].as_u64() {
             Some(code) => format!("`{}` {code}", body["status"].as_str().unwrap()),
             None => format!("`{}`", body["status"].as_str().unwrap()),
@@ -292,6 +306,7 @@ fn summary(briefs: &[(&'static str, String)]) -> String {
     for (step, brief) in briefs {
         let counts = match *step {
             "poll" => true,
+            "connect" => true,
             "register" => !polled || !brief.starts_with('`'),
             _ => false,
         };

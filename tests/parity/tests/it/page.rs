@@ -89,6 +89,11 @@ fn title(scenario: Scenario) -> (&'static str, &'static str) {
              answers that.",
         ),
         Scenario::Unknown => ("Unknown", "There is no enrollment, and no group."),
+        Scenario::UnknownScope => (
+            "Unknown ID scope",
+            "No service of the server has it. Each protocol looks at it where it first hears of it; the event is that of \
+             a request over HTTPS and of SASL TPM, and that of a connection elsewhere.",
+        ),
         Scenario::Disabled => (
             "Disabled",
             "The enrollment is disabled: the device proves itself, and the answer is a status, no error.",

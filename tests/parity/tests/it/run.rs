@@ -38,9 +38,17 @@ impl<'a> Run<'a> {
     pub async fn connect(&mut self) {
         self.client = None;
         let (client, peer) = client::connect(self.site, self.medium, &self.device).await;
-        self.client = Some(client);
         self.peers.push(peer);
+        match client {
+            Ok(client) => self.client = Some(client),
+            Err(told) => self.tell("connect", told),
+        }
         self.proven = self.device.chip().is_none();
+    }
+
+    /// Was it let in so far that it can ask?
+    pub fn is_connected(&self) -> bool {
+        self.client.is_some()
     }
 
     /// The connection is cut, without a word.

@@ -5,15 +5,14 @@ use bytes::{Bytes, BytesMut};
 use dps_wire::amqp::frame::{Frame, ProtocolHeader, decode_sasl, encode_sasl};
 use dps_wire::amqp::message::{Body, Message};
 use dps_wire::amqp::performative::{
-    Attach, Begin, DeliveryState, Disposition, Flow, Open, Performative, ReceiverSettleMode, Role, Sasl,
-    SaslCode, SaslInit, SenderSettleMode, Transfer, source, target,
+    AmqpError, Attach, Begin, DeliveryState, Disposition, Flow, Open, Performative, ReceiverSettleMode, Role,
+    Sasl, SaslCode, SaslInit, SenderSettleMode, Transfer, source, target,
 };
 use dps_wire::amqp::value::{Secret, Symbol, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Asking, Client, Stream, Told};
 use crate::device::{Credential, Device};
-use crate::site::SCOPE;
 
 const WINDOW: u32 = 100;
 
@@ -26,20 +25,20 @@ pub struct Amqp {
 
 impl Amqp {
     /// Up to both links; a TPM up to the offer of mechanisms.
-    pub async fn connect(stream: Stream, device: Device) -> Self {
+    pub async fn connect(stream: Stream, device: Device) -> Result<Self, Told> {
         let mut amqp = Self { stream, device, input: BytesMut::new(), sent: 0 };
         match &amqp.device.credential {
-            Credential::Certificate(_) => amqp.open().await,
+            Credential::Certificate(_) => amqp.open().await?,
             Credential::Key(_) => {
                 let token = amqp.device.token().unwrap();
                 let response = format!("\0{}\0{token}", amqp.device.address());
                 let said = amqp.authenticate("PLAIN", response.into_bytes()).await;
                 assert_eq!(said, Sasl::Outcome(SaslCode::Ok));
-                amqp.open().await;
+                amqp.open().await?;
             }
             Credential::Chip(_) => {}
         }
-        amqp
+        Ok(amqp)
     }
 
     async fn write(&mut self, bytes: &[u8]) {
@@ -112,7 +111,7 @@ impl Amqp {
     }
 
     /// OPEN, BEGIN, both links, and credit for the answers.
-    async fn open(&mut self) {
+    async fn open(&mut self) -> Result<(), Told> {
         self.header(ProtocolHeader::Amqp).await;
         self.say(Performative::Open(Box::new(Open::new("parity")))).await;
         assert!(matches!(self.frame().await.0, Performative::Open(_)));
@@ -125,12 +124,20 @@ impl Amqp {
             handle_max: 10,
         }))
         .await;
-        assert!(matches!(self.frame().await.0, Performative::Begin(_)));
+        match self.frame().await.0 {
+            Performative::Begin(_) => {}
+            other => return Err(closed("OPEN and CLOSE", other)),
+        }
         for role in [Role::Receiver, Role::Sender] {
             let attach = attach(role, &self.device.address());
             self.say(attach).await;
             match self.frame().await.0 {
-                Performative::Attach(attach) => assert!(attach.source.is_some() && attach.target.is_some()),
+                Performative::Attach(attach) if attach.source.is_some() && attach.target.is_some() => {}
+                Performative::Attach(_) => {
+                    let detach = self.frame().await.0;
+                    assert!(matches!(detach, Performative::Detach(_)), "{detach:?}");
+                    return Err(closed("ATTACH, DETACH and CLOSE", self.frame().await.0));
+                }
                 other => panic!("no link: {other:?}"),
             }
         }
@@ -144,7 +151,26 @@ impl Amqp {
             ..Flow::default()
         }))
         .await;
+        Ok(())
     }
+}
+
+/// CLOSE with its error, which was told in other frames before.
+fn closed(at: &str, performative: Performative) -> Told {
+    match performative {
+        Performative::Close(Some(error)) => refused(at, &error),
+        other => panic!("not closed: {other:?}"),
+    }
+}
+
+fn refused(at: &str, error: &AmqpError) -> Told {
+    let body = serde_json::from_str(error.description.as_deref().unwrap()).unwrap();
+    let find = |name: &str| {
+        let pair = error.info.iter().find(|(key, _)| key.as_str() == name);
+        pair.and_then(|(_, value)| value.as_i64())
+    };
+    let how = format!("{at}, {}", error.condition.as_str());
+    Told::Refused { how, retry_after: retry_after(find), body }
 }
 
 fn attach(role: Role, address: &str) -> Performative {
@@ -224,15 +250,7 @@ impl Client for Amqp {
                 let find = |name: &str| message.application_property(name).and_then(Value::as_i64);
                 Told::Accepted { how: "accepted".into(), retry_after: retry_after(find), body }
             }
-            DeliveryState::Rejected(Some(error)) => {
-                let body = serde_json::from_str(error.description.as_deref().unwrap()).unwrap();
-                let find = |name: &str| {
-                    let pair = error.info.iter().find(|(key, _)| key.as_str() == name);
-                    pair.and_then(|(_, value)| value.as_i64())
-                };
-                let how = format!("rejected, {}", error.condition.as_str());
-                Told::Refused { how, retry_after: retry_after(find), body }
-            }
+            DeliveryState::Rejected(Some(error)) => refused("rejected", &error),
             other => panic!("no verdict that a device knows: {other:?}"),
         }
     }
@@ -242,7 +260,7 @@ impl Client for Amqp {
             Credential::Chip(chip) => (chip.endorsement.public(), chip.storage.public()),
             _ => panic!("only a TPM is challenged"),
         };
-        let names = format!("\0{SCOPE}\0{}\0", self.device.id);
+        let names = format!("\0{}\0{}\0", self.device.scope, self.device.id);
         let said = self.authenticate("TPM", [names.as_bytes(), &endorsement].concat()).await;
         assert_eq!(said, Sasl::Challenge(Secret::new(vec![0])));
         let mut blob = Vec::new();
@@ -268,6 +286,6 @@ impl Client for Amqp {
     async fn prove(&mut self, token: String) {
         let said = self.respond(token.as_bytes()).await;
         assert_eq!(said, Sasl::Outcome(SaslCode::Ok));
-        self.open().await;
+        self.open().await.expect("who was challenged is known");
     }
 }

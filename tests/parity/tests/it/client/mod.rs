@@ -71,8 +71,12 @@ pub trait Client: Send {
 }
 
 /// Connects a device up to where it can ask: a TPM up to where it can show its keys. Gives the address that the server
-/// sees, too.
-pub async fn connect(site: &Site, medium: Medium, device: &Device) -> (Box<dyn Client>, SocketAddr) {
+/// sees, too. An error is a refusal that is told before anything is asked.
+pub async fn connect(
+    site: &Site,
+    medium: Medium,
+    device: &Device,
+) -> (Result<Box<dyn Client>, Told>, SocketAddr) {
     let port = match medium {
         Medium::Https | Medium::MqttWs | Medium::AmqpWs => site.ports.https,
         Medium::Mqtt => site.ports.mqtt,
@@ -82,17 +86,20 @@ pub async fn connect(site: &Site, medium: Medium, device: &Device) -> (Box<dyn C
     let peer = tcp.local_addr().unwrap();
     let connector = TlsConnector::from(Arc::new(site.ca.client(device.leaf())));
     let tls = connector.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap();
-    let client: Box<dyn Client> = match medium {
-        Medium::Https => Box::new(https::Https::new(Box::new(tls), device.clone())),
-        Medium::Mqtt => Box::new(mqtt::Mqtt::connect(Box::new(tls), device.clone()).await),
+    let device = device.clone();
+    let amqp = |amqp: amqp::Amqp| Box::new(amqp) as Box<dyn Client>;
+    let mqtt = |mqtt: mqtt::Mqtt| Box::new(mqtt) as Box<dyn Client>;
+    let client = match medium {
+        Medium::Https => Ok(Box::new(https::Https::new(Box::new(tls), device)) as Box<dyn Client>),
+        Medium::Mqtt => mqtt::Mqtt::connect(Box::new(tls), device).await.map(mqtt),
         Medium::MqttWs => {
             let stream = websocket::open(tls, "mqtt").await;
-            Box::new(mqtt::Mqtt::connect(stream, device.clone()).await)
+            mqtt::Mqtt::connect(stream, device).await.map(mqtt)
         }
-        Medium::Amqp => Box::new(amqp::Amqp::connect(Box::new(tls), device.clone()).await),
+        Medium::Amqp => amqp::Amqp::connect(Box::new(tls), device).await.map(amqp),
         Medium::AmqpWs => {
             let stream = websocket::open(tls, "AMQPWSB10").await;
-            Box::new(amqp::Amqp::connect(stream, device.clone()).await)
+            amqp::Amqp::connect(stream, device).await.map(amqp)
         }
     };
     (client, peer)

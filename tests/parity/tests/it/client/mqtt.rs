@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use dps_wire::mqtt::codec::{Decoder, Limits, Role, encode};
 use dps_wire::mqtt::packet::{
-    Connect, ConnectReturnCode, Delivery, Packet, PacketId, Password, Protocol, Publish, QoS, Subscribe,
-    SubscribeFilter,
+    ConnAck, Connect, ConnectReturnCode, Delivery, Packet, PacketId, Password, Protocol, Publish, QoS,
+    Subscribe, SubscribeFilter,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -22,7 +22,7 @@ pub struct Mqtt {
 
 impl Mqtt {
     /// CONNECT and SUBSCRIBE, both acknowledged.
-    pub async fn connect(stream: Stream, device: Device) -> Self {
+    pub async fn connect(stream: Stream, device: Device) -> Result<Self, Told> {
         let decoder = Decoder::new(Role::Client, Limits::default());
         let mut mqtt = Self { stream, device, decoder, input: BytesMut::new(), asked: 1 };
         let connect = Connect {
@@ -36,14 +36,17 @@ impl Mqtt {
         };
         mqtt.send(&Packet::Connect(Box::new(connect))).await;
         match mqtt.receive().await {
-            Packet::ConnAck(connack) => assert_eq!(connack.code, ConnectReturnCode::Accepted),
+            Packet::ConnAck(ConnAck { code: ConnectReturnCode::Accepted, .. }) => {}
+            Packet::ConnAck(ConnAck { code, .. }) => {
+                return Err(Told::Unsaid { how: format!("CONNACK {}", code as u8) });
+            }
             other => panic!("no CONNACK: {other:?}"),
         }
         let filter = SubscribeFilter { filter: "$dps/registrations/res/#".into(), qos: QoS::AtLeastOnce };
         let packet_id = PacketId::MIN;
         mqtt.send(&Packet::Subscribe(Subscribe { packet_id, filters: vec![filter] })).await;
         assert!(matches!(mqtt.receive().await, Packet::SubAck(_)));
-        mqtt
+        Ok(mqtt)
     }
 
     async fn send(&mut self, packet: &Packet) {
