@@ -305,8 +305,7 @@ fn summary(briefs: &[(&'static str, String)]) -> String {
     let polled = briefs.iter().any(|(step, _)| *step == "poll");
     for (step, brief) in briefs {
         let counts = match *step {
-            "poll" => true,
-            "connect" => true,
+            "poll" | "connect" => true,
             "register" => !polled || !brief.starts_with('`'),
             _ => false,
         };

@@ -29,13 +29,13 @@ TPM |
 | poll | `GET …/operations/{id}` | `GET/iotdps-get-operationstatus` | the same | `iotdps-get-operationstatus` | the same |
 | lookup | `POST …/registrations/{id}` | – | – | `iotdps-get-registration` | the same |
 
-All ports are those of `muster dev` too, unless it is told others. TLS 1.2 and 1.3; any client certificate is accepted
-by TLS and judged by the enrollment.
+`muster dev` has these ports unless it is told others, and 8443 where it cannot have 443. TLS 1.2 and 1.3; any client
+certificate is accepted by TLS and judged by the enrollment.
 
 ## Where an answer is told
 
-The state, the code and the event are the same for a mechanism over every protocol that offers it. Where they are told
-differs by nature:
+The state, the code and the event are the same for a mechanism over every protocol that offers it, but for the last two
+rows here. Where they are told differs by nature:
 
 | | https | mqtt, mqtt-ws | amqp, amqp-ws |
 |---|---|---|---|
@@ -47,8 +47,8 @@ or in the error's info |
 | a TPM's challenge | 401 and body | – | SASL challenge in two segments |
 | a TPM that gets no challenge | as any refusal | – | SASL outcome 1 (4 when it may come again): one number, no text. \
 The code is in the event |
-| unknown ID scope, a certificate of another name | as any refusal | CONNACK 3, CONNACK 5 | in OPEN and CLOSE, or in \
-DETACH and CLOSE |
+| unknown ID scope, a certificate of another name | as any refusal | CONNACK 3, CONNACK 5; the event is a connection's | in OPEN and CLOSE, or in \
+ATTACH, DETACH and CLOSE; the event is a connection's |
 | a device that goes away before its request is durable | the request is abandoned, and recorded so | it is finished \
 and recorded as answered | as over MQTT |
 
