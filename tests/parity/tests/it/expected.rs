@@ -66,18 +66,22 @@ fn ok(medium: Medium, status: u16) -> String {
     }
 }
 
-/// How each medium says that it did not.
-fn not_ok(medium: Medium, code: u32) -> String {
-    let condition = match code {
+/// AMQP's word for it.
+fn condition(code: u32) -> &'static str {
+    match code {
         401_000 | 401_002 => "amqp:unauthorized-access",
         404_201 | 404_204 => "amqp:not-found",
         429_001 => "com.microsoft:device-container-throttled",
         _ => panic!("no condition for {code}"),
-    };
+    }
+}
+
+/// How each medium says that it did not.
+fn not_ok(medium: Medium, code: u32) -> String {
     match medium {
         Medium::Https => format!("HTTP {}, x-ms-error-code {code}", code / 1000),
         Medium::Mqtt | Medium::MqttWs => format!("topic {}", code / 1000),
-        Medium::Amqp | Medium::AmqpWs => format!("rejected, {condition}"),
+        Medium::Amqp | Medium::AmqpWs => format!("rejected, {}", condition(code)),
     }
 }
 
@@ -331,11 +335,11 @@ impl Story {
         Vec::new()
     }
 
-    /// Refused before a challenge; SASL says so in its outcome, in which no code fits.
+    /// Refused before a challenge; SASL has no words for it, so OPEN says why.
     fn refused_at_once(&mut self, code: u32, message: &str, reason: &str) {
         self.refuses("register", code, message);
         if self.is_tpm() && matches!(self.medium, Medium::Amqp | Medium::AmqpWs) {
-            self.told[0].how = String::from("SASL outcome 1");
+            self.told[0].how = format!("OPEN and CLOSE, {}", condition(code));
         }
         let why = match reason {
             "" => String::new(),

@@ -35,7 +35,7 @@ impl Outcome {
         let mut tracked: Vec<TrackingId> = attempts.iter().map(|record| record.tracking_id).collect();
         tracked.extend(events.iter().filter_map(|event| connection(run, event)).map(|of| of.tracking_id));
         let operations = operations(&attempts);
-        let seen = Seen { attempts: &attempts, operations: &operations, tracked: &tracked };
+        let seen = Seen { operations: &operations, tracked: &tracked };
         let (mut lines, mut lookups) = (Vec::new(), Vec::new());
         let (mut how, mut briefs) = (Vec::new(), Vec::new());
         let mut hub_key = None;
@@ -43,7 +43,7 @@ impl Outcome {
             let told_lines = if *step == "lookup" { &mut lookups } else { &mut lines };
             told_lines.push(format!("{step}: {}", normal(run, told, &seen, &mut hub_key)));
             how.push(words(told).to_owned());
-            briefs.push((*step, brief(step, told, &attempts)));
+            briefs.push((*step, brief(told)));
         }
         if let Some(payload) = run.site.payload(&run.device.id) {
             lines.push(format!("payload: {payload}"));
@@ -118,7 +118,6 @@ fn words(told: &Told) -> &str {
 
 /// What was recorded of a cell.
 struct Seen<'a> {
-    attempts: &'a [&'a AttemptRecord],
     operations: &'a [String],
     /// Tracking ids, of connections too.
     tracked: &'a [TrackingId],
@@ -140,14 +139,7 @@ fn normal(run: &Run<'_>, told: &Told, seen: &Seen<'_>, hub_key: &mut Option<Secr
             refused(body["errorCode"].as_u64(), body["message"].as_str(), retry_after.is_some())
         }
         Told::Challenged { .. } => "challenged".to_owned(),
-        // The operator reads what the device is not told.
-        Told::Unsaid { .. } => match seen.attempts.last().map(|record| &record.outcome) {
-            None => "refused".to_owned(),
-            Some(Recorded::Failed { code, message, .. }) => {
-                refused(Some(u64::from(*code)), Some(message), false)
-            }
-            other => panic!("{}: refused, and the event says {other:?}", run.name()),
-        },
+        Told::Unsaid { .. } => "refused".to_owned(),
     }
 }
 
@@ -278,24 +270,23 @@ fn assigned(operations: &[String], record: &AssignmentRecord) -> String {
     )
 }
 
-/// An answer in a few words.
-fn brief(step: &str, told: &Told, attempts: &[&AttemptRecord]) -> String {
+/// An answer in a few words; where it is told in an unusual place, with that.
+fn brief(told: &Told) -> String {
     match told {
-        Told::Refused { how, body, .. } if step == "connect" => format!("{}; {how}", body["errorCode"]),
-        Told::Unsaid { how } if step == "connect" => how.clone(),
         Told::Accepted { body, .. } => match body["registrationState"]["errorCode"].as_u64() {
             Some(code) => format!("`{}` {code}", body["status"].as_str().unwrap()),
             None => format!("`{}`", body["status"].as_str().unwrap()),
         },
-        Told::Refused { body, retry_after, .. } => {
+        Told::Refused { body, how, retry_after } => {
             let after = if retry_after.is_some() { " + retry-after" } else { "" };
-            format!("{}{after}", body["errorCode"])
+            let place = match how.split_once(", amqp:") {
+                Some((place, _)) if place != "rejected" => format!(" in {place}"),
+                _ => String::new(),
+            };
+            format!("{}{after}{place}", body["errorCode"])
         }
         Told::Challenged { .. } => "challenge".to_owned(),
-        Told::Unsaid { how } => {
-            let code = attempts.last().and_then(|record| record.outcome.code()).unwrap_or_default();
-            format!("{code} in the event; {how}")
-        }
+        Told::Unsaid { how } => how.clone(),
     }
 }
 

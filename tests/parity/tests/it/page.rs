@@ -21,7 +21,8 @@ muster-parity` writes this page anew, as `cargo xtask docs` does.
 WebSocket frames |
 | WebSocket sub-protocol, any path | | | `mqtt` | | `AMQPWSB10` |
 | who speaks | path | user name | user name | SASL, or link address | SASL, or link address |
-| X.509 | client certificate in TLS | the same, no password | the same | the same, no SASL | the same |
+| X.509 | client certificate in TLS | the same, no password | the same | the same; no SASL, ANONYMOUS or EXTERNAL | the \
+same |
 | symmetric key | `Authorization` | password | password | SASL PLAIN | SASL PLAIN |
 | TPM | 401 with `authenticationKey` and `keyName`, then `Authorization` | not offered | not offered | SASL TPM | SASL \
 TPM |
@@ -45,8 +46,7 @@ description |
 | when to come again | header `Retry-After` | `retry-after` in the topic | `retry-after` among the message's properties, \
 or in the error's info |
 | a TPM's challenge | 401 and body | – | SASL challenge in two segments |
-| a TPM that gets no challenge | as any refusal | – | SASL outcome 1 (4 when it may come again): one number, no text. \
-The code is in the event |
+| a TPM that gets no challenge | as any refusal | – | SASL has no words for it and ends well; in OPEN and CLOSE |
 | unknown ID scope, a certificate of another name | as any refusal | CONNACK 3, CONNACK 5; the event is a connection's | in OPEN and CLOSE, or in \
 ATTACH, DETACH and CLOSE; the event is a connection's |
 | a device that goes away before its request is durable | the request is abandoned, and recorded so | it is finished \

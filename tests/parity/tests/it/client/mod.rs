@@ -48,7 +48,7 @@ pub enum Told {
         how: String,
         blob: Vec<u8>,
     },
-    /// Refused where the medium has no words for a code.
+    /// Refused where the medium has no words for a code: in CONNACK.
     Unsaid {
         how: String,
     },
