@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use dps_core::{DeviceRequest, DeviceResponse};
 use dps_model::{Channel, Error, ErrorCode, TrackingId, limits};
 use http::header::{ALLOW, HOST};
 use http::{HeaderValue, Request, Response, request};
@@ -24,7 +25,7 @@ use tokio::sync::Notify;
 
 use self::decode::Refusal;
 use self::upgrade::Agreed;
-use crate::api::DeviceApi;
+use crate::api::{Core, DeviceApi};
 use crate::foreign::{Body, HttpFront, Stream};
 use crate::listener::{self, Accepted};
 use crate::refused::{Claims, Ended};
@@ -242,11 +243,21 @@ async fn answer(
     };
     let request = decode::decode(door.hand_on(), &parts, channel, tracking_id, operation);
     let location = || format!("https://{}{}", host(&parts), parts.uri.path());
-    match api.core.serve(request).await {
+    match finished(Arc::clone(&api.core), request).await {
         Ok(response) => encode::encode(&response, tracking_id, &location())
             .unwrap_or_else(|error| rejected(api, tracking_id, &error, None)),
         Err(error) => rejected(api, tracking_id, &error, None),
     }
+}
+
+/// What is asked is finished although its client may go away, which here alone would be noticed: the record and the
+/// store say the same as over the other protocols. How much runs at once is bounded by the core.
+async fn finished(core: Arc<dyn Core>, request: DeviceRequest) -> Result<DeviceResponse, Error> {
+    let served = tokio::spawn(async move { core.serve(request).await });
+    served.await.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(cancelled) => Err(Error::internal(cancelled)),
+    })
 }
 
 /// Agrees to a WebSocket, or refuses the request with one event.

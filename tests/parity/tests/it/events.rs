@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use dps_core::ports::Clock;
-use dps_events::{AssignmentRecord, Event, EventSink, Outcome};
+use dps_events::{AssignmentRecord, Event, EventSink};
 use dps_model::Timestamp;
 use tokio::sync::watch;
 
@@ -51,17 +51,6 @@ impl Events {
             events.iter().filter_map(assignment).filter(|of| of.registration_id == registration_id).count()
         };
         self.0.subscribe().wait_for(|events| ended(events) >= count).await.unwrap();
-    }
-
-    /// Waits until a request of the device is recorded as abandoned.
-    pub async fn abandoned(&self, registration_id: &str) {
-        let abandoned = |event: &Event| match event {
-            Event::Attempt(record) => {
-                record.registration_id == registration_id && record.outcome == Outcome::Abandoned
-            }
-            _ => false,
-        };
-        self.0.subscribe().wait_for(|events| events.iter().any(abandoned)).await.unwrap();
     }
 }
 

@@ -452,13 +452,6 @@ impl Story {
                 self.provisions(1);
                 self.assigned(&[1])
             }
-            Scenario::DropBeforeAdmission if self.medium == Medium::Https => {
-                // Its end is noticed while the request is looked at: nothing comes of it.
-                self.challenge();
-                self.events.push("Register abandoned".to_owned());
-                self.provisions(1);
-                self.assigned(&[1])
-            }
             Scenario::DropBeforeAdmission | Scenario::DropAfterRequest => {
                 // Nobody was told of the first operation.
                 self.challenge();

@@ -35,8 +35,8 @@ certificate is accepted by TLS and judged by the enrollment.
 
 ## Where an answer is told
 
-The state, the code and the event are the same for a mechanism over every protocol that offers it, but for the last two
-rows here. Where they are told differs by nature:
+The state, the code and the event are the same for a mechanism over every protocol that offers it, but for the last row
+here. Where they are told differs by nature:
 
 | | https | mqtt, mqtt-ws | amqp, amqp-ws |
 |---|---|---|---|
@@ -49,8 +49,6 @@ or in the error's info |
 | a TPM that gets no challenge | as any refusal | – | SASL has no words for it and ends well; in OPEN and CLOSE |
 | unknown ID scope, a certificate of another name | as any refusal | CONNACK 3, CONNACK 5; the event is a connection's | in OPEN and CLOSE, or in \
 ATTACH, DETACH and CLOSE; the event is a connection's |
-| a device that goes away before its request is durable | the request is abandoned, and recorded so | it is finished \
-and recorded as answered | as over MQTT |
 
 Conditions and topics of every code are in [errors.md](errors.md), limits in [throttling.md](throttling.md), reasons of
 refusals in [attestation.md](attestation.md).
@@ -129,9 +127,7 @@ fn title(scenario: Scenario) -> (&'static str, &'static str) {
         ),
         Scenario::DropBeforeAdmission => (
             "Dropped while the request is looked at",
-            "Before anything is durable. HTTPS alone notices at once that its client has gone: the request ends there \
-             and is recorded as abandoned. Over the others, which read nothing while they answer, it is finished and \
-             recorded as answered, as in the next table.",
+            "Before anything is durable: it is finished and recorded as answered, as in the next table.",
         ),
         Scenario::DropAfterRequest => (
             "Dropped after the request was sent",

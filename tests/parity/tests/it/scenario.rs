@@ -83,11 +83,10 @@ impl Scenario {
         !of_tpms || attesting == Attesting::Tpm
     }
 
-    /// Do these two behave alike here? HTTPS alone notices at once that a device has gone, and an ID scope is looked at
-    /// where each protocol first hears of it.
+    /// Do these two behave alike here? An ID scope is looked at where each protocol first hears of it.
     pub fn agree(self, one: Medium, other: Medium) -> bool {
         let place = |medium: Medium| match (self, medium) {
-            (Self::DropBeforeAdmission | Self::UnknownScope, Medium::Https) => 0,
+            (Self::UnknownScope, Medium::Https) => 0,
             (Self::UnknownScope, Medium::Mqtt | Medium::MqttWs) => 1,
             _ => 2,
         };
@@ -362,17 +361,13 @@ async fn dropped(scenario: Scenario, site: &Site, runs: &mut [Run<'_>]) {
                 run.register_unheard().await;
                 site.store.asked_for(&run.device.id).await;
                 run.drop_connection();
-                if run.medium == Medium::Https {
-                    site.events.abandoned(&run.device.id).await;
-                }
             })
             .await;
             site.store.hold(false);
             each(runs, async |run| {
-                let before = usize::from(run.medium != Medium::Https);
-                run.ended(before).await;
+                run.ended(1).await;
                 run.connect().await;
-                run.provision(before + 1).await;
+                run.provision(2).await;
             })
             .await;
         }
