@@ -10,13 +10,15 @@ mod encode;
 pub(crate) mod line;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use dps_model::{Channel, Error, TrackingId};
+use dps_model::{Channel, Error, ErrorCode, TrackingId, limits};
 use dps_wire::amqp::connection::{ConnectionError, DeliveryId, Event, LinkId, SendError};
 use dps_wire::amqp::message::Message;
 use dps_wire::amqp::performative::{AmqpError, Attach, Role, SaslCode, SaslInit};
 use dps_wire::amqp::sasl::{Mechanism, Plain, TpmExchange, TpmStep};
 use dps_wire::amqp::value::{DecodeError, Secret};
+use tokio::time::Instant;
 
 use self::decode::{Device, Refusal};
 use self::line::{AmqpLine, Came};
@@ -86,18 +88,34 @@ struct Conversation<'a> {
     hostname: Option<String>,
     /// The link on which answers go.
     answers: Option<LinkId>,
+    /// By when the first link has to say who speaks, once the connection is open and nobody has.
+    patience: Option<Instant>,
 }
 
 impl<'a> Conversation<'a> {
     fn new(api: &'a DeviceApi, channel: &'a Arc<Channel>, line: AmqpLine) -> Self {
-        let (device, exchange, refusal, hostname, answers) = (None, None, None, None, None);
-        Self { api, channel, line, device, exchange, refusal, hostname, answers }
+        Self {
+            api,
+            channel,
+            line,
+            device: None,
+            exchange: None,
+            refusal: None,
+            hostname: None,
+            answers: None,
+            patience: None,
+        }
     }
 
     /// Reads and answers until there is nothing more to answer.
     async fn lead(&mut self) -> Exit {
         loop {
-            match self.line.wait().await {
+            let came = match self.patience {
+                Some(patience) => tokio::time::timeout_at(patience, self.line.wait()).await,
+                None => Ok(self.line.wait().await),
+            };
+            let Ok(came) = came else { return self.nobody().into() };
+            match came {
                 Came::Bytes(Ok(1..)) => {}
                 Came::Bytes(Ok(0)) => return Over::Quietly.into(),
                 Came::Bytes(Err(error)) => return error.into(),
@@ -258,7 +276,11 @@ impl<'a> Conversation<'a> {
         }
         let shared = !self.api.fronts.devices.is_empty();
         match decode::open(self.device.as_deref(), self.channel, shared, knows_scope) {
-            Ok(()) => self.line.connection.accept_open(now_ms).map_err(refused),
+            Ok(()) => {
+                let patience = Duration::from_secs(limits::CONNECT_TIMEOUT);
+                self.patience = self.device.is_none().then(|| Instant::now() + patience);
+                self.line.connection.accept_open(now_ms).map_err(refused)
+            }
             Err(error) => {
                 let (said, over) = self.told("OPEN", None, error);
                 self.line.connection.refuse_open(said, now_ms).map_err(refused)?;
@@ -273,6 +295,7 @@ impl<'a> Conversation<'a> {
         match decode::attach(self.device.take(), attach, self.channel, knows_scope) {
             Ok(device) => {
                 self.device = Some(device);
+                self.patience = None;
                 if attach.role == Role::Receiver {
                     self.answers = Some(link);
                 }
@@ -285,6 +308,15 @@ impl<'a> Conversation<'a> {
                 Err(over)
             }
         }
+    }
+
+    /// Nobody has said in time who speaks.
+    fn nobody(&mut self) -> Over {
+        let error = Error::new(ErrorCode::Unauthorized)
+            .because(format!("no link said within {} seconds who speaks", limits::CONNECT_TIMEOUT));
+        let (said, over) = self.told("ATTACH", None, error);
+        self.line.close(Some(said));
+        over
     }
 
     /// What the peer reads about a refused connection, and its event: both with one tracking id.

@@ -144,6 +144,21 @@ async fn nobody_on_a_shared_port_refused_at_attach() {
 }
 
 #[tokio::test]
+async fn nobody_who_stays_nobody_told_and_timed_out() {
+    let mut server = shared().await;
+    let mut amqp = Amqp::new(connect(server.amqp, server.plain()).await.unwrap());
+    amqp.header(ProtocolHeader::Amqp).await;
+    amqp.say(open()).await;
+    amqp.begin().await;
+    tokio::time::pause();
+    let (_, body) = amqp.closed().await;
+    let record = server.connection_event().await;
+    assert_eq!((&body["errorCode"], record.stage), (&401_000.into(), "connect"));
+    assert_eq!(body["trackingId"], record.tracking_id.to_string());
+    assert!(record.reason.contains("who speaks"), "{}", record.reason);
+}
+
+#[tokio::test]
 async fn device_of_dps_by_external_is_served_beside_a_hub() {
     let server = shared().await;
     let config = server.ca.client(&TLS13, Some(&Device::new("d", EC)));
