@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::limits::MAX_RETRY_AFTER;
 use crate::random::Jitter;
 
 /// Pauses that double from the first to the longest. Each is drawn from the doubled value up to twice that, and never
@@ -48,9 +47,9 @@ impl Backoff {
     }
 }
 
-/// What a server asked for, in seconds; bounded, so that a mistake of the server's does not silence a device.
+/// What a server asked for, in seconds: to the letter, however long.
 pub(crate) fn asked(retry_after: Option<u32>) -> Duration {
-    Duration::from_secs(retry_after.unwrap_or(0).into()).min(MAX_RETRY_AFTER)
+    Duration::from_secs(retry_after.unwrap_or(0).into())
 }
 
 #[cfg(test)]
@@ -83,9 +82,10 @@ mod tests {
     }
 
     #[test]
-    fn pause_absurd_retry_after_is_a_day() {
+    fn pause_absurd_retry_after_is_kept_to_the_letter() {
         let pause = Backoff::new(SECOND, SECOND).pause(Some(u32::MAX), &mut Jitter::seeded(1));
-        assert!((MAX_RETRY_AFTER..=MAX_RETRY_AFTER + SECOND).contains(&pause), "{pause:?}");
+        let asked = Duration::from_secs(u32::MAX.into());
+        assert!((asked..=asked + SECOND).contains(&pause), "{pause:?}");
     }
 
     #[test]

@@ -16,8 +16,8 @@ pub(crate) const DEFAULT_POLL_PAUSE: Duration = Duration::from_secs(2);
 pub(crate) const MAX_POLL_PAUSE: Duration = Duration::from_mins(5);
 /// First pause after a poll that was refused for a while; it doubles.
 pub(crate) const REFUSED_POLL_PAUSE: Duration = Duration::from_secs(1);
-/// Longest pause that a service may ask for when it refuses; a longer one counts as this.
-pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
+/// Longest first delay of a fleet, and longest jitter of its own.
+pub(crate) const MAX_FLEET_DELAY: Duration = Duration::from_hours(24);
 /// First pause before a step that failed is tried again; it doubles (the C SDK's bounds).
 pub(crate) const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 /// Longest such pause, before jitter.

@@ -42,7 +42,7 @@ impl Fleet {
         let seconds = f64::from(self.devices) / self.calls_per_second / self.load;
         Duration::try_from_secs_f64(seconds)
             .unwrap_or(Duration::MAX)
-            .clamp(Self::LEAST, crate::limits::MAX_RETRY_AFTER)
+            .clamp(Self::LEAST, crate::limits::MAX_FLEET_DELAY)
     }
 
     fn delay(&self, jitter: &mut Jitter) -> Duration {
