@@ -68,7 +68,7 @@ impl Connection {
         transfer: &Transfer,
         payload: &Bytes,
     ) -> Result<Option<Event>, ConnectionError> {
-        let (held, limit) = (self.held().0, self.config.max_partial);
+        let limit = self.config.max_partial;
         let max_message = self.config.max_message_size;
         let session = self.session(channel, "transfer")?;
         session.incoming_window = session.incoming_window.checked_sub(1).ok_or(ConnectionError::Window)?;
@@ -79,7 +79,8 @@ impl Connection {
         let id = link.id;
         let arrived = link.take(transfer, payload, max_message)?;
         let event = match arrived {
-            Arrived::Nothing if transfer.more && held.saturating_add(payload.len()) > limit => {
+            // Of what was dropped, such as the rest of a message on a link that is being detached, nothing is held.
+            Arrived::Nothing if self.held().0 > limit => {
                 return Err(ConnectionError::TooMuchUnfinished { limit });
             }
             Arrived::Nothing => None,

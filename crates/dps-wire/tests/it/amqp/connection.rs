@@ -176,6 +176,22 @@ fn message_beyond_its_bound_detaches_the_link() {
 }
 
 #[test]
+fn rest_of_a_message_on_a_detached_link_fills_no_bound() {
+    let config = Config { max_message_size: 150, max_partial: 150, ..config() };
+    let (mut peer, _) = Peer::linked(config, sender(0));
+    let other = peer.attach(sender(1));
+    peer.connection.accept_link(other).expect("it is asked for");
+    assert_eq!(peer.transfer(Transfer { handle: 1, more: true, ..first(0) }, vec![0; 100]), Ok(None));
+    let more = || Transfer { more: true, ..Transfer::default() };
+    let large = peer.transfer(Transfer { more: true, ..first(1) }, vec![0; 151]);
+    assert!(matches!(large, Ok(Some(Event::Detached { .. }))), "{large:?}");
+    // It was under way when we detached.
+    assert_eq!(peer.transfer(more(), vec![0; 100]), Ok(None));
+    let rest = Transfer { handle: 1, ..Transfer::default() };
+    assert!(matches!(peer.transfer(rest, ""), Ok(Some(Event::Delivery { .. }))));
+}
+
+#[test]
 fn unfinished_messages_are_bounded_over_all_links() {
     let mut peer = Peer::begun(Config { max_partial: 250, ..config() });
     for handle in 0..3 {
