@@ -1,5 +1,6 @@
 //! Devices and services at the hub over AMQP.
 
+mod hostile;
 mod peer;
 
 use bytes::Bytes;

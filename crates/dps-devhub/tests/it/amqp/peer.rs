@@ -62,7 +62,7 @@ pub struct Amqp {
     handles: u32,
     sent: u32,
     /// Stops the server when it is dropped.
-    _shutdown: watch::Sender<bool>,
+    shutdown: watch::Sender<bool>,
 }
 
 impl Amqp {
@@ -80,7 +80,7 @@ impl Amqp {
             tls: TlsSession { chain: chain.into(), ..TlsSession::default() },
         });
         tokio::spawn(door(Arc::clone(&world.hubs), channel, line));
-        Self { stream: near, input: BytesMut::new(), handles: 0, sent: 0, _shutdown: shutdown }
+        Self { stream: near, input: BytesMut::new(), handles: 0, sent: 0, shutdown }
     }
 
     /// Open, with a session; to this hub.
@@ -96,6 +96,17 @@ impl Amqp {
 
     /// SASL with this mechanism, to its outcome; then OPEN when that is good.
     pub async fn sasl(world: &World, mechanism: Mechanism, response: &str) -> Result<Self, SaslCode> {
+        let mut amqp = Self::authenticated(world, mechanism, response).await?;
+        amqp.begin(HUB).await;
+        Ok(amqp)
+    }
+
+    /// SASL with this mechanism, to its outcome.
+    pub async fn authenticated(
+        world: &World,
+        mechanism: Mechanism,
+        response: &str,
+    ) -> Result<Self, SaslCode> {
         let mut amqp = Self::dial(world, None);
         amqp.header(ProtocolHeader::Sasl).await;
         let mut bytes = BytesMut::new();
@@ -105,7 +116,7 @@ impl Amqp {
         amqp.bytes(&bytes).await;
         loop {
             match decode_sasl(&mut amqp.input).unwrap() {
-                Some(Sasl::Outcome(SaslCode::Ok)) => break,
+                Some(Sasl::Outcome(SaslCode::Ok)) => return Ok(amqp),
                 Some(Sasl::Outcome(code)) => {
                     assert!(!amqp.more().await, "the end follows");
                     return Err(code);
@@ -114,8 +125,6 @@ impl Amqp {
                 None => assert!(amqp.more().await),
             }
         }
-        amqp.begin(HUB).await;
-        Ok(amqp)
     }
 
     /// Proven by a token on `$cbs`.
@@ -132,6 +141,11 @@ impl Amqp {
         let hostname = Some(hub.to_owned());
         self.say(Performative::Open(Box::new(Open { hostname, ..Open::new("c") }))).await;
         assert!(matches!(self.next().await, Some(Performative::Open(_))));
+        self.session().await;
+    }
+
+    /// A session on channel 0.
+    pub async fn session(&mut self) {
         let begin = Begin {
             remote_channel: None,
             next_outgoing_id: 0,
@@ -153,6 +167,16 @@ impl Amqp {
 
     pub async fn bytes(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
+    }
+
+    /// The server is asked to stop.
+    pub fn stop(&self) {
+        self.shutdown.send_replace(true);
+    }
+
+    /// Nothing is sent any more.
+    pub async fn finish(&mut self) {
+        self.stream.shutdown().await.unwrap();
     }
 
     async fn more(&mut self) -> bool {
@@ -188,6 +212,11 @@ impl Amqp {
 
     /// Asks for a link.
     pub async fn ask(&mut self, role: Role, address: &str) {
+        self.ask_for(role, address, None).await;
+    }
+
+    /// Asks for a link that takes messages up to this size.
+    pub async fn ask_for(&mut self, role: Role, address: &str, max_message_size: Option<u64>) {
         let handle = self.handles;
         self.handles += 1;
         let attach = Attach {
@@ -199,7 +228,7 @@ impl Amqp {
             source: Some(source(address)),
             target: Some(target(address)),
             initial_delivery_count: (role == Role::Sender).then_some(0),
-            max_message_size: None,
+            max_message_size,
             properties: Vec::new(),
         };
         self.say(Performative::Attach(Box::new(attach))).await;
@@ -219,18 +248,23 @@ impl Amqp {
         let (handle, attach) = self.attach(role, address).await;
         assert!(granted(role, &attach), "refused: {:?}", self.next().await);
         if role == Role::Receiver {
-            let flow = Flow {
-                next_incoming_id: Some(0),
-                incoming_window: 100,
-                outgoing_window: 100,
-                handle: Some(handle),
-                delivery_count: Some(0),
-                link_credit: Some(50),
-                ..Flow::default()
-            };
-            self.say(Performative::Flow(flow)).await;
+            self.credit(handle, 50).await;
         }
         handle
+    }
+
+    /// Takes so many messages in all on a link, from its first on.
+    pub async fn credit(&mut self, handle: u32, credit: u32) {
+        let flow = Flow {
+            next_incoming_id: Some(0),
+            incoming_window: 100,
+            outgoing_window: 100,
+            handle: Some(handle),
+            delivery_count: Some(0),
+            link_credit: Some(credit),
+            ..Flow::default()
+        };
+        self.say(Performative::Flow(flow)).await;
     }
 
     /// Why a link is refused.

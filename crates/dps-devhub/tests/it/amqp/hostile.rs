@@ -1,0 +1,175 @@
+//! Devices and services that stall, take too little, or show what is not theirs.
+
+use dps_attestation::SasToken;
+use dps_wire::amqp::message::{Message, Properties};
+use dps_wire::amqp::performative::{DeliveryState, Performative, Role};
+use dps_wire::amqp::sasl::Mechanism;
+use dps_wire::amqp::value::{Symbol, Value};
+use serde_json::json;
+
+use super::peer::{Amqp, annotation, twin};
+use super::{DESIRED, text};
+use crate::fixture::{HUB, OTHER, World};
+
+const DEVICE_BOUND: &str = "/devices/d1/messages/devicebound";
+
+fn to_d1(payload: impl Into<bytes::Bytes>) -> Message {
+    let to = Some(DEVICE_BOUND.to_owned());
+    Message {
+        properties: Some(Box::new(Properties { to, ..Properties::default() })),
+        ..Message::data(payload)
+    }
+}
+
+/// A service with the policy's token, and its link.
+async fn service(world: &World) -> (Amqp, u32) {
+    let mut service = Amqp::open(world).await;
+    service.cbs().await;
+    assert_eq!(service.token(HUB, &world.token(HUB)).await.0, 200);
+    let sends = service.link(Role::Sender, "/messages/devicebound").await;
+    (service, sends)
+}
+
+#[tokio::test]
+async fn token_of_another_hub_or_kind_refused() {
+    let world = World::new();
+    world.device("d1").await;
+    let device = world.device_token("d1", 1, 60);
+    let elsewhere = world.token(OTHER);
+    for (audience, token) in [
+        // A device's token for a service, and for its namesake at the other hub.
+        (HUB, &device),
+        ("other.local/devices/d1", &device),
+        // The policy's token for another hub, as a service and as a device.
+        (HUB, &elsewhere),
+        ("hub.local/devices/d1", &elsewhere),
+        // Case and escapes.
+        ("hub.local/devices/D1", &device),
+        ("hub.local/devices/%64%32", &device),
+        ("hub.local/devices/d1/", &world.device_token("d1", 9, 60)),
+        ("hub.local:5671/devices/../d1", &device),
+    ] {
+        let mut amqp = Amqp::open(&world).await;
+        amqp.cbs().await;
+        let mut payload = bytes::BytesMut::new();
+        let message = Message {
+            application_properties: [
+                ("operation", "put-token"),
+                ("type", "servicebus.windows.net:sastoken"),
+                ("name", audience),
+            ]
+            .map(|(key, value)| (key.to_owned(), text(value)))
+            .to_vec(),
+            body: dps_wire::amqp::message::Body::Value(text(token)),
+            ..Message::default()
+        };
+        message.encode(&mut payload);
+        if let DeliveryState::Accepted = amqp.send_bytes(0, payload.freeze()).await {
+            let answer = amqp.message().await;
+            assert_eq!(answer.application_property("status-code").and_then(Value::as_i64), Some(401));
+        }
+        let refused = amqp.refused(Role::Sender, "/devices/d1/messages/events").await;
+        assert_eq!(refused.condition, Symbol::from_static("amqp:unauthorized-access"), "{audience}");
+    }
+    // A time beyond every calendar is no trap.
+    let far = SasToken::sign("hub.local/devices/d1", &dps_model::Secret::new(vec![1; 32]), i64::MAX, None);
+    let mut amqp = Amqp::open(&world).await;
+    amqp.cbs().await;
+    assert_eq!(amqp.token("hub.local/devices/d1", &far).await.0, 200);
+    let events = amqp.link(Role::Sender, "/devices/d1/messages/events").await;
+    let odd = Message {
+        properties: Some(Box::new(Properties {
+            absolute_expiry_time: Some(i64::MIN),
+            user_id: Some(bytes::Bytes::from_static(b"\xff")),
+            ..Properties::default()
+        })),
+        application_properties: vec![("t".to_owned(), Value::Timestamp(i64::MAX))],
+        ..Message::data("x")
+    };
+    assert_eq!(amqp.send(events, &odd).await, DeliveryState::Accepted);
+}
+
+#[tokio::test]
+async fn session_that_ends_takes_its_links_and_leaves_the_device() {
+    let world = World::new();
+    world.device("d1").await;
+    let mut amqp = Amqp::device(&world, "d1").await;
+    let asks = amqp.link(Role::Sender, "/devices/d1/twin").await;
+    amqp.link(Role::Receiver, "/devices/d1/twin").await;
+    amqp.send(asks, &twin("PUT", Some(DESIRED), "")).await;
+    amqp.message().await;
+    amqp.say(Performative::End(None)).await;
+    assert_eq!(amqp.next().await, Some(Performative::End(None)));
+    world.call("PATCH /twins/d1", &[], json!({"properties": {"desired": {"a": 1}}})).await;
+    amqp.session().await;
+    let asks = amqp.link(Role::Sender, "/devices/d1/twin").await;
+    amqp.link(Role::Receiver, "/devices/d1/twin").await;
+    // Whoever attaches anew has to ask anew.
+    world.call("PATCH /twins/d1", &[], json!({"properties": {"desired": {"a": 2}}})).await;
+    amqp.send(asks, &twin("GET", None, "")).await;
+    assert_eq!(annotation(&amqp.message().await, "status"), Some(200));
+    assert_eq!(world.call("GET /devices/d1", &[], None).await.body["connectionState"], "Connected");
+}
+
+#[tokio::test]
+async fn device_gone_in_any_way_is_disconnected_and_told_once() {
+    let world = World::new();
+    world.device("d1").await;
+    for (number, way) in ["close", "garbage", "second open", "eof"].into_iter().enumerate() {
+        let good = world.device_token("d1", 1, 60);
+        let mut amqp = match number % 2 {
+            0 => Amqp::device(&world, "d1").await,
+            _ => Amqp::sasl(&world, Mechanism::Plain, &format!("\0d1@sas.hub.local\0{good}"))
+                .await
+                .ok()
+                .unwrap(),
+        };
+        assert_eq!(world.connections().len(), 2 * number + 1, "{way}");
+        match way {
+            "close" => amqp.say(Performative::Close(None)).await,
+            "garbage" => amqp.bytes(&[0xff; 8]).await,
+            "second open" => {
+                let open = dps_wire::amqp::performative::Open::new("c");
+                amqp.say(Performative::Open(Box::new(open))).await;
+            }
+            _ => amqp.finish().await,
+        }
+        while amqp.next().await.is_some() {}
+        assert_eq!(world.connections().len(), 2 * number + 2, "{way}");
+        let state = world.call("GET /devices/d1", &[], None).await.body["connectionState"].clone();
+        assert_eq!(state, "Disconnected", "{way}");
+    }
+    assert!(world.refusals().is_empty(), "each was a device");
+}
+
+#[tokio::test]
+async fn server_that_stops_says_so_to_whoever_is_there() {
+    let world = World::new();
+    world.device("d1").await;
+    let (service, _) = service(&world).await;
+    let mut nobody = Amqp::open(&world).await;
+    nobody.cbs().await;
+    let device = Amqp::device(&world, "d1").await;
+    for (who, mut amqp) in [("service", service), ("nobody", nobody), ("device", device)] {
+        amqp.stop();
+        match amqp.next().await {
+            Some(Performative::Close(Some(error))) => {
+                assert_eq!(error.condition, Symbol::from_static("amqp:connection:forced"));
+            }
+            other => panic!("{who}: {other:?} instead of CLOSE"),
+        }
+        // It does not wait for our half.
+        assert_eq!(amqp.next().await, None);
+    }
+    let ends: Vec<bool> = world.connections().into_iter().map(|(_, connected)| connected).collect();
+    assert_eq!(ends, [true, false]);
+    assert!(world.refusals().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn handshake_that_stalls_after_sasl_recorded_once() {
+    let world = World::new();
+    let mut amqp = Amqp::authenticated(&world, Mechanism::MsSbCbs, "").await.ok().unwrap();
+    assert_eq!(amqp.next().await, None);
+    assert!(matches!(&world.refusals()[..], [why] if why.contains("not open in time")));
+}
