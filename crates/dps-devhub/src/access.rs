@@ -23,29 +23,47 @@ pub(crate) fn host_of(text: &str) -> &str {
 /// Why access is refused, in one sentence for the operator.
 pub(crate) type Denied = String;
 
-/// A service's token opens this hub when it is signed with the policy's key for one of its names. Gives the Unix
-/// second of its expiry.
+/// A service's token opens this path of a hub when it is signed with the policy's key for one of the hub's names, or
+/// for what the path lies below. Gives the Unix second of its expiry.
 pub(crate) fn service(
     authorization: Option<&str>,
     hosts: [&str; 2],
+    path: &str,
     key: &Secret,
     now: Timestamp,
 ) -> Result<i64, Denied> {
     let text = authorization.ok_or("the request has no Authorization header")?;
     let token = SasToken::parse(text).map_err(|error| format!("the token cannot be read: {error}"))?;
-    policy(&token, hosts, key, now).map(|()| token.expiry())
+    policy(&token, hosts, path, key, now).map(|()| token.expiry())
 }
 
-/// The policy's own token: `sr` is a hub's host, or something below it.
-fn policy(token: &SasToken, hosts: [&str; 2], key: &Secret, now: Timestamp) -> Result<(), Denied> {
+/// The policy's own token: `sr` is a hub's host, or something below it that it is confined to.
+fn policy(
+    token: &SasToken,
+    hosts: [&str; 2],
+    path: &str,
+    key: &Secret,
+    now: Timestamp,
+) -> Result<(), Denied> {
     if token.policy() != Some(POLICY) {
         return Err(format!("skn is not {POLICY}, the only policy of this hub"));
     }
-    let resource = token.resource().split('/').next().unwrap_or_default();
+    let (resource, below) = token.resource().split_once('/').unwrap_or((token.resource(), ""));
     if !hosts.iter().any(|host| host_of(resource).eq_ignore_ascii_case(host_of(host))) {
         return Err(format!("sr is for {resource}, not for {}", hosts[0]));
     }
+    if !lies_below(path, below) {
+        return Err(format!("sr is for {below} alone"));
+    }
     signed(token, [key, key], now)
+}
+
+/// Is it the place itself, or something below it? The letters' case does not count, as in a device's own token.
+fn lies_below(path: &str, place: &str) -> bool {
+    let segments = |text: &str| {
+        text.split('/').filter(|part| !part.is_empty()).map(str::to_ascii_lowercase).collect::<Vec<_>>()
+    };
+    segments(path).starts_with(&segments(place))
 }
 
 fn signed(token: &SasToken, keys: [&Secret; 2], now: Timestamp) -> Result<(), Denied> {
@@ -79,7 +97,7 @@ pub(crate) fn device(
             SasToken::parse(password).map_err(|error| format!("the token cannot be read: {error}"))?;
         let until = Some(token.expiry());
         if token.policy().is_some() {
-            policy(&token, [hub, hub], policy_key, now)?;
+            policy(&token, [hub, hub], &format!("devices/{}", device.id), policy_key, now)?;
             return Ok(Admitted { until });
         }
         let Authentication::Sas { primary, secondary } = &device.authentication else {
@@ -144,8 +162,11 @@ mod tests {
         let (key, other) = (Secret::new(vec![1; 32]), Secret::new(vec![2; 32]));
         let now = Timestamp::from_millis(1_000_000_000_000);
         let soon = now.seconds() + 60;
-        let check = |token: &str| service(Some(token), ["hub.local", "127.0.0.1:8443"], &key, now);
-        for host in ["hub.local", "HUB.local:8443", "127.0.0.1:8443", "hub.local/devices/x"] {
+        let names = ["hub.local", "127.0.0.1:8443"];
+        let check = |token: &str| service(Some(token), names, "/devices/x/modules", &key, now);
+        for host in
+            ["hub.local", "HUB.local:8443", "127.0.0.1:8443", "hub.local/devices/x/", "hub.local/Devices"]
+        {
             assert_eq!(check(&SasToken::sign(host, &key, soon, Some("iothubowner"))), Ok(soon), "{host}");
         }
         for token in [
@@ -154,10 +175,13 @@ mod tests {
             SasToken::sign("hub.local", &key, soon, Some("registryRead")),
             SasToken::sign("hub.local", &key, soon, None),
             SasToken::sign("hub.local.evil", &key, soon, Some("iothubowner")),
+            SasToken::sign("hub.local/devices/y", &key, soon, Some("iothubowner")),
+            SasToken::sign("hub.local/devices/x/modules/m", &key, soon, Some("iothubowner")),
+            SasToken::sign("hub.local/dev", &key, soon, Some("iothubowner")),
             String::new(),
         ] {
             assert!(check(&token).is_err(), "{token}");
         }
-        assert!(service(None, ["hub.local", "hub.local"], &key, now).is_err());
+        assert!(service(None, names, "", &key, now).is_err());
     }
 }

@@ -283,7 +283,7 @@ impl Conversation<'_> {
         let hub =
             self.hubs.hub(host).ok_or_else(|| Turned::Away("no hub of this server is named".to_owned()))?;
         let names = [hub.name.as_str(); 2];
-        let until = access::service(Some(token), names, &self.hubs.key, self.hubs.clock.now());
+        let until = access::service(Some(token), names, "", &self.hubs.key, self.hubs.clock.now());
         let expires = self.hubs.monotonic_expiry(until.map_err(Turned::Away)?);
         match &mut self.visitor {
             Visitor::Device(_) => Err(Turned::Away("the connection is a device's already".to_owned())),

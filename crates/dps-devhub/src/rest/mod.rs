@@ -150,14 +150,15 @@ impl DevHubs {
             .unwrap_or_default();
         let hub = self.hub_or_first(host).ok_or_else(|| not_served(parts.uri.path()))?;
         let authorization = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        access::service(authorization, [hub.name.as_str(), host], &self.key, self.clock.now()).map_err(
+        let segments = segments(parts.uri.path())?;
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let names = [hub.name.as_str(), host];
+        access::service(authorization, names, &segments.join("/"), &self.key, self.clock.now()).map_err(
             |why| {
                 tracing::info!(hub = %hub.name, %why, "a hub request was not authorized");
                 HubFailure::unauthorized()
             },
         )?;
-        let segments = segments(parts.uri.path())?;
-        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let body = body?;
         let query = parts.uri.query().unwrap_or_default();
         let call = Call { hub, query, headers: &parts.headers, body };

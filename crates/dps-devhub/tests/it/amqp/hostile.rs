@@ -1,6 +1,7 @@
 //! Devices and services that stall, take too little, or show what is not theirs.
 
 use dps_attestation::SasToken;
+use dps_devhub::POLICY;
 use dps_wire::amqp::message::{Message, Properties};
 use dps_wire::amqp::performative::{DeliveryState, Performative, Role};
 use dps_wire::amqp::sasl::Mechanism;
@@ -28,6 +29,24 @@ async fn service(world: &World) -> (Amqp, u32) {
     assert_eq!(service.token(HUB, &world.token(HUB)).await.0, 200);
     let sends = service.link(Role::Sender, "/messages/devicebound").await;
     (service, sends)
+}
+
+#[tokio::test]
+async fn policys_token_for_one_device_opens_no_other_and_no_service() {
+    let world = World::new();
+    world.device("d1").await;
+    world.device("d2").await;
+    let until = 1_700_000_000 + 3600;
+    let sign = |resource: &str| SasToken::sign(resource, &world.key, until, Some(POLICY));
+    let scoped = sign("hub.local/devices/d1");
+    for audience in ["hub.local", "hub.local/devices/d2"] {
+        let mut amqp = Amqp::open(&world).await;
+        amqp.cbs().await;
+        assert_eq!(amqp.token(audience, &scoped).await.0, 401, "{audience}");
+    }
+    let mut amqp = Amqp::open(&world).await;
+    amqp.cbs().await;
+    assert_eq!(amqp.token("hub.local/devices/d1", &scoped).await.0, 200);
 }
 
 #[tokio::test]
