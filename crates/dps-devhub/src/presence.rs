@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dps_core::ports::Clock;
-use dps_model::limits::{MAX_DEVICES_SEEN, MAX_HUB_COMMANDS};
+use dps_model::limits::{DEVICEBOUND_TIMEOUT, MAX_DEVICES_SEEN, MAX_HUB_COMMANDS};
 use dps_model::{DeviceId, Timestamp};
 use serde_json::Value;
 use tokio::sync::{Notify as Signal, mpsc, oneshot};
@@ -152,7 +152,7 @@ impl Presence {
         }
     }
 
-    /// Hands a message to the connected device.
+    /// Hands a message to the connected device, whose connection may be busy with a peer that hardly reads.
     pub(crate) async fn device_bound(
         &self,
         id: &DeviceId,
@@ -160,9 +160,17 @@ impl Presence {
         payload: Bytes,
     ) -> Result<(), HubFailure> {
         let (answer, answered) = oneshot::channel();
-        let sent = self.tell(id, Command::DeviceBound { properties, payload, answer });
-        if sent && answered.await.unwrap_or(false) {
-            return Ok(());
+        if self.tell(id, Command::DeviceBound { properties, payload, answer }) {
+            match tokio::time::timeout(Duration::from_secs(DEVICEBOUND_TIMEOUT), answered).await {
+                Ok(Ok(true)) => return Ok(()),
+                Ok(Ok(false) | Err(_)) => {}
+                Err(_) => {
+                    return Err(HubFailure::new(
+                        HubErrorCode::GatewayTimeout,
+                        "Timed out waiting for the device to take the message.",
+                    ));
+                }
+            }
         }
         Err(HubFailure::new(
             HubErrorCode::DeviceNotOnline,

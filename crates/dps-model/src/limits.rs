@@ -254,6 +254,8 @@ pub const MAX_TELEMETRY_KEPT: usize = 1_000;
 pub const MAX_TELEMETRY_BYTES: usize = 8 * 1024 * 1024;
 /// Largest cloud-to-device message (IoT Hub: 64 KB).
 pub const MAX_DEVICEBOUND: usize = 64 * 1024;
+/// Time that a cloud-to-device message waits for its device's connection to take it.
+pub const DEVICEBOUND_TIMEOUT: u64 = 10;
 /// Largest payload of a direct method (IoT Hub: 128 KB).
 pub const MAX_METHOD_PAYLOAD: usize = 128 * 1024;
 /// Time a direct method waits for its answer when the caller names none.

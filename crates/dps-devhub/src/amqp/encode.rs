@@ -20,6 +20,7 @@ pub(super) fn failure(failure: &HubFailure, tracking_id: TrackingId, now: Timest
             "amqp:not-found"
         }
         HubErrorCode::ArgumentInvalid => "com.microsoft:argument-error",
+        HubErrorCode::GatewayTimeout => "com.microsoft:timeout",
         HubErrorCode::ThrottlingException => "com.microsoft:device-container-throttled",
         _ => "amqp:internal-error",
     };

@@ -155,6 +155,8 @@ impl Conversation<'_> {
                 };
                 self.send(link, &encode::method(name, number, payload))
             }
+            // Its sender has been told that it was not taken in time.
+            Command::DeviceBound { answer, .. } if answer.is_closed() => Ok(()),
             Command::DeviceBound { properties, payload, answer } => {
                 let link = self.links.to_peer(Purpose::DeviceBound);
                 let sent = link.map(|link| self.send(link, &encode::device_bound(properties, payload)));

@@ -223,6 +223,8 @@ impl<'a> Connection<'a> {
                 self.deliver(&HubTopic::TwinDesired { version }, Bytes::from(told.to_string()))?;
             }
             Command::Method { name, payload, answer } => self.method(name, payload, answer)?,
+            // Its sender has been told that it was not taken in time.
+            Command::DeviceBound { answer, .. } if answer.is_closed() => {}
             Command::DeviceBound { properties, payload, answer } => {
                 let properties =
                     properties.into_iter().map(|(key, value)| Property { key, value: Some(value) }).collect();

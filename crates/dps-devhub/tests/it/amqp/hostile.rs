@@ -1,5 +1,7 @@
 //! Devices and services that stall, take too little, or show what is not theirs.
 
+use std::time::Duration;
+
 use dps_attestation::SasToken;
 use dps_devhub::POLICY;
 use dps_wire::amqp::message::{Message, Properties};
@@ -9,8 +11,11 @@ use dps_wire::amqp::value::{Symbol, Value};
 use serde_json::json;
 
 use super::peer::{Amqp, annotation, twin};
-use super::{DESIRED, text};
+use super::{DESIRED, condition, text};
 use crate::fixture::{HUB, OTHER, World};
+
+/// Longer than any patience of the hub.
+const FOR_EVER: Duration = Duration::from_hours(24);
 
 const DEVICE_BOUND: &str = "/devices/d1/messages/devicebound";
 
@@ -29,6 +34,33 @@ async fn service(world: &World) -> (Amqp, u32) {
     assert_eq!(service.token(HUB, &world.token(HUB)).await.0, 200);
     let sends = service.link(Role::Sender, "/messages/devicebound").await;
     (service, sends)
+}
+
+#[tokio::test(start_paused = true)]
+async fn device_that_does_not_read_holds_no_sender() {
+    let world = World::new();
+    world.device("d1").await;
+    let (mut service, sends) = service(&world).await;
+    let mut device = Amqp::device(&world, "d1").await;
+    device.link(Role::Receiver, DEVICE_BOUND).await;
+    let message = to_d1(vec![0; 60_000]);
+    let all = async {
+        // The stream takes a megabyte that nobody reads.
+        for _ in 0..17 {
+            assert_eq!(service.send(sends, &message).await, DeliveryState::Accepted);
+        }
+        assert_eq!(service.send(sends, &message).await, DeliveryState::Accepted, "on its way");
+        assert_eq!(condition(service.send(sends, &message).await), "com.microsoft:timeout");
+        let answer = world.call("POST /devices/d1/messages/deviceBound", &[], json!("x")).await;
+        assert_eq!(answer.status, 504, "{answer:?}");
+        // What its sender gave up is not delivered when the device reads again.
+        for _ in 0..18 {
+            assert_eq!(device.message().await, message);
+        }
+        assert_eq!(service.send(sends, &to_d1("late")).await, DeliveryState::Accepted);
+        assert_eq!(device.message().await.body.as_bytes(), Some(&b"late"[..]));
+    };
+    tokio::time::timeout(FOR_EVER, all).await.expect("the service is held for ever");
 }
 
 #[tokio::test]
