@@ -153,16 +153,32 @@ impl Conversation<'_> {
                 let Some(number) = self.visitor.guest_mut().and_then(|guest| guest.call(answer)) else {
                     return Ok(());
                 };
-                self.send(link, &encode::method(name, number, payload))
+                if !self.deliver(link, &encode::method(name, number, payload))?
+                    && let Some(guest) = self.visitor.guest_mut()
+                {
+                    guest.call_failed(number);
+                }
+                Ok(())
             }
             // Its sender has been told that it was not taken in time.
             Command::DeviceBound { answer, .. } if answer.is_closed() => Ok(()),
             Command::DeviceBound { properties, payload, answer } => {
-                let link = self.links.to_peer(Purpose::DeviceBound);
-                let sent = link.map(|link| self.send(link, &encode::device_bound(properties, payload)));
-                answer.send(matches!(sent, Some(Ok(())))).ok();
-                sent.unwrap_or(Ok(()))
+                let delivered = match self.links.to_peer(Purpose::DeviceBound) {
+                    Some(link) => self.deliver(link, &encode::device_bound(properties, payload))?,
+                    None => false,
+                };
+                answer.send(delivered).ok();
+                Ok(())
             }
+        }
+    }
+
+    /// True when it is on its way, false when it is larger than the device takes: no fault of the device.
+    fn deliver(&mut self, link: LinkId, message: &Message) -> Result<bool, End> {
+        match self.line.connection.send(link, message, false) {
+            Ok(_) => Ok(true),
+            Err(SendError::TooLarge { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -64,6 +64,24 @@ async fn device_that_does_not_read_holds_no_sender() {
 }
 
 #[tokio::test]
+async fn message_larger_than_a_device_takes_refused_and_the_device_stays() {
+    let world = World::new();
+    world.device("d1").await;
+    let (mut service, sends) = service(&world).await;
+    let mut device = Amqp::device(&world, "d1").await;
+    for address in [DEVICE_BOUND, "/devices/d1/methods/devicebound"] {
+        device.ask_for(Role::Receiver, address, Some(150)).await;
+        assert!(matches!(device.next().await, Some(Performative::Attach(_))));
+        device.credit(device.last_handle(), 50).await;
+    }
+    assert_eq!(condition(service.send(sends, &to_d1(vec![0; 200])).await), "amqp:not-found");
+    let call = json!({"methodName": "m", "payload": "x".repeat(200), "connectTimeoutInSeconds": 0});
+    assert_eq!(world.call("POST /twins/d1/methods", &[], call).await.status, 404);
+    assert_eq!(service.send(sends, &to_d1("small")).await, DeliveryState::Accepted);
+    assert_eq!(device.message().await.body.as_bytes(), Some(&b"small"[..]));
+}
+
+#[tokio::test]
 async fn policys_token_for_one_device_opens_no_other_and_no_service() {
     let world = World::new();
     world.device("d1").await;
