@@ -113,6 +113,11 @@ pub(super) fn device_bound(properties: Vec<(String, String)>, payload: Bytes) ->
             "$.cid" => standard.correlation_id = Some(Value::String(value)),
             "$.ct" => standard.content_type = Some(value),
             "$.ce" => standard.content_encoding = Some(value),
+            "$.uid" => standard.user_id = Some(Bytes::from(value)),
+            "$.exp" => match value.parse().map(|at| Timestamp(at).millis()) {
+                Ok(at) => standard.absolute_expiry_time = Some(at),
+                Err(_) => own.push((name, Value::String(value))),
+            },
             _ => own.push((name, Value::String(value))),
         }
     }

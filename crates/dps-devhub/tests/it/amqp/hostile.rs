@@ -82,6 +82,30 @@ async fn message_larger_than_a_device_takes_refused_and_the_device_stays() {
 }
 
 #[tokio::test]
+async fn properties_of_a_service_arrive_where_the_standard_has_them() {
+    let world = World::new();
+    world.device("d1").await;
+    let (mut service, sends) = service(&world).await;
+    let mut device = Amqp::device(&world, "d1").await;
+    device.link(Role::Receiver, DEVICE_BOUND).await;
+    let properties = Properties {
+        message_id: Some(text("m")),
+        user_id: Some(bytes::Bytes::from_static(b"u")),
+        to: Some(DEVICE_BOUND.to_owned()),
+        correlation_id: Some(text("c")),
+        content_type: Some("text/plain".to_owned()),
+        content_encoding: Some("utf-8".to_owned()),
+        absolute_expiry_time: Some(1_800_000_000_123),
+        ..Properties::default()
+    };
+    let message = Message { properties: Some(Box::new(properties.clone())), ..Message::data("x") };
+    assert_eq!(service.send(sends, &message).await, DeliveryState::Accepted);
+    let came = device.message().await;
+    assert_eq!(came.properties.as_deref(), Some(&properties));
+    assert!(came.application_properties.is_empty(), "{:?}", came.application_properties);
+}
+
+#[tokio::test]
 async fn policys_token_for_one_device_opens_no_other_and_no_service() {
     let world = World::new();
     world.device("d1").await;
