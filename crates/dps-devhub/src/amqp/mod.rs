@@ -13,7 +13,7 @@ mod visitor;
 use std::sync::Arc;
 
 use dps_device_api::foreign::{AmqpConnection, AmqpLine, Came};
-use dps_model::limits::{CONNECT_TIMEOUT, MAX_HUB_PACKET, MAX_TOKENS_REFUSED};
+use dps_model::limits::{CONNECT_TIMEOUT, MAX_HUB_COMMANDS, MAX_HUB_PACKET, MAX_TOKENS_REFUSED};
 use dps_model::{Channel, TrackingId};
 use dps_wire::amqp::address::{HubAddress, HubEndpoint};
 use dps_wire::amqp::connection::{Config, ConnectionError, Event, LinkId, SendError};
@@ -58,6 +58,8 @@ pub(crate) fn config() -> Config {
     Config {
         max_message_size: MAX_HUB_PACKET,
         max_partial: 2 * MAX_HUB_PACKET,
+        // What has waited for the connection may wait for the device's credit.
+        max_queued: MAX_HUB_COMMANDS,
         handshake_timeout_ms: CONNECT_TIMEOUT * 1000,
         ..Config::new("muster-devhub", vec![Mechanism::Plain.symbol(), Mechanism::MsSbCbs.symbol()])
     }

@@ -106,6 +106,26 @@ async fn properties_of_a_service_arrive_where_the_standard_has_them() {
 }
 
 #[tokio::test]
+async fn burst_that_a_device_has_no_credit_for_waits_for_it() {
+    let world = World::new();
+    world.device("d1").await;
+    let mut device = Amqp::device(&world, "d1").await;
+    let asks = device.link(Role::Sender, "/devices/d1/twin").await;
+    let (hears, _) = device.attach(Role::Receiver, "/devices/d1/twin").await;
+    device.credit(hears, 2).await;
+    device.send(asks, &twin("PUT", Some(DESIRED), "")).await;
+    device.message().await;
+    for number in 0..40 {
+        world.call("PATCH /twins/d1", &[], json!({"properties": {"desired": {"n": number}}})).await;
+    }
+    assert_eq!(annotation(&device.message().await, "version"), Some(2));
+    device.credit(hears, 50).await;
+    for number in 1..40 {
+        assert_eq!(annotation(&device.message().await, "version"), Some(2 + number));
+    }
+}
+
+#[tokio::test]
 async fn policys_token_for_one_device_opens_no_other_and_no_service() {
     let world = World::new();
     world.device("d1").await;
