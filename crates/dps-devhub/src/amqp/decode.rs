@@ -112,6 +112,14 @@ pub(super) struct Content {
     pub payload: Bytes,
 }
 
+impl Content {
+    /// Its bytes, those of its properties too.
+    pub fn size(&self) -> usize {
+        let properties: usize = self.properties.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.payload.len() + properties
+    }
+}
+
 /// Reads telemetry, or a message to a device.
 pub(super) fn content(message: &Message) -> Result<Content, &'static str> {
     let payload = bytes(&message.body).ok_or("A message is a data section or a text.")?;

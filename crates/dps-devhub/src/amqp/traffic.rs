@@ -94,8 +94,10 @@ impl Conversation<'_> {
             return Err(encode::rejection("Only a service sends to devices."));
         };
         let device_id = decode::recipient(message).map_err(encode::rejection)?;
-        let Content { properties, payload } = decode::content(message).map_err(encode::rejection)?;
-        let sent = if payload.len() > MAX_DEVICEBOUND {
+        let content = decode::content(message).map_err(encode::rejection)?;
+        let size = content.size();
+        let Content { properties, payload } = content;
+        let sent = if size > MAX_DEVICEBOUND {
             Err(HubFailure::argument(format!("A message to a device has at most {MAX_DEVICEBOUND} bytes.")))
         } else {
             match DeviceId::parse(&device_id) {

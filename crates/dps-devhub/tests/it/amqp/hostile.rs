@@ -286,3 +286,19 @@ async fn handshake_that_stalls_after_sasl_recorded_once() {
     assert_eq!(amqp.next().await, None);
     assert!(matches!(&world.refusals()[..], [why] if why.contains("not open in time")));
 }
+
+#[tokio::test]
+async fn message_with_large_properties_refused() {
+    let world = World::new();
+    world.device("d1").await;
+    let (mut service, sends) = service(&world).await;
+    let mut device = Amqp::device(&world, "d1").await;
+    device.link(Role::Receiver, DEVICE_BOUND).await;
+    let of = |length: usize| Message {
+        application_properties: ["a", "b"].map(|key| (key.to_owned(), text(&"x".repeat(length)))).to_vec(),
+        ..to_d1("x")
+    };
+    assert_eq!(condition(service.send(sends, &of(33_000)).await), "com.microsoft:argument-error");
+    assert_eq!(service.send(sends, &of(25_000)).await, DeliveryState::Accepted);
+    assert_eq!(device.message().await.application_properties.len(), 2);
+}
