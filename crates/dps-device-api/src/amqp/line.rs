@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_model::limits;
 use dps_wire::amqp::connection::{Config, Connection, ConnectionError, Event};
 use dps_wire::amqp::performative::AmqpError;
 use tokio::io::AsyncWriteExt;
@@ -86,14 +87,19 @@ impl AmqpLine {
         self.close(Some(AmqpError::new("amqp:connection:forced", "The server stops.")));
     }
 
-    /// Writes what the engine has to say. Not to be dropped: half a frame could be written.
+    /// Writes what the engine has to say; a peer that hardly reads is given up. Not to be dropped: half a frame could
+    /// be written.
     pub async fn flush(&mut self) -> io::Result<()> {
-        if self.connection.has_output() {
-            let output = self.connection.take_output();
-            self.stream.write_all(&output).await?;
-            self.stream.flush().await?;
+        if !self.connection.has_output() {
+            return Ok(());
         }
-        Ok(())
+        let output = self.connection.take_output();
+        let write = async {
+            self.stream.write_all(&output).await?;
+            self.stream.flush().await
+        };
+        let in_time = tokio::time::timeout(Duration::from_secs(limits::WRITE_TIMEOUT), write).await;
+        in_time.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// The last words, a CLOSE perhaps, are worth a try, and so is the wait for the peer's; then TLS is closed in
