@@ -112,8 +112,14 @@ async fn dropped_request_is_recorded_once_and_is_abandoned_until_it_is_admitted(
                 }
             }
         }
-        let records: Vec<_> =
-            bed.events.attempts().into_iter().filter(|record| record.tracking_id == tracking_id).collect();
+        let recorded = || -> Vec<AttemptRecord> {
+            bed.events.attempts().into_iter().filter(|record| record.tracking_id == tracking_id).collect()
+        };
+        // The admission goes on without the request, and has the record then.
+        while polls > 0 && recorded().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let records = recorded();
         // A future that never ran asked nothing.
         assert_eq!(records.len(), usize::from(polls > 0));
         let outcome = |record: &AttemptRecord| match record.operation_id {
