@@ -19,6 +19,7 @@ pub(crate) fn instance_with_hubs(names: &[&str]) -> Instance {
         },
         allocation_weight: 1,
         apply_allocation_policy: true,
+        location: String::new(),
     };
     Instance {
         name: "dps".into(),
@@ -28,6 +29,11 @@ pub(crate) fn instance_with_hubs(names: &[&str]) -> Instance {
         access_policies: Vec::new(),
         resource_id: "/subscriptions/s".into(),
         location: "local".into(),
+        certificates: Vec::new(),
+        network: dps_model::network::NetworkAccess::default(),
+        disable_local_auth: false,
+        resource: dps_model::instance::Resource::default(),
+        etag: dps_model::Etag::fresh(),
     }
 }
 

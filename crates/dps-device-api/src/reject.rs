@@ -93,10 +93,13 @@ pub fn connack(code: ErrorCode) -> Option<ConnectReturnCode> {
         | ErrorCode::EnrollmentNotFound
         | ErrorCode::RegistrationNotFound
         | ErrorCode::OperationNotFound
+        | ErrorCode::InstanceNotFound
         | ErrorCode::MethodNotAllowed
         | ErrorCode::EnrollmentExists
         | ErrorCode::RegistrationConflict
         | ErrorCode::CertificateInUse
+        | ErrorCode::InstanceExists
+        | ErrorCode::InstanceIsDefault
         | ErrorCode::EtagMismatch
         | ErrorCode::BodyTooLarge
         | ErrorCode::MediaTypeUnsupported
@@ -127,11 +130,14 @@ pub fn amqp_condition(code: ErrorCode) -> &'static str {
         | ErrorCode::EnrollmentNotFound
         | ErrorCode::RegistrationNotFound
         | ErrorCode::OperationNotFound
-        | ErrorCode::IdScopeNotFound => "amqp:not-found",
+        | ErrorCode::IdScopeNotFound
+        | ErrorCode::InstanceNotFound => "amqp:not-found",
         ErrorCode::MethodNotAllowed => "amqp:not-allowed",
-        ErrorCode::EnrollmentExists | ErrorCode::RegistrationConflict | ErrorCode::CertificateInUse => {
-            "amqp:resource-locked"
-        }
+        ErrorCode::EnrollmentExists
+        | ErrorCode::RegistrationConflict
+        | ErrorCode::CertificateInUse
+        | ErrorCode::InstanceExists
+        | ErrorCode::InstanceIsDefault => "amqp:resource-locked",
         ErrorCode::EtagMismatch => "com.microsoft:precondition-failed",
         ErrorCode::BodyTooLarge => "amqp:link:message-size-exceeded",
         ErrorCode::Throttled | ErrorCode::HubThrottled => "com.microsoft:device-container-throttled",

@@ -123,6 +123,9 @@ catalogue! {
     IdScopeNotFound = 404_204, false, Device, "ID scope not found.",
         "No provisioning service of this server has that id scope.",
         "Correct the id scope on the device.";
+    InstanceNotFound = 404_205, false, Operator, "Provisioning service not found.",
+        "No provisioning service of that name exists in the named resource group.",
+        "Check subscription, resource group and name; list the provisioning services of the subscription.";
     MethodNotAllowed = 405_000, false, Device, "Method not allowed.",
         "The path exists, but not with this method; often the registration id is missing from the path.",
         "Use the method that the Allow header names.";
@@ -135,6 +138,12 @@ catalogue! {
     CertificateInUse = 409_204, false, Operator, "The certificate is used by another enrollment.",
         "A certificate may stand in one enrollment only.",
         "Remove it from the enrollment that the message names, or use another certificate.";
+    InstanceExists = 409_205, false, Operator, "A provisioning service of that name exists already.",
+        "The name of a provisioning service is unique on a server, whatever its resource group.",
+        "Choose another name.";
+    InstanceIsDefault = 409_206, false, Operator, "The server's default provisioning service cannot be deleted.",
+        "It answers for every host name that names no other, so the server cannot be without it.",
+        "Delete its enrollments instead, or start the server with another data directory.";
     EtagMismatch = 412_001, false, Operator, "ETag is invalid.",
         "If-Match names a version that is not the current one, or the thing does not exist.",
         "Read the current version, apply the change to it and send its etag.";

@@ -62,4 +62,6 @@ pub struct LinkedHub {
     pub allocation_weight: u32,
     /// False takes it out of allocation; devices on it stay.
     pub apply_allocation_policy: bool,
+    /// Region that it is in; empty when nobody said.
+    pub location: String,
 }

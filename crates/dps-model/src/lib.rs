@@ -6,6 +6,7 @@
 
 pub mod api_version;
 pub mod attestation;
+pub mod certificate_authority;
 pub mod channel;
 pub mod connection_string;
 pub mod enrollment;
@@ -16,6 +17,7 @@ pub mod hub;
 pub mod ids;
 pub mod instance;
 pub mod limits;
+pub mod network;
 pub mod registration;
 pub mod secret;
 pub mod timestamp;

@@ -52,6 +52,18 @@ pub const SAS_CLOCK_SKEW: i64 = 300;
 pub const MAX_LINKED_HUBS: usize = 50;
 /// Highest allocation weight of a linked hub.
 pub const MAX_ALLOCATION_WEIGHT: u32 = 1000;
+/// IP filter rules of an instance (Azure: 100).
+pub const MAX_IP_FILTER_RULES: usize = 100;
+/// Longest name of an IP filter rule (Azure: 128).
+pub const MAX_IP_FILTER_NAME: usize = 128;
+/// Longest text of an IP filter's mask that an error repeats.
+pub const MAX_IP_MASK: usize = 64;
+/// CA certificates of an instance (Azure: 25).
+pub const MAX_CA_CERTIFICATES: usize = 25;
+/// Longest name of a CA certificate (ARM: 256).
+pub const MAX_CA_CERTIFICATE_NAME: usize = 256;
+/// Attempts of a change of an instance that meets changes by others.
+pub const INSTANCE_WRITE_ATTEMPTS: usize = 8;
 
 /// Symmetric-key enrollment groups whose keys one first attempt may be tried against.
 pub const MAX_GROUPS_TRIED: usize = 20_000;

@@ -17,9 +17,9 @@ use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
 use crate::cli::DevOptions;
-use crate::dev::process::StopSignals;
 use crate::dev::server::Server;
 use crate::dev::terminal::{self, bold, say};
+use crate::server::process::StopSignals;
 
 /// How long the story waits for a line of the server before it goes on without.
 const LINE_WAIT: Duration = Duration::from_secs(5);

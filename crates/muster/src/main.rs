@@ -7,6 +7,7 @@ mod cli;
 mod demo;
 mod dev;
 mod device;
+mod server;
 
 use std::process::ExitCode;
 
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
 fn run(command: cli::Command) -> anyhow::Result<()> {
     // The provider may be set by nobody else before: this is the first thing the process does.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    dev::process::raise_file_limit();
+    server::process::raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match command {
         cli::Command::Dev(options) if options.demo => runtime.block_on(demo::run(options)),

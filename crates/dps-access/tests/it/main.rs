@@ -34,6 +34,11 @@ fn instance() -> Instance {
         ],
         resource_id: String::new(),
         location: String::new(),
+        certificates: Vec::new(),
+        network: dps_model::network::NetworkAccess::default(),
+        disable_local_auth: false,
+        resource: dps_model::instance::Resource::default(),
+        etag: dps_model::Etag::fresh(),
     }
 }
 

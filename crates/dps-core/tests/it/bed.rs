@@ -8,7 +8,7 @@ use dps_attestation::tpm::ChallengeSecret;
 use dps_core::enrollment::find::Finder;
 use dps_core::enrollment::group_lane::GroupLane;
 use dps_core::enrollment::{Enrollments, KeyRings};
-use dps_core::ports::{Clock, Collection, Document, Hubs, Store};
+use dps_core::ports::{Clock, Collection, Document, Hubs, Precondition, Store, Write};
 use dps_core::{
     DeviceOperation, DeviceRequest, DeviceResponse, Instances, Operations, Provisioning, Throttle,
 };
@@ -105,6 +105,7 @@ pub fn linked(name: &str, weight: u32) -> LinkedHub {
         },
         allocation_weight: weight,
         apply_allocation_policy: true,
+        location: String::new(),
     }
 }
 
@@ -122,6 +123,32 @@ pub fn instance(hubs: Vec<LinkedHub>) -> Instance {
         }],
         resource_id: "/subscriptions/s".into(),
         location: "local".into(),
+        certificates: Vec::new(),
+        network: dps_model::network::NetworkAccess::default(),
+        disable_local_auth: false,
+        resource: dps_model::instance::Resource::default(),
+        etag: dps_model::Etag::fresh(),
+    }
+}
+
+/// Puts so many bare documents there.
+pub async fn fill(store: &Arc<dyn Store>, collection: Collection, instance: &str, rows: usize) {
+    let put = |n: usize| Write::Put {
+        collection,
+        instance: instance.to_owned(),
+        document: Document {
+            id: format!("row-{n}"),
+            etag: dps_model::Etag::fresh(),
+            body: "{}".to_owned(),
+            sealed: None,
+            owner: None,
+            due: None,
+            lookups: Vec::new(),
+        },
+        precondition: Precondition::Absent,
+    };
+    for chunk in (0..rows).collect::<Vec<_>>().chunks(500) {
+        store.write(chunk.iter().map(|n| put(*n)).collect()).await.unwrap();
     }
 }
 
@@ -170,7 +197,8 @@ impl Bed {
         throttle: impl FnOnce(Arc<dyn Clock>) -> Throttle,
     ) -> Self {
         let clock = Arc::new(TestClock::starting_at(now));
-        let instances = Arc::new(Instances::open(Arc::clone(&store), instance(linked_hubs)).await.unwrap());
+        let instances =
+            Arc::new(Instances::open(Arc::clone(&store), instance(linked_hubs), |kept, wanted| kept.linked_hubs = wanted.linked_hubs).await.unwrap());
         let rings = Arc::new(KeyRings::new(Arc::clone(&store)));
         let lane = Arc::new(GroupLane::start().unwrap());
         let time: Arc<dyn Clock> = Arc::clone(&clock) as _;

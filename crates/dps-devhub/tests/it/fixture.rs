@@ -129,6 +129,7 @@ impl World {
             connection: ConnectionString { host: host.into(), policy: POLICY.into(), key: self.key.clone() },
             allocation_weight: 1,
             apply_allocation_policy: true,
+            location: String::new(),
         }
     }
 

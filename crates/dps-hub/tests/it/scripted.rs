@@ -73,6 +73,7 @@ impl Scripted {
             },
             allocation_weight: 1,
             apply_allocation_policy: true,
+            location: String::new(),
         };
         let client = RestHubs::new(Arc::new(SystemClock::new()), tls).unwrap();
         Self { client, link, requests, task: Some(task) }

@@ -180,6 +180,11 @@ fn instance() -> Instance {
         access_policies: access_policies.collect(),
         resource_id: "/subscriptions/s".into(),
         location: "local".into(),
+        certificates: Vec::new(),
+        network: dps_model::network::NetworkAccess::default(),
+        disable_local_auth: false,
+        resource: dps_model::instance::Resource::default(),
+        etag: dps_model::Etag::fresh(),
     }
 }
 
@@ -202,7 +207,7 @@ impl Bed {
     pub async fn limited(store: Arc<dyn Store>, profile: Profile) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(StandingClock::default());
         let recorder = Arc::new(Recorder::default());
-        let instances = Arc::new(Instances::open(Arc::clone(&store), instance()).await.unwrap());
+        let instances = Arc::new(Instances::open(Arc::clone(&store), instance(), |_, _| {}).await.unwrap());
         let rings = Arc::new(KeyRings::new(Arc::clone(&store)));
         let lane = Arc::new(GroupLane::start().unwrap());
         let enrollments = Arc::new(Enrollments::new(Arc::clone(&store), Arc::clone(&clock), rings, lane));

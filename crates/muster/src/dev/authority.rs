@@ -11,7 +11,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-use super::data_dir::DataDir;
+use crate::server::data_dir::DataDir;
 
 const CA_DAYS: i64 = 3_650;
 /// Clients refuse server certificates of more than 825 days.
@@ -138,7 +138,7 @@ mod tests {
     use dps_model::Timestamp;
 
     use super::server_certificate;
-    use crate::dev::data_dir::DataDir;
+    use crate::server::data_dir::DataDir;
 
     const DAY: i64 = 86_400_000;
 

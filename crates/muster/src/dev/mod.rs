@@ -1,14 +1,8 @@
 //! `muster dev`: everything on one machine, without configuration.
 
 mod authority;
-mod data_dir;
 mod env_file;
-mod fronts;
-mod health;
 mod hubs;
-mod plain_http;
-mod ports;
-pub mod process;
 pub mod server;
 mod settings;
 pub mod terminal;
@@ -16,11 +10,12 @@ pub mod terminal;
 use std::sync::Arc;
 
 use crate::cli::DevOptions;
+use crate::server::process::StopSignals;
 
 /// Runs until Ctrl-C or SIGTERM.
 pub async fn run(options: DevOptions) -> anyhow::Result<()> {
     terminal::log_to_stderr();
-    let mut signals = process::StopSignals::catch()?;
+    let mut signals = StopSignals::catch()?;
     let server = server::Server::start(&options, terminal::attempts(), Arc::new(terminal::HubLines)).await?;
     terminal::welcome(&server.env, &options);
     signals.received().await;

@@ -1,41 +1,36 @@
 //! Joins the rooms into one running server, and takes it apart again in the reverse order.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use dps_attestation::tpm::ChallengeSecret;
-use dps_core::enrollment::find::Finder;
-use dps_core::enrollment::group_lane::GroupLane;
-use dps_core::enrollment::{Enrollments, KeyRings};
-use dps_core::ports::{Clock, Hubs, Store, SystemClock};
-use dps_core::{Instances, Operations, Provisioning, Throttle};
+use dps_core::ports::{Clock, Store, SystemClock};
+use dps_core::{Instances, Throttle};
 use dps_devhub::{DevHubs, Hook};
-use dps_device_api::{DeviceApi, Fronts, Identity, ServerTls};
+use dps_device_api::{Identity, ServerTls};
 use dps_events::recorder::Listener;
 use dps_events::{AttemptLog, EventSink, Metrics, Recorder};
 use dps_hub::RestHubs;
 use dps_model::connection_string::ConnectionString;
 use dps_model::enrollment::AllocationPolicy;
 use dps_model::hub::LinkedHub;
-use dps_model::instance::{AccessPolicy, Instance, Right};
-use dps_model::{HubName, Timestamp};
-use dps_service_api::ServiceApi;
+use dps_model::instance::{AccessPolicy, Instance, Resource, Right};
+use dps_model::network::NetworkAccess;
+use dps_model::{Etag, HubName, Timestamp};
 use dps_store::{OpenOptions, SqliteStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinSet};
 
 use super::authority;
-use super::data_dir::DataDir;
 use super::env_file::DevEnv;
-use super::fronts::{Core, ServiceFront};
-use super::health::Health;
 use super::hubs::LinkedHubs;
-use super::plain_http;
-use super::ports::{Ports, port};
 use super::settings::{Settings, decode};
 use crate::cli::DevOptions;
+use crate::server::data_dir::DataDir;
+use crate::server::ports::{Ports, listen, port};
+use crate::server::rooms::{self, Outside, Site};
+use crate::server::running::Running;
 
 /// Name of the default instance.
 const INSTANCE: &str = "muster-dev";
@@ -51,9 +46,7 @@ pub struct Server {
     directory: DataDir,
     store: Arc<SqliteStore>,
     recorder: Arc<Recorder>,
-    stop: watch::Sender<bool>,
-    tasks: JoinSet<()>,
-    sweep: AbortHandle,
+    running: Running,
 }
 
 impl Server {
@@ -64,10 +57,10 @@ impl Server {
         hook: Arc<dyn Hook>,
     ) -> anyhow::Result<Self> {
         let directory = DataDir::open(&options.data_dir)?;
-        let ports = Ports::bind(options)?;
+        let ports = bind(options)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let hubs = hub_names(options)?;
-        let tls = tls(&directory, options, &hubs, clock.now())?;
+        let tls = Arc::new(tls(&directory, options, &hubs, clock.now())?);
         let store = Arc::new(SqliteStore::open(OpenOptions::in_directory(directory.path())).await?);
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let settings = Settings::open(shared.as_ref()).await?;
@@ -79,82 +72,69 @@ impl Server {
 
         let throttle = Arc::new(Throttle::new(options.limits, Arc::clone(&clock)));
         let outside = Outside { store: shared, clock, sink, throttle: Arc::clone(&throttle) };
-        let (api, operations) = rooms(&outside, &directory, &settings, hubs, hook).await?;
-
-        let (stop, shutdown) = watch::channel(false);
-        let mut tasks = JoinSet::new();
-        let tls = Arc::new(tls);
-        let serve = (Arc::clone(&api), Arc::clone(&tls), shutdown.clone());
-        tasks.spawn(async move { serve.0.serve_https(ports.https, &serve.1, serve.2).await });
-        let serve = (Arc::clone(&api), Arc::clone(&tls), shutdown.clone());
-        tasks.spawn(async move { serve.0.serve_mqtt(ports.mqtt, &serve.1, serve.2).await });
-        let serve = (Arc::clone(&api), tls, shutdown.clone());
-        tasks.spawn(async move { serve.0.serve_amqp(ports.amqp, &serve.1, serve.2).await });
-        if let Some(http) = ports.http {
-            let health = Health { throttle, api };
-            tasks.spawn(plain_http::serve(http, metrics, health, shutdown));
-        }
-        let sweep = tokio::spawn(operations.sweep_on()).abort_handle();
+        let site = site(&outside, &directory, &settings, hubs, hook).await?;
+        let running = Running::start(rooms::join(&outside, site)?, &tls, ports, metrics, throttle);
         directory.write("dev.env", &env.text())?;
-        Ok(Self { env, directory, store, recorder, stop, tasks, sweep })
+        Ok(Self { env, directory, store, recorder, running })
     }
 
     /// Takes no new work, lets the work in flight end, and closes everything.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
+    pub async fn stop(self) -> anyhow::Result<()> {
         self.directory.remove("dev.env")?;
-        self.sweep.abort();
-        // Fails only when every task has ended already.
-        let _ = self.stop.send(true);
-        while self.tasks.join_next().await.is_some() {}
+        self.running.stop().await;
         self.store.close().await?;
         tokio::task::block_in_place(|| self.recorder.close());
         Ok(())
     }
 }
 
-/// What every room is given of the outside.
-struct Outside {
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    sink: Arc<dyn EventSink>,
-    throttle: Arc<Throttle>,
+/// Binds all ports, or names the one that cannot be.
+fn bind(options: &DevOptions) -> anyhow::Result<Ports> {
+    let https = match options.https_port {
+        Some(port) => listen("--https-port", options.bind, port)?,
+        None => listen("--https-port", options.bind, 443)
+            .or_else(|_| listen("--https-port", options.bind, 8443))?,
+    };
+    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    Ok(Ports {
+        https,
+        mqtt: listen("--mqtt-port", options.bind, options.mqtt_port)?,
+        amqp: listen("--amqp-port", options.bind, options.amqp_port)?,
+        http: match options.http_port {
+            0 => None,
+            port => Some(listen("--http-port", loopback, port)?),
+        },
+    })
 }
 
-/// Joins the rooms: the device API with its neighbours on the shared ports, and the operations behind it.
-async fn rooms(
+/// The development hubs beside the device API, and the default instance.
+async fn site(
     outside: &Outside,
     directory: &DataDir,
     settings: &Settings,
     hubs: Vec<HubName>,
     hook: Arc<dyn Hook>,
-) -> anyhow::Result<(Arc<DeviceApi>, Arc<Operations>)> {
-    let store = || Arc::clone(&outside.store);
-    let clock = || Arc::clone(&outside.clock);
-    let sink = || Arc::clone(&outside.sink);
+) -> anyhow::Result<Site> {
+    let (clock, sink) = (|| Arc::clone(&outside.clock), || Arc::clone(&outside.sink));
     let instance = instance(settings, &hubs)?;
     let key = decode(&settings.hub_key)?;
     let own = Arc::new(DevHubs::new(&outside.store, clock(), sink(), hubs, key, hook));
     let rest = linked_by_rest(directory, clock())?;
-    let linked: Arc<dyn Hubs> = Arc::new(LinkedHubs { own: Arc::clone(&own), rest });
-    let instances = Arc::new(Instances::open(store(), instance).await?);
-    let rings = Arc::new(KeyRings::new(store()));
-    let lane = Arc::new(GroupLane::start()?);
-    let operations = Arc::new(Operations::new(store(), linked, clock(), sink(), Arc::clone(&instances)));
-    let finder = Finder::new(store(), Arc::clone(&rings), Arc::clone(&lane));
-    let provisioning = Arc::new(Provisioning::new(
-        Arc::clone(&instances),
-        finder,
-        Arc::clone(&operations),
-        Arc::clone(&outside.throttle),
-        ChallengeSecret::new(&decode(&settings.challenge_secret)?),
-        clock(),
-        sink(),
-    ));
-    let enrollments = Arc::new(Enrollments::new(store(), clock(), rings, lane));
-    let throttle = Arc::clone(&outside.throttle);
-    let service = ServiceFront(ServiceApi::new(enrollments, instances, throttle, sink(), clock()));
-    let fronts = Fronts { http: vec![Arc::clone(&own) as _, Arc::new(service)], devices: vec![own as _] };
-    Ok((DeviceApi::new(Arc::new(Core(provisioning)), sink(), clock(), fronts), operations))
+    let instances = Instances::open(Arc::clone(&outside.store), instance, renew).await?;
+    Ok(Site {
+        instances: Arc::new(instances),
+        hubs: Arc::new(LinkedHubs { own: Arc::clone(&own), rest }),
+        challenges: ChallengeSecret::new(&decode(&settings.challenge_secret)?),
+        http: vec![Arc::clone(&own) as _],
+        devices: vec![own as _],
+    })
+}
+
+/// Links, resource id and location follow the options; keys, scope and the rest stay.
+fn renew(kept: &mut Instance, wanted: Instance) {
+    kept.linked_hubs = wanted.linked_hubs;
+    kept.resource_id = wanted.resource_id;
+    kept.location = wanted.location;
 }
 
 /// The client of hubs that are not of this server; the dev CA is trusted besides what the machine trusts.
@@ -205,6 +185,7 @@ fn instance(settings: &Settings, hubs: &[HubName]) -> anyhow::Result<Instance> {
             },
             allocation_weight: 1,
             apply_allocation_policy: true,
+            location: LOCATION.to_owned(),
         })
     };
     Ok(Instance {
@@ -221,6 +202,11 @@ fn instance(settings: &Settings, hubs: &[HubName]) -> anyhow::Result<Instance> {
         }],
         resource_id: resource_id(settings),
         location: LOCATION.to_owned(),
+        certificates: Vec::new(),
+        network: NetworkAccess::default(),
+        disable_local_auth: false,
+        resource: Resource::default(),
+        etag: Etag::fresh(),
     })
 }
 

@@ -92,6 +92,7 @@ fn instance() -> Instance {
         },
         allocation_weight: 1,
         apply_allocation_policy: true,
+        location: String::new(),
     };
     Instance {
         name: INSTANCE.into(),
@@ -101,6 +102,11 @@ fn instance() -> Instance {
         access_policies: Vec::new(),
         resource_id: "/subscriptions/s".into(),
         location: "local".into(),
+        certificates: Vec::new(),
+        network: dps_model::network::NetworkAccess::default(),
+        disable_local_auth: false,
+        resource: dps_model::instance::Resource::default(),
+        etag: dps_model::Etag::fresh(),
     }
 }
 
@@ -112,7 +118,7 @@ impl Site {
         let store = Arc::clone(&held) as Arc<dyn Store>;
         let time = || Arc::clone(&clock) as Arc<dyn Clock>;
         let sink = || Arc::clone(&events) as Arc<dyn EventSink>;
-        let instances = Arc::new(Instances::open(Arc::clone(&store), instance()).await.unwrap());
+        let instances = Arc::new(Instances::open(Arc::clone(&store), instance(), |_, _| {}).await.unwrap());
         let rings = Arc::new(KeyRings::new(Arc::clone(&store)));
         let lane = Arc::new(GroupLane::start().unwrap());
         let port = Arc::clone(&hubs) as Arc<dyn Hubs>;

@@ -1,12 +1,10 @@
 //! Binds the listeners before anything is said. Must not know what is served on them.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context as _, anyhow};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-
-use crate::cli::DevOptions;
 
 /// Pending connections the kernel keeps while we are busy.
 const BACKLOG: i32 = 4_096;
@@ -23,33 +21,13 @@ pub struct Ports {
     pub http: Option<TcpListener>,
 }
 
-impl Ports {
-    /// Binds all of them, or names the one that cannot be.
-    pub fn bind(options: &DevOptions) -> anyhow::Result<Self> {
-        let https = match options.https_port {
-            Some(port) => listen("--https-port", options.bind, port)?,
-            None => listen("--https-port", options.bind, 443)
-                .or_else(|_| listen("--https-port", options.bind, 8443))?,
-        };
-        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Ok(Self {
-            https,
-            mqtt: listen("--mqtt-port", options.bind, options.mqtt_port)?,
-            amqp: listen("--amqp-port", options.bind, options.amqp_port)?,
-            http: match options.http_port {
-                0 => None,
-                port => Some(listen("--http-port", loopback, port)?),
-            },
-        })
-    }
-}
-
 /// The port of a listener.
 pub fn port(listener: &TcpListener) -> anyhow::Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-fn listen(option: &str, address: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
+/// Listens on an address; `option` is what chose the port, for the error.
+pub fn listen(option: &str, address: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
     let address = SocketAddr::new(address, port);
     let bound = || -> std::io::Result<TcpListener> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;

@@ -1,0 +1,130 @@
+//! The provisioning services of this server: read on every request from a view in memory, changed seldom.
+//! Owns the view and how it follows the store; must not know who asks or who may change what.
+
+mod edit;
+mod record;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use dps_model::instance::{Instance, InstanceState};
+use dps_model::{Error, limits};
+
+pub use edit::Change;
+
+use crate::ports::{Collection, Page, Store};
+
+/// All provisioning services of this server.
+pub struct Instances {
+    store: Arc<dyn Store>,
+    /// Document id of the one that answers where none is named.
+    default: String,
+    view: ArcSwap<View>,
+    /// One change at a time keeps the view in the order of the writes.
+    changing: tokio::sync::Mutex<()>,
+}
+
+struct View {
+    default: Arc<Instance>,
+    by_scope: HashMap<String, Arc<Instance>>,
+    by_name: HashMap<String, Arc<Instance>>,
+}
+
+impl Instances {
+    /// Loads all instances. `default` answers for every host name that names no other; it is created when absent.
+    /// When it is there, `renew` brings the kept one up to date with it.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        default: Instance,
+        renew: impl FnOnce(&mut Instance, Instance) + Send,
+    ) -> Result<Self, Error> {
+        edit::ensure(store.as_ref(), default.clone(), renew).await?;
+        let id = record::id(&default.name);
+        let loaded = load(store.as_ref(), &id).await?;
+        let view =
+            loaded.ok_or_else(|| Error::internal("the default instance is missing after its write"))?;
+        Ok(Self {
+            store,
+            default: id,
+            view: ArcSwap::from_pointee(view),
+            changing: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// The instance of that id scope.
+    pub fn by_scope(&self, id_scope: &str) -> Option<Arc<Instance>> {
+        self.view.load().by_scope.get(&id_scope.to_ascii_lowercase()).cloned()
+    }
+
+    /// The instance that the first label of the host names, else the default one.
+    pub fn by_host(&self, host: &str) -> Arc<Instance> {
+        let view = self.view.load();
+        let label = host.split_once('.').map_or("", |(label, _)| label).to_ascii_lowercase();
+        Arc::clone(view.by_name.get(&label).unwrap_or(&view.default))
+    }
+
+    /// The instance of that name.
+    pub fn by_name(&self, name: &str) -> Option<Arc<Instance>> {
+        self.view.load().by_name.get(&record::id(name)).cloned()
+    }
+
+    /// The instance that answers where none is named.
+    pub fn default_instance(&self) -> Arc<Instance> {
+        Arc::clone(&self.view.load().default)
+    }
+
+    /// Every instance that answers, in the order of names.
+    pub fn all(&self) -> Vec<Arc<Instance>> {
+        let mut all: Vec<_> = self.view.load().by_name.values().cloned().collect();
+        all.sort_by_key(|instance| record::id(&instance.name));
+        all
+    }
+
+    /// The store that the instances live in.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Makes the view what the store holds, changes by other nodes included.
+    pub async fn refresh(&self) -> Result<(), Error> {
+        let _in_order = self.changing.lock().await;
+        self.reload().await
+    }
+
+    async fn reload(&self) -> Result<(), Error> {
+        if let Some(view) = load(self.store.as_ref(), &self.default).await? {
+            self.view.store(Arc::new(view));
+        }
+        Ok(())
+    }
+}
+
+/// The view of what is stored; none without the default instance. An instance that is being deleted answers nobody.
+async fn load(store: &dyn Store, default: &str) -> Result<Option<View>, Error> {
+    let mut instances = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = Page {
+            collection: Collection::Instances,
+            instance: "",
+            owner: None,
+            after: after.as_deref(),
+            limit: limits::MAX_PAGE,
+        };
+        let documents = store.page(page).await?;
+        let Some(last) = documents.last() else { break };
+        let next = last.id.clone();
+        for document in &documents {
+            instances.push(Arc::new(record::read(document)?));
+        }
+        after = Some(next);
+    }
+    instances.retain(|instance| instance.resource.state != InstanceState::Deleting);
+    let by = |key: fn(&Instance) -> String| {
+        instances.iter().map(|instance| (key(instance), Arc::clone(instance))).collect::<HashMap<_, _>>()
+    };
+    let by_name = by(|instance| record::id(&instance.name));
+    let Some(default) = by_name.get(default).cloned() else { return Ok(None) };
+    Ok(Some(View { default, by_scope: by(|instance| instance.id_scope.key()), by_name }))
+}

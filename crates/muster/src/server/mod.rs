@@ -1,0 +1,11 @@
+//! A running server: what `muster dev` and other ways to run it share. Owns the joining of the rooms, the listeners and
+//! the order in which they are taken apart; must not know where settings come from.
+
+pub mod data_dir;
+mod fronts;
+mod health;
+mod plain_http;
+pub mod ports;
+pub mod process;
+pub mod rooms;
+pub mod running;

@@ -1,0 +1,77 @@
+//! Joins the rooms: the device API with its neighbours on the shared ports, and the operations behind it.
+
+use std::sync::Arc;
+
+use dps_attestation::tpm::ChallengeSecret;
+use dps_core::enrollment::find::Finder;
+use dps_core::enrollment::group_lane::GroupLane;
+use dps_core::enrollment::{Enrollments, KeyRings};
+use dps_core::ports::{Clock, Hubs, Store};
+use dps_core::{Instances, Operations, Provisioning, Throttle};
+use dps_device_api::foreign::{ForeignFront, HttpFront};
+use dps_device_api::{DeviceApi, Fronts};
+use dps_events::EventSink;
+use dps_service_api::ServiceApi;
+
+use super::fronts::{Core, ServiceFront};
+
+/// What every room is given of the outside.
+#[derive(Clone)]
+pub struct Outside {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where closed events go.
+    pub sink: Arc<dyn EventSink>,
+    /// How much is let in.
+    pub throttle: Arc<Throttle>,
+}
+
+/// What differs between the ways to run a server.
+pub struct Site {
+    /// The provisioning services.
+    pub instances: Arc<Instances>,
+    /// How linked hubs are reached.
+    pub hubs: Arc<dyn Hubs>,
+    /// What TPMs are challenged with.
+    pub challenges: ChallengeSecret,
+    /// HTTP fronts that are asked before the service API.
+    pub http: Vec<Arc<dyn HttpFront>>,
+    /// MQTT and AMQP fronts besides the device API.
+    pub devices: Vec<Arc<dyn ForeignFront>>,
+}
+
+/// The joined rooms.
+pub struct Rooms {
+    /// On the ports.
+    pub api: Arc<DeviceApi>,
+    /// Behind it.
+    pub operations: Arc<Operations>,
+}
+
+/// Joins the rooms.
+pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
+    let store = || Arc::clone(&outside.store);
+    let clock = || Arc::clone(&outside.clock);
+    let sink = || Arc::clone(&outside.sink);
+    let Site { instances, hubs, challenges, mut http, devices } = site;
+    let rings = Arc::new(KeyRings::new(store()));
+    let lane = Arc::new(GroupLane::start()?);
+    let operations = Arc::new(Operations::new(store(), hubs, clock(), sink(), Arc::clone(&instances)));
+    let finder = Finder::new(store(), Arc::clone(&rings), Arc::clone(&lane));
+    let provisioning = Arc::new(Provisioning::new(
+        Arc::clone(&instances),
+        finder,
+        Arc::clone(&operations),
+        Arc::clone(&outside.throttle),
+        challenges,
+        clock(),
+        sink(),
+    ));
+    let enrollments = Arc::new(Enrollments::new(store(), clock(), rings, lane));
+    let throttle = Arc::clone(&outside.throttle);
+    http.push(Arc::new(ServiceFront(ServiceApi::new(enrollments, instances, throttle, sink(), clock()))));
+    let api = DeviceApi::new(Arc::new(Core(provisioning)), sink(), clock(), Fronts { http, devices });
+    Ok(Rooms { api, operations })
+}
