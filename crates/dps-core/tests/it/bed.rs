@@ -197,8 +197,13 @@ impl Bed {
         throttle: impl FnOnce(Arc<dyn Clock>) -> Throttle,
     ) -> Self {
         let clock = Arc::new(TestClock::starting_at(now));
-        let instances =
-            Arc::new(Instances::open(Arc::clone(&store), instance(linked_hubs), |kept, wanted| kept.linked_hubs = wanted.linked_hubs).await.unwrap());
+        let instances = Arc::new(
+            Instances::open(Arc::clone(&store), instance(linked_hubs), |kept, wanted| {
+                kept.linked_hubs = wanted.linked_hubs
+            })
+            .await
+            .unwrap(),
+        );
         let rings = Arc::new(KeyRings::new(Arc::clone(&store)));
         let lane = Arc::new(GroupLane::start().unwrap());
         let time: Arc<dyn Clock> = Arc::clone(&clock) as _;
