@@ -59,4 +59,9 @@ impl Hubs for DevHubs {
             _ => Ok(()),
         }
     }
+
+    async fn probe(&self, hub: &LinkedHub) -> Result<(), HubError> {
+        let hub = self.linked(hub)?;
+        hub.registry.counts().await.map(drop).map_err(|failure| self.error(&failure))
+    }
 }

@@ -52,14 +52,19 @@ pub struct RestHubs {
 struct Ask<'a> {
     method: Method,
     collection: &'static str,
-    device_id: &'a DeviceId,
+    device_id: Option<&'a DeviceId>,
     if_match: Option<String>,
     body: Option<Value>,
 }
 
 impl<'a> Ask<'a> {
     fn get(collection: &'static str, device_id: &'a DeviceId) -> Self {
-        Self { method: Method::GET, collection, device_id, if_match: None, body: None }
+        Self { device_id: Some(device_id), ..Self::of_hub(collection) }
+    }
+
+    /// Of the hub itself: the path has no device.
+    fn of_hub(collection: &'static str) -> Self {
+        Self { method: Method::GET, collection, device_id: None, if_match: None, body: None }
     }
 
     fn put(collection: &'static str, device_id: &'a DeviceId, body: Value) -> Self {
@@ -105,8 +110,12 @@ impl RestHubs {
         if HubName::parse(host).is_err() {
             return Err(HubError::NotFound("iothub not found: HostName of the link is no host name".into()));
         }
-        let id = utf8_percent_encode(ask.device_id.as_str(), SEGMENT);
-        let url = format!("https://{host}/{}/{id}?api-version={API_VERSION}", ask.collection);
+        let mut path = ask.collection.to_owned();
+        if let Some(id) = ask.device_id {
+            path.push('/');
+            path.extend(utf8_percent_encode(id.as_str(), SEGMENT));
+        }
+        let url = format!("https://{host}/{path}?api-version={API_VERSION}");
         let token = self.tokens.token(&link.connection, self.clock.now());
         let mut authorization = HeaderValue::from_str(&token)
             .map_err(|_| HubError::Unauthorized("the link's policy name is not a header's text".into()))?;
@@ -209,6 +218,12 @@ impl Hubs for RestHubs {
     async fn delete_device(&self, hub: &LinkedHub, device_id: &DeviceId) -> Result<(), HubError> {
         let answer = self.ask(hub, Ask::delete("devices", device_id).if_match(ANY)).await?;
         if answer.is_success() || answer.is_missing() { Ok(()) } else { Err(answer.failure()) }
+    }
+
+    /// The registry's statistics: what `RegistryRead` opens, and one row whatever the hub's size.
+    async fn probe(&self, hub: &LinkedHub) -> Result<(), HubError> {
+        let answer = self.ask(hub, Ask::of_hub("statistics/devices")).await?;
+        if answer.is_success() { Ok(()) } else { Err(answer.failure()) }
     }
 }
 

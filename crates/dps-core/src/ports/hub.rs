@@ -72,4 +72,7 @@ pub trait Hubs: Send + Sync + 'static {
 
     /// Removes the identity; succeeds when there is none.
     async fn delete_device(&self, hub: &LinkedHub, device_id: &DeviceId) -> Result<(), HubError>;
+
+    /// Asks the hub something cheap that needs the link's key: does the link work?
+    async fn probe(&self, hub: &LinkedHub) -> Result<(), HubError>;
 }

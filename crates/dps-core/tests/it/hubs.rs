@@ -28,6 +28,7 @@ pub struct Behaviour {
 pub enum Call {
     Put,
     Delete,
+    Probe,
 }
 
 type Script = Box<dyn FnMut(&str, Call) -> Behaviour + Send>;
@@ -139,6 +140,11 @@ impl Hubs for FakeHubs {
         }
         self.lock().devices.remove(&(hub.name.key(), device_id.as_str().to_owned()));
         answered(behaviour).await
+    }
+
+    async fn probe(&self, hub: &LinkedHub) -> Result<(), HubError> {
+        let behaviour = self.behaviour(hub, Call::Probe).await;
+        behaviour.before.map_or(Ok(()), Err)
     }
 }
 

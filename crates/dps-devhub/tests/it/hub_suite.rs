@@ -71,6 +71,7 @@ hub_suite!(
     link_wrong_key_is_unauthorized_with_the_hubs_words,
     put_device_oversized_twin_is_refused,
     put_device_many_at_once_makes_one_identity,
+    probe_answers_whether_the_link_opens_the_hub,
 );
 
 fn id(text: &str) -> DeviceId {
@@ -94,6 +95,13 @@ fn map(value: Value) -> Map<String, Value> {
 
 fn twin(tags: Value, desired: Value) -> HubTwin {
     HubTwin { tags: map(tags), desired: map(desired), reported: Map::new() }
+}
+
+async fn probe_answers_whether_the_link_opens_the_hub(mut subject: Subject) {
+    subject.hubs.probe(&subject.link).await.unwrap();
+    subject.link.connection.key = Secret::new(vec![1; 32]);
+    let outcome = subject.hubs.probe(&subject.link).await;
+    assert!(matches!(outcome, Err(HubError::Unauthorized(_))), "{outcome:?}");
 }
 
 async fn put_device_new_creates_identity_and_twin(subject: Subject) {

@@ -105,6 +105,21 @@ async fn throttle_keeps_the_hubs_words_and_time() {
 }
 
 #[tokio::test]
+async fn probe_asks_the_statistics_and_gives_the_mapped_failure() {
+    let gone = r#"{"Message":"ErrorCode:IotHubNotFound;iothub not found"}"#;
+    let hub = Scripted::start([
+        answer("200 OK", &[], r#"{"totalDeviceCount":1}"#),
+        answer("404 Not Found", &[("iothub-errorcode", "IotHubNotFound")], gone),
+        answer("401 Unauthorized", &[], r#"{"Message":"ErrorCode:IotHubUnauthorizedAccess;Unauthorized"}"#),
+    ])
+    .await;
+    assert_eq!(hub.client.probe(&hub.link).await, Ok(()));
+    assert_eq!(hub.client.probe(&hub.link).await, Err(HubError::NotFound(gone.into())));
+    assert!(matches!(hub.client.probe(&hub.link).await, Err(HubError::Unauthorized(_))));
+    assert_eq!(hub.requests()[0].line, "GET /statistics/devices?api-version=2021-04-12 HTTP/1.1");
+}
+
+#[tokio::test]
 async fn redirect_is_not_followed() {
     let hub = Scripted::start([answer("307 Temporary Redirect", &[("Location", "/devices/d2")], "")]).await;
     let outcome = hub.client.put_device(&hub.link, &device(), None).await;

@@ -41,4 +41,8 @@ impl Hubs for LinkedHubs {
     async fn delete_device(&self, hub: &LinkedHub, device_id: &DeviceId) -> Result<(), HubError> {
         self.of(hub).delete_device(hub, device_id).await
     }
+
+    async fn probe(&self, hub: &LinkedHub) -> Result<(), HubError> {
+        self.of(hub).probe(hub).await
+    }
 }
