@@ -100,6 +100,7 @@ pub fn connack(code: ErrorCode) -> Option<ConnectReturnCode> {
         | ErrorCode::CertificateInUse
         | ErrorCode::InstanceExists
         | ErrorCode::InstanceIsDefault
+        | ErrorCode::QuotaExceeded
         | ErrorCode::EtagMismatch
         | ErrorCode::BodyTooLarge
         | ErrorCode::MediaTypeUnsupported
@@ -132,6 +133,7 @@ pub fn amqp_condition(code: ErrorCode) -> &'static str {
         | ErrorCode::OperationNotFound
         | ErrorCode::IdScopeNotFound
         | ErrorCode::InstanceNotFound => "amqp:not-found",
+        ErrorCode::QuotaExceeded => "amqp:resource-limit-exceeded",
         ErrorCode::MethodNotAllowed => "amqp:not-allowed",
         ErrorCode::EnrollmentExists
         | ErrorCode::RegistrationConflict

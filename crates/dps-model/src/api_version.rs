@@ -22,6 +22,8 @@ const KNOWN: [(&str, &str); 13] = [
 ];
 
 impl ApiVersion {
+    /// The first with custom allocation and symmetric keys.
+    pub const V2018_09_01_PREVIEW: Self = Self("2018-09-01-preview");
     /// What the SDKs in the field send, and what a request without a version means where one may be missing.
     pub const V2019_03_31: Self = Self("2019-03-31");
     /// The current general release.
@@ -35,6 +37,12 @@ impl ApiVersion {
     /// As it stands in a URL.
     pub fn as_str(self) -> &'static str {
         self.0
+    }
+
+    /// Was it published with `other` or after it?
+    pub fn at_least(self, other: Self) -> bool {
+        let place = |version: Self| KNOWN.iter().position(|(known, _)| *known == version.0);
+        place(self) >= place(other)
     }
 
     /// As resource logs name it in `OperationVersion`, e.g. `March2019`.
@@ -63,6 +71,8 @@ mod tests {
             assert_eq!(ApiVersion::parse(draft).map(ApiVersion::as_str), Some(draft));
         }
         assert_eq!(ApiVersion::parse("2019-03-32"), None);
+        assert!(ApiVersion::V2019_03_31.at_least(ApiVersion::V2018_09_01_PREVIEW));
+        assert!(!ApiVersion::V2018_09_01_PREVIEW.at_least(ApiVersion::V2019_03_31));
         assert_eq!(ApiVersion::V2021_10_01.month_year(), "October2021");
     }
 }

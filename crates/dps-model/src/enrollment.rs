@@ -1,14 +1,15 @@
 //! Individual enrollments and enrollment groups. Owns the JSON shapes; must not know how they are found or stored.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::attestation::{AttestationInput, Mechanism};
+pub use crate::custom_allocation::{CustomAllocationDefinition, PlainWebhooks};
 use crate::registration::DeviceRegistrationResult;
 use crate::{DeviceId, EnrollmentGroupId, Etag, HubName, RegistrationId, Timestamp};
 
 /// May devices of the enrollment provision?
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ProvisioningStatus {
     /// Yes.
@@ -16,6 +17,27 @@ pub enum ProvisioningStatus {
     Enabled,
     /// No: a register request is answered with status `disabled`.
     Disabled,
+    /// Yes: written as `null`, which Azure keeps and shows.
+    #[serde(skip_deserializing)]
+    Null,
+}
+
+impl Serialize for ProvisioningStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Enabled => serializer.serialize_str("enabled"),
+            Self::Disabled => serializer.serialize_str("disabled"),
+            Self::Null => serializer.serialize_none(),
+        }
+    }
+}
+
+impl ProvisioningStatus {
+    /// Reads a member that is there, and may be `null`.
+    fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
+        let read = Option::<Self>::deserialize(deserializer)?;
+        Ok(Some(read.unwrap_or(Self::Null)))
+    }
 }
 
 /// How a hub is chosen.
@@ -64,16 +86,6 @@ pub struct DeviceCapabilities {
     pub iot_edge: bool,
 }
 
-/// Where a custom allocation asks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CustomAllocationDefinition {
-    /// Its query may hold a key: mask it wherever it is shown.
-    pub webhook_url: String,
-    /// Version of the request's shape.
-    pub api_version: String,
-}
-
 /// The twin a device starts with.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct InitialTwin {
@@ -107,7 +119,11 @@ pub struct EnrollmentSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial_twin: Option<InitialTwin>,
     /// May devices provision?
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "ProvisioningStatus::present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub provisioning_status: Option<ProvisioningStatus>,
     /// What happens on registering again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -211,6 +227,7 @@ pub struct EnrollmentInput {
     /// The twin a device starts with.
     pub initial_twin: Option<InitialTwin>,
     /// May devices provision?
+    #[serde(default, deserialize_with = "ProvisioningStatus::present")]
     pub provisioning_status: Option<ProvisioningStatus>,
     /// What happens on registering again.
     pub reprovision_policy: Option<ReprovisionPolicy>,
@@ -289,6 +306,20 @@ mod tests {
     use super::{EnrollmentGroup, EnrollmentSettings, Keys, Stamp};
     use crate::attestation::{Mechanism, SymmetricKeys};
     use crate::{EnrollmentGroupId, Secret, Timestamp};
+
+    #[test]
+    fn provisioning_status_null_kept_as_null_and_absent_as_absent() {
+        for (text, disabled) in [
+            (r#"{"provisioningStatus":null}"#, false),
+            (r#"{"provisioningStatus":"enabled"}"#, false),
+            (r#"{"provisioningStatus":"disabled"}"#, true),
+            ("{}", false),
+        ] {
+            let settings: EnrollmentSettings = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&settings).unwrap(), text);
+            assert_eq!(settings.is_disabled(), disabled, "{text}");
+        }
+    }
 
     #[test]
     fn group_shown_without_keys_has_no_absent_member() {

@@ -108,6 +108,9 @@ catalogue! {
     HubUnauthorized = 401_002, false, Operator, "ErrorCode:IotHubUnauthorizedAccess;Unauthorized",
         "The linked hub refused this service's own key.",
         "Update the connection string of the linked hub.";
+    QuotaExceeded = 403_001, false, Operator, "A quota of the service is used up.",
+        "The provisioning service has as many enrollments or groups as its profile of limits allows.",
+        "Delete what is not needed, or run the server with another profile of limits.";
     RouteNotFound = 404_000, false, Device, "Not found.",
         "The path is none of this server's, or belongs to a capability that it does not have yet.",
         "Check the path; docs/divergences.md lists capabilities to come.";

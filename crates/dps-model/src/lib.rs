@@ -9,6 +9,7 @@ pub mod attestation;
 pub mod certificate_authority;
 pub mod channel;
 pub mod connection_string;
+pub mod custom_allocation;
 pub mod enrollment;
 pub mod error;
 pub mod error_code;

@@ -50,6 +50,34 @@ pub const MAX_SYMMETRIC_KEY: usize = 64;
 pub const SAS_CLOCK_SKEW: i64 = 300;
 /// Hubs an enrollment or an instance may name (Azure: 50 linked hubs).
 pub const MAX_LINKED_HUBS: usize = 50;
+/// Longest URL of a custom-allocation webhook.
+pub const MAX_WEBHOOK_URL: usize = 2_048;
+/// Enrollments of one bulk operation (Azure: 10).
+pub const MAX_BULK_ENROLLMENTS: usize = 10;
+/// Rows of a query's page when the client names no number (Azure: 100).
+pub const DEFAULT_QUERY_PAGE: usize = 100;
+/// Most rows of a query's page, whatever the client asks for.
+pub const MAX_QUERY_PAGE: usize = 1_000;
+/// Size from which a query's page takes no further row; the client goes on with the continuation.
+pub const MAX_QUERY_PAGE_BYTES: usize = 1024 * 1024;
+/// Rows looked at for one page of a query; a page may end before it is full, even empty, and be continued.
+pub const MAX_QUERY_SCAN: usize = 4_096;
+/// Rows of a query that are read from the store at once: each may have a twin of two full sections.
+pub const QUERY_ROWS_AT_ONCE: usize = 64;
+/// Attempts of an unconditional delete of an enrollment that meets concurrent changes.
+pub const ENROLLMENT_WRITE_ATTEMPTS: u32 = 8;
+/// Longest continuation token that is read; ours have at most 256 bytes.
+pub const MAX_CONTINUATION: usize = 512;
+/// Longest text of an enrollment query.
+pub const MAX_QUERY_TEXT: usize = 8 * 1024;
+/// Deepest nesting of an enrollment query: parentheses and NOT.
+pub const MAX_QUERY_DEPTH: usize = 32;
+/// Comparisons and functions of one enrollment query.
+pub const MAX_QUERY_TERMS: usize = 128;
+/// Values of one IN list.
+pub const MAX_QUERY_LIST: usize = 128;
+/// Parts of one path of an enrollment query.
+pub const MAX_QUERY_PATH: usize = 32;
 /// Highest allocation weight of a linked hub.
 pub const MAX_ALLOCATION_WEIGHT: u32 = 1000;
 /// IP filter rules of an instance (Azure: 100).
@@ -311,7 +339,32 @@ pub struct Throttles {
     pub polls: Option<Rate>,
 }
 
+/// The quotas of a profile: documents that an instance may have; none is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quotas {
+    /// Individual enrollments.
+    pub individual_enrollments: Option<u64>,
+    /// Enrollment groups with certificates.
+    pub x509_groups: Option<u64>,
+    /// Enrollment groups with symmetric keys.
+    pub symmetric_key_groups: Option<u64>,
+}
+
 impl Profile {
+    /// Its quotas (Azure: "DPS limits").
+    pub const fn quotas(self) -> Quotas {
+        match self {
+            Self::Azure => Quotas {
+                individual_enrollments: Some(1_000_000),
+                x509_groups: Some(100),
+                symmetric_key_groups: Some(100),
+            },
+            Self::SelfHosted | Self::None => {
+                Quotas { individual_enrollments: None, x509_groups: None, symmetric_key_groups: None }
+            }
+        }
+    }
+
     /// Its throttles (Azure: "DPS limits").
     pub const fn throttles(self) -> Throttles {
         let per_minute = Some(Rate { requests: 1_000, seconds: 60 });

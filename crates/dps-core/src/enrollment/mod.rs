@@ -1,13 +1,19 @@
-//! Enrollments: kept (`record`), changed (`edit`) and found for a device (`find`).
+//! Enrollments: kept (`record`), changed (`edit` under `settings`, `claims` and `quota`) and found for a device
+//! (`find`).
 
+mod claims;
 pub mod edit;
 pub mod find;
 pub mod group_lane;
 mod key_ring;
+pub mod kind;
+mod quota;
 pub mod record;
+mod settings;
 
 pub use edit::{Changed, Enrollments};
 pub use key_ring::KeyRings;
+pub use kind::Enrolled;
 
 use dps_attestation::EnrollmentKind;
 use dps_model::attestation::Mechanism;

@@ -19,8 +19,12 @@ pub struct Change {
 }
 
 /// What belongs to an instance and goes with it.
-const OWNED: [Collection; 3] =
-    [Collection::Enrollments, Collection::EnrollmentGroups, Collection::Registrations];
+const OWNED: [Collection; 4] = [
+    Collection::Enrollments,
+    Collection::EnrollmentGroups,
+    Collection::CertificateClaims,
+    Collection::Registrations,
+];
 
 /// Creates the instance, or brings the one of its name up to date.
 pub(super) async fn ensure(

@@ -16,6 +16,8 @@ pub enum Collection {
     Enrollments,
     /// Enrollment groups, by group id key.
     EnrollmentGroups,
+    /// Which enrollment a certificate stands in, by thumbprint.
+    CertificateClaims,
     /// Registrations with their current operation, by registration id key.
     Registrations,
     /// Devices of the development hubs; the instance is the hub's name.
@@ -26,10 +28,11 @@ pub enum Collection {
 
 impl Collection {
     /// Every collection.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Instances,
         Self::Enrollments,
         Self::EnrollmentGroups,
+        Self::CertificateClaims,
         Self::Registrations,
         Self::HubDevices,
         Self::Settings,
@@ -41,6 +44,7 @@ impl Collection {
             Self::Instances => "instances",
             Self::Enrollments => "enrollments",
             Self::EnrollmentGroups => "enrollment_groups",
+            Self::CertificateClaims => "certificate_claims",
             Self::Registrations => "registrations",
             Self::HubDevices => "hub_devices",
             Self::Settings => "settings",

@@ -1,6 +1,9 @@
 //! Enrollments as administrators change them: etags, kept keys, one enrollment a certificate, what is refused.
 
+use dps_core::enrollment::group_lane::GroupLane;
+use dps_core::enrollment::{Enrollments, KeyRings};
 use dps_model::attestation::Mechanism;
+use dps_model::enrollment::{Keys, PlainWebhooks};
 use dps_model::etag::IfMatch;
 use dps_model::registration::Status;
 use dps_model::{Error, Etag, limits};
@@ -133,6 +136,26 @@ async fn input_that_breaks_a_rule_is_refused_and_names_it() {
         (with(symmetric(), "iotHubs", json!(["ok.example", ""])), "host name"),
         (with(symmetric(), "iotHubs", json!(hubs)), "iotHubs"),
         (with(symmetric(), "allocationPolicy", json!("custom")), "CustomAllocationDefinition"),
+        (
+            with(symmetric(), "customAllocationDefinition", webhook("http://localhost/", "2019-03-31")),
+            "webhookUrl",
+        ),
+        (
+            with(symmetric(), "customAllocationDefinition", webhook("https://f.example/", "2018-04-01")),
+            "apiVersion",
+        ),
+        (
+            with(with(symmetric(), "iotHubHostName", json!("a.example")), "iotHubs", json!(["b.example"])),
+            "different hubs",
+        ),
+        (
+            with(
+                with(symmetric(), "iotHubHostName", json!("a.example")),
+                "allocationPolicy",
+                json!("hashed"),
+            ),
+            "static allocation",
+        ),
         (with(symmetric(), "initialTwin", huge), "initialTwin.tags"),
         (
             with(
@@ -163,6 +186,84 @@ async fn input_that_breaks_a_rule_is_refused_and_names_it() {
     let empty = with(with(symmetric(), "deviceId", json!("")), "iotHubHostName", json!(""));
     put(&bed, "d", &empty, None).await.unwrap();
     put_group(&bed, "g", &empty, None).await.unwrap();
+}
+
+fn webhook(url: &str, version: &str) -> Value {
+    json!({"webhookUrl": url, "apiVersion": version})
+}
+
+#[tokio::test]
+async fn custom_policy_with_its_webhook_kept_as_it_came() {
+    let bed = Bed::new().await;
+    let definition = webhook("https://f.example/api?code=k", "2019-03-31");
+    let body = with(
+        with(symmetric(), "allocationPolicy", json!("custom")),
+        "customAllocationDefinition",
+        definition.clone(),
+    );
+    let made = bed.enrollments.put_group(&bed.instance, "g", input(&body), None).await.unwrap().value;
+    let shown = made.to_json(Keys::Hidden);
+    assert_eq!(
+        (&shown["allocationPolicy"], &shown["customAllocationDefinition"]),
+        (&json!("custom"), &definition)
+    );
+}
+
+#[tokio::test]
+async fn loopback_webhook_taken_where_it_may_be() {
+    let bed = Bed::new().await;
+    let (rings, lane) =
+        (Arc::new(KeyRings::new(Arc::clone(&bed.store))), Arc::new(GroupLane::start().unwrap()));
+    let enrollments = Enrollments::new(Arc::clone(&bed.store), Arc::clone(&bed.clock) as _, rings, lane)
+        .with_plain_webhooks(PlainWebhooks::Loopback);
+    let body = |url| {
+        input(&with(
+            with(symmetric(), "allocationPolicy", json!("custom")),
+            "customAllocationDefinition",
+            webhook(url, "2021-10-01"),
+        ))
+    };
+    enrollments.put_individual(&bed.instance, "a", body("http://127.0.0.1:7071/x"), None).await.unwrap();
+    let far = enrollments.put_individual(&bed.instance, "b", body("http://f.example/x"), None).await;
+    assert_eq!(code(far), 400_004);
+}
+
+#[tokio::test]
+async fn quotas_refuse_what_is_one_too_many_and_no_change() {
+    let bed = Bed::new().await;
+    let (rings, lane) =
+        (Arc::new(KeyRings::new(Arc::clone(&bed.store))), Arc::new(GroupLane::start().unwrap()));
+    let quotas = limits::Quotas {
+        individual_enrollments: Some(2),
+        x509_groups: Some(1),
+        symmetric_key_groups: Some(2),
+    };
+    let limited = Enrollments::new(Arc::clone(&bed.store), Arc::clone(&bed.clock) as _, rings, lane)
+        .with_quotas(quotas);
+    let instance = &bed.instance;
+    let put =
+        |id: &'static str, if_match| limited.put_individual(instance, id, input(&symmetric()), if_match);
+    put("a", None).await.unwrap();
+    put("b", None).await.unwrap();
+    let refused = put("c", None).await.err().unwrap();
+    assert_eq!(refused.code.row().code, 403_001);
+    assert_eq!(refused.message, "The provisioning service has 2 individual enrollments; its limit is 2.");
+    put("a", Some(IfMatch::Any)).await.unwrap();
+    limited.delete_individual(instance, "b", None).await.unwrap();
+    put("c", None).await.unwrap();
+
+    let group =
+        |id: &'static str, body: Value, if_match| limited.put_group(instance, id, input(&body), if_match);
+    let (one, two) = (
+        json!({"attestation": signers(&Ca::root("1").der)}),
+        json!({"attestation": signers(&Ca::root("2").der)}),
+    );
+    group("k1", symmetric(), None).await.unwrap();
+    group("x1", one, None).await.unwrap();
+    group("k2", symmetric(), None).await.unwrap();
+    assert_eq!(code(group("x2", two.clone(), None).await), 403_001);
+    assert_eq!(code(group("k3", symmetric(), None).await), 403_001);
+    assert_eq!(code(group("k1", two, Some(IfMatch::Any)).await), 403_001, "a group that changes its kind");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod bed;
+mod certificate_claims;
 mod enrollments;
 mod events;
 mod group_lane;

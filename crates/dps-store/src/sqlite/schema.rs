@@ -9,8 +9,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::failed;
 
 /// Migrations in order; a shipped one never changes.
-const MIGRATIONS: [(&str, &str); 1] =
-    [("documents", include_str!("../../migrations/sqlite/0001_documents.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("documents", include_str!("../../migrations/sqlite/0001_documents.sql")),
+    ("certificate_claims", include_str!("../../migrations/sqlite/0002_certificate_claims.sql")),
+];
 
 /// Brings the tables to the newest version. Each migration happens whole or not at all.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
@@ -142,11 +144,12 @@ impl Tables {
     }
 
     pub fn of(&self, collection: Collection) -> &Statements {
-        let [instances, enrollments, groups, registrations, devices, settings] = &self.0;
+        let [instances, enrollments, groups, claims, registrations, devices, settings] = &self.0;
         match collection {
             Collection::Instances => instances,
             Collection::Enrollments => enrollments,
             Collection::EnrollmentGroups => groups,
+            Collection::CertificateClaims => claims,
             Collection::Registrations => registrations,
             Collection::HubDevices => devices,
             Collection::Settings => settings,

@@ -13,9 +13,10 @@ use dps_events::recorder::Listener;
 use dps_events::{AttemptLog, EventSink, Metrics, Recorder};
 use dps_hub::RestHubs;
 use dps_model::connection_string::ConnectionString;
-use dps_model::enrollment::AllocationPolicy;
+use dps_model::enrollment::{AllocationPolicy, PlainWebhooks};
 use dps_model::hub::LinkedHub;
 use dps_model::instance::{AccessPolicy, Instance, Resource, Right};
+use dps_model::limits::Profile;
 use dps_model::network::NetworkAccess;
 use dps_model::{Etag, HubName, Timestamp};
 use dps_store::{OpenOptions, SqliteStore};
@@ -72,7 +73,7 @@ impl Server {
 
         let throttle = Arc::new(Throttle::new(options.limits, Arc::clone(&clock)));
         let outside = Outside { store: shared, clock, sink, throttle: Arc::clone(&throttle) };
-        let site = site(&outside, &directory, &settings, hubs, hook).await?;
+        let site = site(&outside, &directory, &settings, options.limits, hubs, hook).await?;
         let running = Running::start(rooms::join(&outside, site)?, &tls, ports, metrics, throttle);
         directory.write("dev.env", &env.text())?;
         Ok(Self { env, directory, store, recorder, running })
@@ -112,6 +113,7 @@ async fn site(
     outside: &Outside,
     directory: &DataDir,
     settings: &Settings,
+    limits: Profile,
     hubs: Vec<HubName>,
     hook: Arc<dyn Hook>,
 ) -> anyhow::Result<Site> {
@@ -125,6 +127,8 @@ async fn site(
         instances: Arc::new(instances),
         hubs: Arc::new(LinkedHubs { own: Arc::clone(&own), rest }),
         challenges: ChallengeSecret::new(&decode(&settings.challenge_secret)?),
+        limits,
+        plain_webhooks: PlainWebhooks::Loopback,
         http: vec![Arc::clone(&own) as _],
         devices: vec![own as _],
     })

@@ -11,6 +11,8 @@ use dps_core::{Instances, Operations, Provisioning, Throttle};
 use dps_device_api::foreign::{ForeignFront, HttpFront};
 use dps_device_api::{DeviceApi, Fronts};
 use dps_events::EventSink;
+use dps_model::enrollment::PlainWebhooks;
+use dps_model::limits::Profile;
 use dps_service_api::ServiceApi;
 
 use super::fronts::{Core, ServiceFront};
@@ -36,6 +38,10 @@ pub struct Site {
     pub hubs: Arc<dyn Hubs>,
     /// What TPMs are challenged with.
     pub challenges: ChallengeSecret,
+    /// Whose quotas hold.
+    pub limits: Profile,
+    /// Which webhooks of custom allocation may be without TLS.
+    pub plain_webhooks: PlainWebhooks,
     /// HTTP fronts that are asked before the service API.
     pub http: Vec<Arc<dyn HttpFront>>,
     /// MQTT and AMQP fronts besides the device API.
@@ -55,7 +61,7 @@ pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
     let store = || Arc::clone(&outside.store);
     let clock = || Arc::clone(&outside.clock);
     let sink = || Arc::clone(&outside.sink);
-    let Site { instances, hubs, challenges, mut http, devices } = site;
+    let Site { instances, hubs, challenges, limits, plain_webhooks, mut http, devices } = site;
     let rings = Arc::new(KeyRings::new(store()));
     let lane = Arc::new(GroupLane::start()?);
     let operations = Arc::new(Operations::new(store(), hubs, clock(), sink(), Arc::clone(&instances)));
@@ -69,9 +75,17 @@ pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
         clock(),
         sink(),
     ));
-    let enrollments = Arc::new(Enrollments::new(store(), clock(), rings, lane));
+    let enrollments = Enrollments::new(store(), clock(), rings, lane)
+        .with_quotas(limits.quotas())
+        .with_plain_webhooks(plain_webhooks);
     let throttle = Arc::clone(&outside.throttle);
-    http.push(Arc::new(ServiceFront(ServiceApi::new(enrollments, instances, throttle, sink(), clock()))));
+    http.push(Arc::new(ServiceFront(ServiceApi::new(
+        Arc::new(enrollments),
+        instances,
+        throttle,
+        sink(),
+        clock(),
+    ))));
     let api = DeviceApi::new(Arc::new(Core(provisioning)), sink(), clock(), Fronts { http, devices });
     Ok(Rooms { api, operations })
 }
