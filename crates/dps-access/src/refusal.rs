@@ -4,7 +4,10 @@
 use dps_attestation::sas_token::SasError;
 use dps_model::instance::Right;
 use dps_model::limits::MAX_EVENT_TEXT;
+use dps_model::network::KeptOut;
 use dps_model::{Error, ErrorCode};
+
+use crate::bearer::{BearerError, KeysMissing};
 
 /// A reason to refuse a call. Texts of the caller are cut to a bound; no part of a signature is kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,11 +15,21 @@ pub enum Refusal {
     /// No credential came.
     #[error("the call has no Authorization header")]
     CredentialMissing,
-    /// A credential of another kind than a shared access signature.
-    #[error(
-        "the Authorization header is no SharedAccessSignature; the service API takes no other credential yet"
-    )]
+    /// A credential of another kind.
+    #[error("the Authorization header is neither a SharedAccessSignature nor a Bearer token")]
     CredentialOtherKind,
+    /// The caller's address is kept out.
+    #[error("{0}")]
+    KeptOut(#[from] KeptOut),
+    /// The instance takes no shared access signatures.
+    #[error("the provisioning service {instance:?} takes no shared access signatures (disableLocalAuth)")]
+    LocalAuthDisabled {
+        /// Name of the instance.
+        instance: String,
+    },
+    /// A shared access signature where only bearer tokens are taken.
+    #[error("the control plane takes bearer tokens, no shared access signatures")]
+    SasOnControlPlane,
     /// The text is no SAS token.
     #[error("the SAS token is malformed: {0}")]
     SasMalformed(SasError),
@@ -65,6 +78,78 @@ pub enum Refusal {
         /// What the call needs.
         needed: Right,
     },
+    /// A bearer token, and nobody to vouch for it.
+    #[error("the bearer token is not the server's own, and no identity provider is configured")]
+    NoIdentityProvider,
+    /// The text is no bearer token.
+    #[error("the bearer token is malformed: {0}")]
+    BearerMalformed(BearerError),
+    /// Its issuer is none of ours.
+    #[error("the bearer token is of the issuer {issuer:?}, which is no configured identity provider")]
+    BearerIssuerUnknown {
+        /// `iss`.
+        issuer: String,
+    },
+    /// The identity provider hands out no keys.
+    #[error("the keys of the identity provider {issuer:?} are not to be had: {why}")]
+    BearerKeysUnavailable {
+        /// `iss`.
+        issuer: String,
+        /// What went wrong last.
+        why: String,
+    },
+    /// The identity provider has no such key.
+    #[error(
+        "the identity provider {issuer:?} has no key {key_id:?} (kid) for the algorithm of the bearer token"
+    )]
+    BearerKeyUnknown {
+        /// `iss`.
+        issuer: String,
+        /// `kid`.
+        key_id: Option<String>,
+    },
+    /// It is not signed with the key that it names.
+    #[error("the bearer token is not signed with its key of the identity provider {issuer:?}")]
+    BearerSignatureMismatch {
+        /// `iss`.
+        issuer: String,
+    },
+    /// Its time is over; its signature is right.
+    #[error("the bearer token of {subject:?} expired at exp={expired_at}, {by_seconds} s ago")]
+    BearerExpired {
+        /// `sub`.
+        subject: String,
+        /// `exp`, in Unix seconds.
+        expired_at: i64,
+        /// By how many seconds, the forgiven clock difference not subtracted.
+        by_seconds: i64,
+    },
+    /// Its time is still to come.
+    #[error("the bearer token of {subject:?} is not valid before nbf={valid_from}")]
+    BearerNotYetValid {
+        /// `sub`.
+        subject: String,
+        /// `nbf`, in Unix seconds.
+        valid_from: i64,
+    },
+    /// It is for somebody else.
+    #[error("the bearer token is for {presented:?} (aud), wanted is {wanted:?}")]
+    BearerAudienceMismatch {
+        /// The first of `aud`.
+        presented: String,
+        /// What would do.
+        wanted: String,
+    },
+    /// No role allows it.
+    #[error("{principal:?} has no role that allows {action:?} on {scope:?}")]
+    RoleMissing {
+        /// `sub`.
+        principal: String,
+        /// What was to be done.
+        action: String,
+        /// On what.
+        scope: String,
+    },
 }
 
 impl Refusal {
@@ -73,6 +158,9 @@ impl Refusal {
         match self {
             Self::CredentialMissing => "CREDENTIAL_MISSING",
             Self::CredentialOtherKind => "CREDENTIAL_OTHER_KIND",
+            Self::KeptOut(kept_out) => kept_out.code(),
+            Self::LocalAuthDisabled { .. } => "LOCAL_AUTH_DISABLED",
+            Self::SasOnControlPlane => "SAS_ON_CONTROL_PLANE",
             Self::SasMalformed(_) => "SAS_MALFORMED",
             Self::SasPolicyMissing => "SAS_POLICY_MISSING",
             Self::SasPolicyUnknown { .. } => "SAS_POLICY_UNKNOWN",
@@ -80,14 +168,40 @@ impl Refusal {
             Self::SasExpired { .. } => "SAS_EXPIRED",
             Self::SasResourceMismatch { .. } => "SAS_RESOURCE_MISMATCH",
             Self::RightMissing { .. } => "RIGHT_MISSING",
+            Self::NoIdentityProvider => "NO_IDENTITY_PROVIDER",
+            Self::BearerMalformed(_) => "BEARER_MALFORMED",
+            Self::BearerIssuerUnknown { .. } => "BEARER_ISSUER_UNKNOWN",
+            Self::BearerKeysUnavailable { .. } => "BEARER_KEYS_UNAVAILABLE",
+            Self::BearerKeyUnknown { .. } => "BEARER_KEY_UNKNOWN",
+            Self::BearerSignatureMismatch { .. } => "BEARER_SIGNATURE_MISMATCH",
+            Self::BearerExpired { .. } => "BEARER_EXPIRED",
+            Self::BearerNotYetValid { .. } => "BEARER_NOT_YET_VALID",
+            Self::BearerAudienceMismatch { .. } => "BEARER_AUDIENCE_MISMATCH",
+            Self::RoleMissing { .. } => "ROLE_MISSING",
+        }
+    }
+
+    pub(crate) fn missing_keys(missing: KeysMissing, issuer: &str, key_id: Option<String>) -> Self {
+        let issuer = shown(issuer);
+        match missing {
+            KeysMissing::All(why) => Self::BearerKeysUnavailable { issuer, why: shown(&why) },
+            KeysMissing::This => Self::BearerKeyUnknown { issuer, key_id },
         }
     }
 }
 
 impl From<Refusal> for Error {
-    /// The client reads `Unauthorized`; the private half carries the reason's code and sentence.
+    /// The client reads `Unauthorized`; the private half carries the reason's code and sentence. A token that could not
+    /// be judged may be a good one: its owner is told to come back.
     fn from(refusal: Refusal) -> Self {
-        Self::new(ErrorCode::Unauthorized).because(format!("{}: {refusal}", refusal.code()))
+        let public = match &refusal {
+            Refusal::BearerKeysUnavailable { .. } => {
+                const LATER: &str = "The identity provider cannot be asked for its keys; try again later.";
+                Self::with(ErrorCode::Unavailable, LATER)
+            }
+            _ => Self::new(ErrorCode::Unauthorized),
+        };
+        public.because(format!("{}: {refusal}", refusal.code()))
     }
 }
 

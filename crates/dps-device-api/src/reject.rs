@@ -88,6 +88,7 @@ pub fn connack(code: ErrorCode) -> Option<ConnectReturnCode> {
         | ErrorCode::CustomAllocationUnauthorized
         | ErrorCode::NoHubAvailable
         | ErrorCode::Unauthorized
+        | ErrorCode::AuthorizationFailed
         | ErrorCode::HubNotFound
         | ErrorCode::HubUnauthorized
         | ErrorCode::EnrollmentNotFound
@@ -124,6 +125,7 @@ pub fn amqp_condition(code: ErrorCode) -> &'static str {
         | ErrorCode::NoHubAvailable
         | ErrorCode::MediaTypeUnsupported => "com.microsoft:argument-error",
         ErrorCode::Unauthorized
+        | ErrorCode::AuthorizationFailed
         | ErrorCode::HubNotFound
         | ErrorCode::CertificateRejected
         | ErrorCode::HubUnauthorized => "amqp:unauthorized-access",

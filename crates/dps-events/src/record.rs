@@ -342,6 +342,10 @@ pub struct ServiceCallRecord {
     pub client: Option<String>,
     /// Shared access policy or principal.
     pub caller: Option<String>,
+    /// `SharedAccessSignature`, `Bearer` or `ManagementToken`.
+    pub auth: Option<&'static str>,
+    /// Which credential: the slot of the policy's key; issuer, role and ids of a bearer token.
+    pub credential: Option<String>,
     /// Where from.
     pub peer: SocketAddr,
     /// Version before the change.

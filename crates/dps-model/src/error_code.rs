@@ -111,6 +111,9 @@ catalogue! {
     QuotaExceeded = 403_001, false, Operator, "A quota of the service is used up.",
         "The provisioning service has as many enrollments or groups as its profile of limits allows.",
         "Delete what is not needed, or run the server with another profile of limits.";
+    AuthorizationFailed = 403_002, false, Operator, "The caller is not authorized to perform this action.",
+        "The control plane knows the caller, but no role assignment allows what it asked for.",
+        "Assign a role that has the action, on the resource or above it.";
     RouteNotFound = 404_000, false, Device, "Not found.",
         "The path is none of this server's, or belongs to a capability that it does not have yet.",
         "Check the path; docs/divergences.md lists capabilities to come.";

@@ -48,6 +48,28 @@ pub const MIN_SYMMETRIC_KEY: usize = 16;
 pub const MAX_SYMMETRIC_KEY: usize = 64;
 /// Clock difference forgiven when a SAS token's expiry is checked.
 pub const SAS_CLOCK_SKEW: i64 = 300;
+/// Bytes of a bearer token that are read; Entra's, with 200 groups, has less than 10 KiB. A longer one is refused.
+pub const MAX_BEARER_TOKEN: usize = 16 * 1024;
+/// Seconds by which the clock of an identity provider may differ (RFC 7519 §4.1.4; Entra's libraries take as much).
+pub const BEARER_CLOCK_SKEW: i64 = 300;
+/// Bytes of a key set or a discovery document that are read.
+pub const MAX_KEY_DOCUMENT: usize = 256 * 1024;
+/// Keys of an identity provider that are kept; what comes after them is not looked at.
+pub const MAX_PROVIDER_KEYS: usize = 64;
+/// Keys of one key id that a token's signature is checked with.
+pub const MAX_KEYS_TRIED: usize = 4;
+/// Seconds that an identity provider has to hand out its keys; then those who wait for them are refused.
+pub const KEY_FETCH_TIMEOUT: u64 = 5;
+/// Seconds between two questions for the keys of an identity provider, whatever key ids callers make up.
+pub const KEY_FETCH_INTERVAL: i64 = 30;
+/// Seconds after which the keys of an identity provider are asked for again, while the old ones are in use.
+pub const KEYS_FRESH: i64 = 3_600;
+/// Seconds for which keys are believed while their identity provider cannot be reached.
+pub const KEYS_KEPT: i64 = 24 * 3_600;
+/// Identity providers of a server.
+pub const MAX_IDENTITY_PROVIDERS: usize = 16;
+/// Role assignments of an identity provider.
+pub const MAX_ROLE_ASSIGNMENTS: usize = 1_024;
 /// Hubs an enrollment or an instance may name (Azure: 50 linked hubs).
 pub const MAX_LINKED_HUBS: usize = 50;
 /// Longest URL of a custom-allocation webhook.

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use dps_access::Caller;
 use dps_core::ports::Clock;
 use dps_events::{Event, EventSink, Outcome, ServiceCallRecord};
 use dps_model::limits::MAX_EVENT_TEXT;
@@ -35,6 +36,8 @@ impl Call {
             api_version: None,
             client: None,
             caller: None,
+            auth: None,
+            credential: None,
             peer: channel.map_or(NOWHERE, |channel| channel.peer),
             previous_etag: None,
             outcome: Outcome::Abandoned,
@@ -51,6 +54,13 @@ impl Call {
     /// When it began: the one instant that all its decisions are made at.
     pub(crate) fn time(&self) -> Timestamp {
         self.record.time
+    }
+
+    /// Notes who calls.
+    pub(crate) fn caller(&mut self, caller: &Caller) {
+        self.record.caller = Some(caller.name().to_owned());
+        self.record.auth = Some(caller.kind());
+        self.record.credential = caller.credential();
     }
 
     /// Closes it with how it ended.

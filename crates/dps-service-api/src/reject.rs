@@ -8,7 +8,6 @@ use crate::answer::{JSON, dress, text};
 use crate::request::Body;
 
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
-const CHALLENGE: HeaderValue = HeaderValue::from_static("SharedAccessSignature");
 
 /// The HTTP answer to a failed call; `allow` names the methods that the path has.
 pub(crate) fn reject(
@@ -32,7 +31,9 @@ pub(crate) fn reject(
         headers.insert(ALLOW, HeaderValue::from_static(allow));
     }
     if status == StatusCode::UNAUTHORIZED {
-        headers.insert(WWW_AUTHENTICATE, CHALLENGE); // RFC 9110 §15.5.2
+        for challenge in dps_access::CHALLENGES {
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge)); // RFC 9110 §15.5.2
+        }
     }
     dress(headers, tracking_id);
     response

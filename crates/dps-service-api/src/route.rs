@@ -1,6 +1,7 @@
 //! The table of contents: which path and method is which action on what, and the right it needs.
 //! Must not know bodies or answers.
 
+use dps_access::DataAction;
 use dps_model::instance::Right;
 use dps_model::{Error, ErrorCode};
 use http::Method;
@@ -120,6 +121,23 @@ impl Route {
                 .because("path segment is no UTF-8")
         })?;
         Ok(Self { noun, action, id: id.into_owned() })
+    }
+
+    /// What a caller's role must allow. A bulk operation is a write, whatever its mode: that stands in a body which is
+    /// read for nobody without a role.
+    pub(crate) fn data_action(&self) -> DataAction {
+        use Action::{BulkOperation, Delete, Get, GetAttestationMechanism, Query, Upsert};
+        match (self.noun, self.action) {
+            (Noun::Registration, Get | Query) => DataAction::RegistrationStatesRead,
+            (Noun::Registration, _) => DataAction::RegistrationStatesDelete,
+            (_, GetAttestationMechanism) => DataAction::AttestationMechanismDetails,
+            (Noun::IndividualEnrollment, Get | Query) => DataAction::EnrollmentsRead,
+            (Noun::IndividualEnrollment, Upsert | BulkOperation) => DataAction::EnrollmentsWrite,
+            (Noun::IndividualEnrollment, Delete) => DataAction::EnrollmentsDelete,
+            (Noun::EnrollmentGroup, Get | Query) => DataAction::EnrollmentGroupsRead,
+            (Noun::EnrollmentGroup, Upsert | BulkOperation) => DataAction::EnrollmentGroupsWrite,
+            (Noun::EnrollmentGroup, Delete) => DataAction::EnrollmentGroupsDelete,
+        }
     }
 
     /// The right that a caller needs. Showing keys takes the right to set them, as Azure's Data Reader role may not

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use dps_access::{authorize, without_port};
+use dps_access::{AccessControl, without_port};
 use dps_core::ports::Clock;
 use dps_core::{Enrollments, Instances, Throttle};
 use dps_events::{EventSink, Outcome};
@@ -27,6 +27,7 @@ const USER_AGENT_OF_C: HeaderName = HeaderName::from_static("useragent");
 pub struct ServiceApi {
     enrollments: Arc<Enrollments>,
     instances: Arc<Instances>,
+    access: Arc<AccessControl>,
     throttle: Arc<Throttle>,
     sink: Arc<dyn EventSink>,
     clock: Arc<dyn Clock>,
@@ -37,11 +38,12 @@ impl ServiceApi {
     pub fn new(
         enrollments: Arc<Enrollments>,
         instances: Arc<Instances>,
+        access: Arc<AccessControl>,
         throttle: Arc<Throttle>,
         sink: Arc<dyn EventSink>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { enrollments, instances, throttle, sink, clock }
+        Self { enrollments, instances, access, throttle, sink, clock }
     }
 
     /// Answers one call, and records it as exactly one event. The request's extensions hold `Arc<Channel>`.
@@ -76,9 +78,11 @@ impl ServiceApi {
             authorization: authorization.as_deref(),
             host: &host,
             path: head.uri.path(),
+            peer: call.record.peer.ip(),
             needed: route.needed(),
+            data_action: route.data_action(),
         };
-        call.record.caller = Some(authorize(&instance, &needs, call.time())?.policy);
+        call.caller(&self.access.authorize(&instance, &needs, call.time()).await?);
         // Only callers with rights use up what an instance takes.
         self.throttle.service_operation(&instance.name)?;
         request::check_length(&head.headers)?;

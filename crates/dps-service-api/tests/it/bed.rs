@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use dps_access::AccessControl;
 use dps_attestation::sas_token::SasToken;
 use dps_core::enrollment::KeyRings;
 use dps_core::enrollment::group_lane::GroupLane;
@@ -23,6 +24,8 @@ use serde_json::Value;
 pub const NOW: i64 = 1_796_083_200;
 /// `NOW` as answers write it.
 pub const NOW_TEXT: &str = "2026-12-01T00:00:00.0000000Z";
+/// A bearer token that may do everything.
+pub const MANAGEMENT_TOKEN: &str = "a-token-for-tests";
 /// Name of the one instance.
 pub const INSTANCE: &str = "muster";
 
@@ -213,7 +216,9 @@ impl Bed {
         let enrollments = Arc::new(Enrollments::new(Arc::clone(&store), Arc::clone(&clock), rings, lane));
         let sink: Arc<dyn EventSink> = Arc::<Recorder>::clone(&recorder);
         let throttle = Arc::new(Throttle::new(profile, Arc::clone(&clock)));
-        Self { api: ServiceApi::new(enrollments, instances, throttle, sink, clock), store, recorder }
+        let access =
+            Arc::new(AccessControl::local().with_management_token(MANAGEMENT_TOKEN.to_owned().into()));
+        Self { api: ServiceApi::new(enrollments, instances, access, throttle, sink, clock), store, recorder }
     }
 
     pub async fn call(&self, ask: Ask) -> Reply {

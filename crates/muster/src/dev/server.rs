@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use dps_access::AccessControl;
 use dps_attestation::tpm::ChallengeSecret;
 use dps_core::ports::{Clock, Store, SystemClock};
 use dps_core::{Instances, Throttle};
@@ -125,6 +126,7 @@ async fn site(
     let instances = Instances::open(Arc::clone(&outside.store), instance, renew).await?;
     Ok(Site {
         instances: Arc::new(instances),
+        access: Arc::new(access(settings)),
         hubs: Arc::new(LinkedHubs { own: Arc::clone(&own), rest }),
         challenges: ChallengeSecret::new(&decode(&settings.challenge_secret)?),
         limits,
@@ -132,6 +134,11 @@ async fn site(
         http: vec![Arc::clone(&own) as _],
         devices: vec![own as _],
     })
+}
+
+/// The token of `dev.env` does everything, on the control plane and on the service API.
+fn access(settings: &Settings) -> AccessControl {
+    AccessControl::local().with_management_token(settings.bearer_token.clone().into())
 }
 
 /// Links, resource id and location follow the options; keys, scope and the rest stay.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dps_access::AccessControl;
 use dps_attestation::tpm::ChallengeSecret;
 use dps_core::enrollment::find::Finder;
 use dps_core::enrollment::group_lane::GroupLane;
@@ -34,6 +35,8 @@ pub struct Outside {
 pub struct Site {
     /// The provisioning services.
     pub instances: Arc<Instances>,
+    /// Who may do what.
+    pub access: Arc<AccessControl>,
     /// How linked hubs are reached.
     pub hubs: Arc<dyn Hubs>,
     /// What TPMs are challenged with.
@@ -61,7 +64,7 @@ pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
     let store = || Arc::clone(&outside.store);
     let clock = || Arc::clone(&outside.clock);
     let sink = || Arc::clone(&outside.sink);
-    let Site { instances, hubs, challenges, limits, plain_webhooks, mut http, devices } = site;
+    let Site { instances, access, hubs, challenges, limits, plain_webhooks, mut http, devices } = site;
     let rings = Arc::new(KeyRings::new(store()));
     let lane = Arc::new(GroupLane::start()?);
     let operations = Arc::new(Operations::new(store(), hubs, clock(), sink(), Arc::clone(&instances)));
@@ -82,6 +85,7 @@ pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
     http.push(Arc::new(ServiceFront(ServiceApi::new(
         Arc::new(enrollments),
         instances,
+        access,
         throttle,
         sink(),
         clock(),
