@@ -9,6 +9,7 @@ use dps_attestation::tpm::ChallengeSecret;
 use dps_events::EventSink;
 use dps_model::hub::{HubAuthentication, HubTwin};
 use dps_model::instance::Instance;
+use dps_model::network::IpFilterTarget;
 use dps_model::registration::{
     DeviceRegistration, DeviceRegistrationResult, RegistrationOperationStatus, Status, Substatus,
 };
@@ -92,6 +93,7 @@ impl Provisioning {
             .by_scope(&request.id_scope)
             .ok_or_else(|| Error::new(ErrorCode::IdScopeNotFound))?;
         event.fill(|record| record.instance = Some(instance.name.clone()));
+        admitted(&instance, request, event)?;
         let id = RegistrationId::parse(&request.registration_id).map_err(Error::from)?;
         let _in_flight = self.throttle.enter(&request.operation, event).await?;
         match &request.operation {
@@ -317,6 +319,20 @@ impl Admission {
 fn api_version(text: Option<&str>) -> Result<ApiVersion, Error> {
     let text = text.ok_or_else(|| Error::new(ErrorCode::ApiVersionUnknown).because("no api-version"))?;
     ApiVersion::parse(text).ok_or_else(|| Error::new(ErrorCode::ApiVersionUnknown))
+}
+
+/// May the device's address call the instance? Asked with every request, since rules change under open connections;
+/// who is kept out is told what a wrong key is told, and nothing of it is looked at.
+fn admitted(
+    instance: &Instance,
+    request: &DeviceRequest,
+    event: &mut RegistrationEvent,
+) -> Result<(), Error> {
+    let address = request.channel.peer.ip();
+    instance.network.admits(IpFilterTarget::DeviceApi, address).map_err(|kept_out| {
+        event.fill(|record| record.reason = Some(kept_out.code()));
+        Error::new(ErrorCode::Unauthorized).because(kept_out.to_string())
+    })
 }
 
 /// A body may leave the registration id out, but not name another.

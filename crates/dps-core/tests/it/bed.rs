@@ -158,6 +158,7 @@ pub struct Bed {
     pub hubs: Arc<FakeHubs>,
     pub clock: Arc<TestClock>,
     pub events: Arc<Events>,
+    pub instances: Arc<Instances>,
     pub instance: Arc<Instance>,
     pub enrollments: Enrollments,
     pub operations: Arc<Operations>,
@@ -222,7 +223,7 @@ impl Bed {
         let throttle = Arc::new(throttle(Arc::clone(&time)));
         let finder = Finder::new(Arc::clone(&store), rings, lane);
         let provisioning = Arc::new(Provisioning::new(
-            instances,
+            Arc::clone(&instances),
             finder,
             Arc::clone(&operations),
             Arc::clone(&throttle),
@@ -230,7 +231,18 @@ impl Bed {
             time,
             sink,
         ));
-        Self { store, hubs, clock, events, instance, enrollments, operations, throttle, provisioning }
+        Self {
+            store,
+            hubs,
+            clock,
+            events,
+            instances,
+            instance,
+            enrollments,
+            operations,
+            throttle,
+            provisioning,
+        }
     }
 
     /// The same store, hubs and events under a new service with those hubs.

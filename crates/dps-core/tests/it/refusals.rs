@@ -1,6 +1,7 @@
 //! Requests that are refused: who, where, with what, and what the operator reads.
 
 use dps_core::{DeviceOperation, DeviceRequest};
+use dps_model::network::{IpFilterAction, IpFilterRule, IpFilterTarget, IpMask, NetworkAccess};
 use dps_model::registration::DeviceRegistration;
 use dps_model::{Secret, limits};
 use serde_json::json;
@@ -127,4 +128,47 @@ async fn deleted_enrollment_refuses_its_devices_and_keeps_their_records() {
     assert_eq!(bed.hubs.names().len(), 1);
     bed.enroll_group("line", with(symmetric(), "provisioningStatus", json!("enabled"))).await;
     assert_eq!(code(bed.register(&device).await), 401_000, "new keys were generated");
+}
+
+fn reject(mask: &str, target: IpFilterTarget) -> NetworkAccess {
+    let ip_mask = IpMask::parse(mask).unwrap();
+    let filter_name = "keep-out".to_owned();
+    let rule = IpFilterRule { filter_name, action: IpFilterAction::Reject, ip_mask, target };
+    NetworkAccess { public: true, rules: vec![rule] }
+}
+
+#[tokio::test(start_paused = true)]
+async fn address_that_a_rule_rejects_is_refused_from_the_next_request_on() {
+    let bed = Bed::new().await;
+    let device = Device { peer: [192, 0, 2, 7], ..bed.keyed("dev-1").await };
+    let operation = bed.register(&device).await.unwrap();
+    let change = async |network: NetworkAccess| {
+        let changed = bed.instances.change("dps", None, |instance| {
+            instance.network = network.clone();
+            Ok(())
+        });
+        changed.await.unwrap();
+    };
+    change(reject("192.0.2.0/24", IpFilterTarget::DeviceApi)).await;
+    let stranger = Device { peer: device.peer, ..Device::keyed("nobody", Secret::new(vec![9; 32])) };
+    let known = bed.register(&device).await.unwrap_err();
+    let unknown = bed.register(&stranger).await.unwrap_err();
+    let poll = bed.poll(&device, &operation).await.unwrap_err();
+    let lookup = bed.lookup(&device).await.unwrap_err();
+    for error in [known, unknown, poll, lookup] {
+        assert_eq!((error.code.row().code, error.message.as_ref()), (401_000, "Unauthorized"));
+        assert!(error.cause.unwrap().contains("\"keep-out\" (192.0.2.0/24) rejects 192.0.2.7"));
+    }
+    let attempt = bed.events.last_attempt();
+    assert_eq!((attempt.reason, attempt.instance.as_deref()), (Some("IP_FILTER_REJECTED"), Some("dps")));
+    assert!(attempt.sas.is_none() && attempt.steps.is_empty(), "nothing of it was looked at");
+    assert!(bed.register(&Device { peer: [198, 51, 100, 1], ..device.clone() }).await.is_ok());
+
+    change(NetworkAccess { public: false, rules: Vec::new() }).await;
+    assert_eq!(code(bed.register(&device).await), 401_000);
+    assert_eq!(bed.events.last_attempt().reason, Some("PUBLIC_NETWORK_ACCESS_DISABLED"));
+    assert!(bed.register(&Device { peer: [10, 0, 0, 1], ..device.clone() }).await.is_ok());
+
+    change(reject("192.0.2.0/24", IpFilterTarget::ServiceApi)).await;
+    assert!(bed.register(&device).await.is_ok(), "the rule is about the service API");
 }

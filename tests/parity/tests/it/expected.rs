@@ -301,6 +301,13 @@ impl Story {
             Scenario::Expired => self.expired(),
             Scenario::Unknown => self.unknown(),
             Scenario::UnknownScope => self.unknown_scope(),
+            Scenario::KeptOut => {
+                for _ in 0..2 {
+                    self.kept_out();
+                }
+                self.provisions(1);
+                self.assigned(&[1])
+            }
             Scenario::Disabled => self.disabled(),
             Scenario::ThrottledRegistering | Scenario::ThrottledPolling => self.throttled(scenario),
             Scenario::HubFailsOnce => {
@@ -405,6 +412,18 @@ impl Story {
         };
         self.events.push(format!("connection, connect: {at}: {message}"));
         Vec::new()
+    }
+
+    /// Told what a wrong key is told, and not challenged; the event names the reason and nothing else.
+    fn kept_out(&mut self) {
+        self.refuses("register", 401_000, "Unauthorized");
+        if self.is_tpm()
+            && matches!(self.medium, Medium::Amqp | Medium::AmqpWs)
+            && let Some(told) = self.told.last_mut()
+        {
+            told.how = format!("OPEN and CLOSE, {}", condition(401_000));
+        }
+        self.events.push("Register 401000 Unauthorized, reason IP_FILTER_REJECTED".to_owned());
     }
 
     fn disabled(&mut self) -> Vec<String> {

@@ -92,6 +92,11 @@ fn title(scenario: Scenario) -> (&'static str, &'static str) {
             "No service of the server has it. Each protocol looks at it where it first hears of it; the event is that of \
              a request over HTTPS and of SASL TPM, and that of a connection elsewhere.",
         ),
+        Scenario::KeptOut => (
+            "Address kept out",
+            "A rule rejects the device's address while it is connected: its next request is refused like one with a wrong \
+             key, on a new connection too, and a TPM gets no challenge. Then the rule is gone.",
+        ),
         Scenario::Disabled => (
             "Disabled",
             "The enrollment is disabled: the device proves itself, and the answer is a status, no error.",

@@ -40,6 +40,7 @@ pub enum Scenario {
     Expired,
     Unknown,
     UnknownScope,
+    KeptOut,
     Disabled,
     ThrottledRegistering,
     ThrottledPolling,
@@ -55,7 +56,7 @@ pub enum Scenario {
 }
 
 impl Scenario {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::First,
         Self::Again,
         Self::WrongCredential,
@@ -63,6 +64,7 @@ impl Scenario {
         Self::Expired,
         Self::Unknown,
         Self::UnknownScope,
+        Self::KeptOut,
         Self::Disabled,
         Self::ThrottledRegistering,
         Self::ThrottledPolling,
@@ -268,6 +270,22 @@ pub async fn play(scenario: Scenario, site: &Site, runs: &mut [Run<'_>]) {
                 if run.is_connected() {
                     run.register().await;
                 }
+            })
+            .await;
+        }
+        Scenario::KeptOut => {
+            // Rules change under open connections.
+            site.keep_out(true).await;
+            each(runs, async |run| run.register().await).await;
+            each(runs, async |run| {
+                run.connect().await;
+                run.register().await;
+            })
+            .await;
+            site.keep_out(false).await;
+            each(runs, async |run| {
+                run.connect().await;
+                run.provision(1).await;
             })
             .await;
         }

@@ -21,6 +21,7 @@ use dps_model::enrollment::AllocationPolicy;
 use dps_model::hub::LinkedHub;
 use dps_model::instance::Instance;
 use dps_model::limits::Profile;
+use dps_model::network::{IpFilterAction, IpFilterRule, IpFilterTarget, IpMask};
 use dps_model::{Error, HubName, IdScope, Secret};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -75,6 +76,7 @@ pub struct Site {
     pub ca: Ca,
     pub ports: Ports,
     pub store: Arc<HeldStore>,
+    instances: Arc<Instances>,
     instance: Arc<Instance>,
     enrollments: Enrollments,
     payloads: Arc<Mutex<HashMap<String, String>>>,
@@ -126,7 +128,7 @@ impl Site {
         let enrollments = Enrollments::new(Arc::clone(&store), time(), Arc::clone(&rings), Arc::clone(&lane));
         let instance = instances.default_instance();
         let provisioning = Arc::new(Provisioning::new(
-            instances,
+            Arc::clone(&instances),
             Finder::new(Arc::clone(&store), rings, lane),
             Arc::new(operations),
             Arc::new(Throttle::new(limits, time())),
@@ -148,12 +150,29 @@ impl Site {
             ca,
             ports,
             store: held,
+            instances,
             instance,
             enrollments,
             payloads,
             stop,
             serving: Mutex::new(serving),
         }
+    }
+
+    /// A rule that keeps every device of this machine out, or none.
+    pub async fn keep_out(&self, kept_out: bool) {
+        let rule = IpFilterRule {
+            filter_name: "this machine".into(),
+            action: IpFilterAction::Reject,
+            ip_mask: IpMask::parse("127.0.0.0/8").unwrap(),
+            target: IpFilterTarget::DeviceApi,
+        };
+        let rules = if kept_out { vec![rule] } else { Vec::new() };
+        let changed = self.instances.change(INSTANCE, None, |instance| {
+            instance.network.rules.clone_from(&rules);
+            Ok(())
+        });
+        changed.await.unwrap();
     }
 
     pub async fn enroll(&self, id: &str, body: &Value) -> Mechanism {
