@@ -13,8 +13,8 @@ pub mod row;
 pub use attempt_log::AttemptLog;
 pub use metrics::{LoadSample, Metrics};
 pub use record::{
-    AssignmentRecord, AttemptRecord, Candidate, CertificateSummary, ConnectionRecord, Enrollment, Event,
-    Operation, Outcome, SasSummary, ServiceCallRecord, Step,
+    AssignmentRecord, AttemptRecord, BulkItemRecord, Candidate, CertificateSummary, ConnectionRecord,
+    Enrollment, Event, Operation, Outcome, SasSummary, ServiceCallRecord, Step,
 };
 pub use recorder::Recorder;
 pub use row::LogRow;

@@ -350,6 +350,21 @@ pub struct ServiceCallRecord {
     pub peer: SocketAddr,
     /// Version before the change.
     pub previous_etag: Option<String>,
+    /// What became of each item of a bulk operation; at most ten.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<BulkItemRecord>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// One item of a bulk operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BulkItemRecord {
+    /// Its id as the client wrote it, cut.
+    pub id: String,
+    /// Version before the change.
+    pub previous_etag: Option<String>,
     /// How it ended.
     pub outcome: Outcome,
 }

@@ -85,7 +85,7 @@ pub const MAX_QUERY_PAGE_BYTES: usize = 1024 * 1024;
 /// Rows looked at for one page of a query; a page may end before it is full, even empty, and be continued.
 pub const MAX_QUERY_SCAN: usize = 4_096;
 /// Rows of a query that are read from the store at once: each may have a twin of two full sections.
-pub const QUERY_ROWS_AT_ONCE: usize = 64;
+pub const QUERY_ROWS_AT_ONCE: usize = 50;
 /// Attempts of an unconditional delete of an enrollment that meets concurrent changes.
 pub const ENROLLMENT_WRITE_ATTEMPTS: u32 = 8;
 /// Longest continuation token that is read; ours have at most 256 bytes.

@@ -16,6 +16,17 @@ impl Timestamp {
         Self(jiff::Timestamp::from_millisecond(millis).unwrap_or(end))
     }
 
+    /// The instant that a text names: ISO 8601 with an offset, or a date alone for its first instant in UTC.
+    pub fn parse(text: &str) -> Option<Self> {
+        let date = |date: jiff::civil::Date| date.to_zoned(jiff::tz::TimeZone::UTC).ok();
+        let whole = text.parse().ok();
+        let at = match text.len() {
+            10 => whole.or_else(|| date(text.parse().ok()?).map(|midnight| midnight.timestamp())),
+            _ => whole,
+        };
+        at.map(Self)
+    }
+
     /// Milliseconds after 1970-01-01T00:00:00Z.
     pub fn millis(self) -> i64 {
         self.0.as_millisecond()
@@ -60,6 +71,17 @@ mod tests {
         assert_eq!(Timestamp::from_millis(1_661_983_370_516).to_string(), "2022-08-31T22:02:50.5160000Z");
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.0000000Z");
         assert_eq!(Timestamp::from_millis(i64::MAX), Timestamp::MAX);
+    }
+
+    #[test]
+    fn timestamp_parsed_from_times_and_dates() {
+        let millis = |text| Timestamp::parse(text).map(Timestamp::millis);
+        assert_eq!(millis("1970-01-02"), Some(86_400_000));
+        assert_eq!(millis("1970-01-01T00:00:01.5Z"), Some(1_500));
+        assert_eq!(millis("1970-01-01T01:00:00+01:00"), Some(0));
+        for text in ["", "1970", "1970-01-01T00:00:00", "1970-13-01", "yesterday"] {
+            assert_eq!(millis(text), None, "{text}");
+        }
     }
 
     #[test]

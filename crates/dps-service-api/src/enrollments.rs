@@ -1,9 +1,10 @@
-//! Individual enrollments: put, get, delete, attestation mechanism. Keys leave in the answer to a PUT and to
-//! `attestationmechanism` alone.
+//! Individual enrollments and enrollment groups: put, get, delete, attestation mechanism. Keys leave in the answer to a
+//! PUT and to `attestationmechanism` alone.
 
 use dps_core::Enrollments;
+use dps_core::enrollment::Enrolled;
 use dps_model::Error;
-use dps_model::enrollment::Keys;
+use dps_model::enrollment::{EnrollmentGroup, Keys};
 use dps_model::instance::Instance;
 use http::request::Parts;
 
@@ -12,7 +13,7 @@ use crate::json;
 use crate::request::{self, Body};
 
 /// Creates (without `If-Match`) or replaces.
-pub(crate) async fn put(
+pub(crate) async fn put<E: Enrolled>(
     core: &Enrollments,
     instance: &Instance,
     id: &str,
@@ -21,33 +22,41 @@ pub(crate) async fn put(
 ) -> Result<Answer, Error> {
     let if_match = request::if_match(&head.headers)?;
     let input = json::read(&request::json_body(&head.headers, body).await?)?;
-    let changed = core.put_individual(instance, id, input, if_match).await?;
-    Ok(Answer::Written(changed.value.to_json(Keys::Shown, None), changed.previous))
+    let changed = core.put::<E>(instance, id, input, if_match).await?;
+    Ok(Answer::Written(changed.value.shown(Keys::Shown), changed.previous))
 }
 
 /// With the state of its registration.
-pub(crate) async fn get(core: &Enrollments, instance: &Instance, id: &str) -> Result<Answer, Error> {
+pub(crate) async fn get_individual(
+    core: &Enrollments,
+    instance: &Instance,
+    id: &str,
+) -> Result<Answer, Error> {
     let (enrollment, state) = core.individual(instance, id).await?;
     Ok(Answer::Shown(enrollment.to_json(Keys::Hidden, Some(&state))))
 }
 
-/// The registration and the hub's identity stay.
-pub(crate) async fn delete(
+/// As it is.
+pub(crate) async fn get_group(core: &Enrollments, instance: &Instance, id: &str) -> Result<Answer, Error> {
+    Ok(Answer::Shown(core.get::<EnrollmentGroup>(instance, id).await?.shown(Keys::Hidden)))
+}
+
+/// The registrations of its devices and their identities on hubs stay.
+pub(crate) async fn delete<E: Enrolled>(
     core: &Enrollments,
     instance: &Instance,
     id: &str,
     head: &Parts,
 ) -> Result<Answer, Error> {
     let if_match = request::if_match(&head.headers)?;
-    core.delete_individual(instance, id, if_match).await.map(Answer::Deleted)
+    core.delete::<E>(instance, id, if_match).await.map(Answer::Deleted)
 }
 
 /// With its keys.
-pub(crate) async fn attestation_mechanism(
+pub(crate) async fn attestation_mechanism<E: Enrolled>(
     core: &Enrollments,
     instance: &Instance,
     id: &str,
 ) -> Result<Answer, Error> {
-    let (enrollment, _) = core.individual(instance, id).await?;
-    Ok(Answer::Shown(enrollment.attestation.exposed_json()))
+    Ok(Answer::Shown(core.get::<E>(instance, id).await?.attestation().exposed_json()))
 }

@@ -23,6 +23,22 @@ pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     Ok(read)
 }
 
+/// Reads a part of a body that was read as JSON; `path` is where it stands.
+///
+/// # Errors
+/// 400006 with the path of a member of the wrong type.
+pub fn read_value<T: DeserializeOwned>(part: serde_json::Value, path: &str) -> Result<T, Error> {
+    serde_path_to_error::deserialize(part).map_err(|error| {
+        let below = match error.path().to_string() {
+            below if below == "." => String::new(),
+            below if below.starts_with('[') => below,
+            below => format!(".{below}"),
+        };
+        let path: String = format!("{path}{below}").chars().take(MAX_EVENT_TEXT).collect();
+        malformed(format!("{path}: {}", without_value(&error.inner().to_string())))
+    })
+}
+
 fn malformed(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::with(ErrorCode::BodyMalformed, message)
 }
@@ -50,7 +66,12 @@ fn without_value(text: &str) -> String {
         let about_fields = text.starts_with("missing field") || text.starts_with("duplicate field");
         return if about_fields { text.to_owned() } else { "the value is not valid".to_owned() };
     };
-    let expected = if expected.starts_with("struct ") { "an object" } else { expected };
+    let expected = match expected {
+        "a sequence" => "an array",
+        "a map" => "an object",
+        expected if expected.starts_with("struct ") => "an object",
+        expected => expected,
+    };
     let kind = found.strip_prefix("invalid type: ").and_then(|rest| {
         ["string", "integer", "floating point", "boolean", "null", "map", "sequence"]
             .into_iter()
@@ -67,8 +88,9 @@ fn without_value(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::read;
+    use super::{read, read_value};
     use dps_model::enrollment::EnrollmentInput;
+    use serde_json::json;
 
     fn why(body: &str) -> String {
         match read::<EnrollmentInput>(body.as_bytes()) {
@@ -93,6 +115,24 @@ mod tests {
         assert_eq!(
             why(r#"{"provisioningStatus": "on"}"#),
             "provisioningStatus: the value is not valid, expected `enabled` or `disabled` at line 1 column 27"
+        );
+    }
+
+    #[test]
+    fn part_of_the_wrong_shape_named_by_path_without_its_value() {
+        let why = |part: serde_json::Value| match read_value::<EnrollmentInput>(part, "enrollments[1]") {
+            Ok(_) => "read".into(),
+            Err(error) => error.message.into_owned(),
+        };
+        assert_eq!(why(json!({})), "read");
+        assert_eq!(why(json!("c2VjcmV0")), "enrollments[1]: a string stands where an object is expected");
+        assert_eq!(
+            why(json!({"attestation": {"type": 5}})),
+            "enrollments[1].attestation.type: a number stands where a string is expected"
+        );
+        assert_eq!(
+            why(json!({"attestation": {"symmetricKey": "c2VjcmV0, expected x"}})),
+            "enrollments[1].attestation.symmetricKey: a string stands where an object is expected"
         );
     }
 

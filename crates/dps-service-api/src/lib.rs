@@ -4,10 +4,13 @@
 //! listeners, TLS or stores: a request comes in with its `Arc<Channel>` among the extensions, an answer goes out.
 
 mod answer;
+mod bulk;
 mod call;
-mod enrollment_groups;
+pub mod continuation;
 mod enrollments;
 pub mod json;
+mod queries;
+pub mod query;
 mod registrations;
 mod reject;
 mod request;

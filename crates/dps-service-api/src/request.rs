@@ -89,6 +89,11 @@ pub(crate) async fn json_body(headers: &HeaderMap, body: &mut Body) -> Result<By
     if !is_json(headers) {
         return Err(Error::new(ErrorCode::MediaTypeUnsupported));
     }
+    arrived(body).await
+}
+
+/// The whole body, within its bounds of size and time.
+async fn arrived(body: &mut Body) -> Result<Bytes, Error> {
     let read = tokio::time::timeout(Duration::from_secs(BODY_TIMEOUT), whole(body)).await;
     let goes_on = matches!(&read, Ok(Err(error)) if error.code == ErrorCode::BodyTooLarge);
     if !goes_on {
@@ -99,6 +104,19 @@ pub(crate) async fn json_body(headers: &HeaderMap, body: &mut Body) -> Result<By
         Ok(read) => read,
         Err(_) => Err(Error::with(ErrorCode::BodyMalformed, "The request body did not arrive in time.")
             .because(format!("the body took longer than {BODY_TIMEOUT} s"))),
+    }
+}
+
+/// The body of a request that may have a JSON one; an empty one is none.
+///
+/// # Errors
+/// As `json_body`, for a body that is there.
+pub(crate) async fn optional_json_body(headers: &HeaderMap, body: &mut Body) -> Result<Option<Bytes>, Error> {
+    let read = arrived(body).await?;
+    match read.is_empty() {
+        true => Ok(None),
+        false if is_json(headers) => Ok(Some(read)),
+        false => Err(Error::new(ErrorCode::MediaTypeUnsupported)),
     }
 }
 

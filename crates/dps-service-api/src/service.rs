@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use dps_access::{AccessControl, without_port};
+use dps_core::enrollment::Enrolled;
 use dps_core::ports::Clock;
 use dps_core::{Enrollments, Instances, Throttle};
 use dps_events::{EventSink, Outcome};
+use dps_model::enrollment::{EnrollmentGroup, IndividualEnrollment};
 use dps_model::instance::Instance;
 use dps_model::{Channel, Error, ErrorCode};
 use http::header::{AUTHORIZATION, HeaderName, USER_AGENT};
@@ -15,10 +17,11 @@ use http::{Request, Response};
 
 use crate::answer::Answer;
 use crate::call::{Call, kept};
+use crate::query::Rows;
 use crate::reject::reject;
 use crate::request::{self, Body};
 use crate::route::{self, Action, Misrouted, Noun, Route};
-use crate::{enrollment_groups, enrollments, registrations};
+use crate::{bulk, enrollments, queries, registrations};
 
 /// The C client spells `User-Agent` so.
 const USER_AGENT_OF_C: HeaderName = HeaderName::from_static("useragent");
@@ -52,11 +55,11 @@ impl ServiceApi {
         let channel = head.extensions.get::<Arc<Channel>>();
         let mut call = Call::open(&self.sink, &self.clock, channel.map(AsRef::as_ref));
         let result = self.answer(&head, &mut body, &mut call).await;
-        let (response, outcome) = match &result {
+        let (response, outcome) = match result {
             Ok(answer) => (answer.render(call.tracking_id()), Outcome::Success),
             Err(Misrouted { error, allow }) => {
-                let response = reject(error, *allow, call.tracking_id(), self.clock.now());
-                (response, Outcome::failed(error))
+                let response = reject(&error, allow, call.tracking_id(), self.clock.now());
+                (response, Outcome::failed(&error))
             }
         };
         call.close(outcome);
@@ -86,48 +89,72 @@ impl ServiceApi {
         // Only callers with rights use up what an instance takes.
         self.throttle.service_operation(&instance.name)?;
         request::check_length(&head.headers)?;
-        let answer = self.handle(&instance, &route, head, body).await?;
+        let mut answer = self.handle(&instance, &route, head, body).await?;
         call.record.previous_etag = answer.previous().map(ToString::to_string);
+        call.record.items = answer.take_items();
         Ok(answer)
     }
 
     async fn handle(
         &self,
-        instance: &Instance,
+        instance: &Arc<Instance>,
         route: &Route,
         head: &Parts,
         body: &mut Body,
     ) -> Result<Answer, Error> {
-        let (core, id) = (self.enrollments.as_ref(), route.id.as_str());
+        let (core, id) = (&self.enrollments, route.id.as_str());
         match (route.noun, route.action) {
-            (_, Action::Query) => Err(not_yet("Queries")),
-            (_, Action::BulkOperation) => Err(not_yet("Bulk operations")),
-            (Noun::IndividualEnrollment, Action::Upsert) => {
-                enrollments::put(core, instance, id, head, body).await
+            (Noun::IndividualEnrollment, Action::Get) => {
+                enrollments::get_individual(core, instance, id).await
             }
-            (Noun::IndividualEnrollment, Action::Get) => enrollments::get(core, instance, id).await,
-            (Noun::IndividualEnrollment, Action::Delete) => {
-                enrollments::delete(core, instance, id, head).await
+            (Noun::EnrollmentGroup, Action::Get) => enrollments::get_group(core, instance, id).await,
+            (Noun::IndividualEnrollment, Action::Query) => {
+                let rows = Rows::Enrollments;
+                queries::enrollments::<IndividualEnrollment>(core, instance, rows, head, body).await
             }
-            (Noun::IndividualEnrollment, Action::GetAttestationMechanism) => {
-                enrollments::attestation_mechanism(core, instance, id).await
+            (Noun::EnrollmentGroup, Action::Query) => {
+                let rows = Rows::EnrollmentGroups;
+                queries::enrollments::<EnrollmentGroup>(core, instance, rows, head, body).await
             }
-            (Noun::EnrollmentGroup, Action::Upsert) => {
-                enrollment_groups::put(core, instance, id, head, body).await
+            (Noun::IndividualEnrollment, Action::BulkOperation) => {
+                bulk::run::<IndividualEnrollment>(core, instance, "enrollments", head, body).await
             }
-            (Noun::EnrollmentGroup, Action::Get) => enrollment_groups::get(core, instance, id).await,
-            (Noun::EnrollmentGroup, Action::Delete) => {
-                enrollment_groups::delete(core, instance, id, head).await
+            (Noun::EnrollmentGroup, Action::BulkOperation) => {
+                bulk::run::<EnrollmentGroup>(core, instance, "enrollmentGroups", head, body).await
             }
-            (Noun::EnrollmentGroup, Action::GetAttestationMechanism) => {
-                enrollment_groups::attestation_mechanism(core, instance, id).await
+            (
+                Noun::IndividualEnrollment,
+                Action::Upsert | Action::Delete | Action::GetAttestationMechanism,
+            ) => one::<IndividualEnrollment>(core, instance, route, head, body).await,
+            (Noun::EnrollmentGroup, Action::Upsert | Action::Delete | Action::GetAttestationMechanism) => {
+                one::<EnrollmentGroup>(core, instance, route, head, body).await
             }
             (Noun::Registration, Action::Get) => registrations::get(core, instance, id).await,
             (Noun::Registration, Action::Delete) => registrations::delete(core, instance, id, head).await,
-            (Noun::Registration, Action::Upsert | Action::GetAttestationMechanism) => {
-                Err(Error::new(ErrorCode::RouteNotFound))
+            (Noun::Registration, Action::Query) => {
+                queries::registrations(core, instance, id, head, body).await
             }
+            (
+                Noun::Registration,
+                Action::Upsert | Action::GetAttestationMechanism | Action::BulkOperation,
+            ) => Err(Error::new(ErrorCode::RouteNotFound)),
         }
+    }
+}
+
+/// What is done alike to one enrollment of either kind.
+async fn one<E: Enrolled>(
+    core: &Enrollments,
+    instance: &Instance,
+    route: &Route,
+    head: &Parts,
+    body: &mut Body,
+) -> Result<Answer, Error> {
+    let id = route.id.as_str();
+    match route.action {
+        Action::Upsert => enrollments::put::<E>(core, instance, id, head, body).await,
+        Action::Delete => enrollments::delete::<E>(core, instance, id, head).await,
+        _ => enrollments::attestation_mechanism::<E>(core, instance, id).await,
     }
 }
 
@@ -141,8 +168,4 @@ fn describe(call: &mut Call, head: &Parts, instance: &Instance) {
     if let Some(noun) = route::noun(head.uri.path()) {
         call.record.kind = noun.kind();
     }
-}
-
-fn not_yet(what: &str) -> Error {
-    Error::with(ErrorCode::RouteNotFound, format!("{what} are not available on this server yet."))
 }

@@ -1,16 +1,19 @@
-//! Enrollments: kept (`record`), changed (`edit` under `settings`, `claims` and `quota`) and found for a device
-//! (`find`).
+//! Enrollments: kept (`record`), changed (`edit` and `bulk`, under `settings`, `claims` and `quota`), listed (`pages`)
+//! and found for a device (`find`).
 
+pub mod bulk;
 mod claims;
 pub mod edit;
 pub mod find;
 pub mod group_lane;
 mod key_ring;
 pub mod kind;
+pub mod pages;
 mod quota;
 pub mod record;
 mod settings;
 
+pub use bulk::BulkMode;
 pub use edit::{Changed, Enrollments};
 pub use key_ring::KeyRings;
 pub use kind::Enrolled;

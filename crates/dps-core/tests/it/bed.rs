@@ -200,7 +200,7 @@ impl Bed {
         let clock = Arc::new(TestClock::starting_at(now));
         let instances = Arc::new(
             Instances::open(Arc::clone(&store), instance(linked_hubs), |kept, wanted| {
-                kept.linked_hubs = wanted.linked_hubs
+                kept.linked_hubs = wanted.linked_hubs;
             })
             .await
             .unwrap(),

@@ -51,8 +51,8 @@ async fn operation_and_kind_of_every_route_named() {
         let reply = bed.call(ask(method, path)).await;
         let event = bed.event();
         assert_eq!((event.operation, event.kind), (operation, kind), "{method} {path}");
-        assert_eq!(reply.json()["trackingId"], event.tracking_id.to_string());
-        assert_eq!(event.outcome.status(), Some(u32::from(reply.status)));
+        assert_eq!(reply.header("x-ms-request-id").unwrap(), event.tracking_id.to_string());
+        assert_eq!(event.outcome.status(), Some(u32::from(reply.status)).filter(|status| *status >= 400));
     }
 }
 

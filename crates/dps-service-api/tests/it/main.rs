@@ -4,9 +4,13 @@
 
 mod bed;
 mod bodies;
+mod bulk;
 mod concurrency;
 mod events;
 mod malformed;
+mod queries;
+mod query_page;
+mod query_properties;
 mod registrations;
 mod rights;
 mod throttled;

@@ -143,16 +143,3 @@ async fn id_with_illegal_characters_named_by_position() {
     let long = format!("/enrollments/{}", "a".repeat(129));
     assert_eq!(bed.call(ask("GET", &long)).await.code(), "400004");
 }
-
-#[tokio::test]
-async fn capabilities_to_come_answer_cleanly() {
-    let bed = Bed::new().await;
-    for (path, message) in [
-        ("/enrollments/query", "Queries are not available on this server yet."),
-        ("/registrations/line-7/query", "Queries are not available on this server yet."),
-        ("/enrollmentGroups", "Bulk operations are not available on this server yet."),
-    ] {
-        let reply = bed.call(ask("POST", path).json(&json!({ "query": "SELECT *" }))).await;
-        assert_eq!((reply.code().as_str(), &reply.json()["message"]), ("404000", &message.into()));
-    }
-}

@@ -32,17 +32,17 @@ PUT    /enrollments/a                         415000 401000 401000 415000 401000
 GET    /enrollments/a                         404201 401000 404201 404201 401000 401000 401000
 DELETE /enrollments/a                         404201 401000 401000 404201 401000 401000 401000
 POST   /enrollments/a/attestationmechanism    404201 401000 401000 404201 401000 401000 401000
-POST   /enrollments                           404000 401000 401000 404000 401000 401000 401000
-POST   /enrollments/query                     404000 401000 404000 404000 401000 401000 401000
+POST   /enrollments                           415000 401000 401000 415000 401000 401000 401000
+POST   /enrollments/query                     415000 401000 415000 415000 401000 401000 401000
 PUT    /enrollmentGroups/a                    415000 401000 401000 415000 401000 401000 401000
 GET    /enrollmentGroups/a                    404201 401000 404201 404201 401000 401000 401000
 DELETE /enrollmentGroups/a                    404201 401000 401000 404201 401000 401000 401000
 POST   /enrollmentGroups/a/attestationmechanism 404201 401000 401000 404201 401000 401000 401000
-POST   /enrollmentGroups                      404000 401000 401000 404000 401000 401000 401000
-POST   /enrollmentGroups/query                404000 401000 404000 404000 401000 401000 401000
+POST   /enrollmentGroups                      415000 401000 401000 415000 401000 401000 401000
+POST   /enrollmentGroups/query                415000 401000 415000 415000 401000 401000 401000
 GET    /registrations/a                       404202 401000 401000 401000 401000 404202 404202
 DELETE /registrations/a                       404202 401000 401000 401000 401000 401000 404202
-POST   /registrations/a/query                 404000 401000 401000 401000 401000 404000 404000
+POST   /registrations/a/query                 200 401000 401000 401000 401000 200 200
 PATCH  /enrollments/a                         405000 405000 405000 405000 405000 405000 405000
 GET    /registrations                         404000 404000 404000 404000 404000 404000 404000
 ";
