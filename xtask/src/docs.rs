@@ -12,6 +12,8 @@ const PAGES: &[(&str, &str)] = &[
     ("dps-device-api", "errors::errors_page_is_what_the_code_does"),
     // The refusals in docs/reference/query.md
     ("dps-service-api", "query_page::query_page_refusals_are_those_of_the_code"),
+    // docs/reference/cli.md
+    ("muster", "fleet::reference::cli_page_is_what_help_says"),
     // docs/reference/protocols.md
     ("muster-parity", "matrix::protocols_page_is_what_every_cell_does"),
 ];

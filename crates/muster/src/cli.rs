@@ -1,11 +1,14 @@
 //! The command line. Owns names, defaults and help; must not know what the commands do.
 
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 
+use clap::CommandFactory as _;
 use dps_model::limits::Profile;
 
 use crate::device::DeviceCommand;
+use crate::fleet::FleetCommand;
 
 /// A self-hosted Device Provisioning Service, wire-compatible with Azure IoT Hub DPS.
 #[derive(clap::Parser)]
@@ -20,12 +23,35 @@ pub struct Arguments {
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Start everything on this machine: provisioning service, development hub, metrics; no configuration
+    #[command(after_help = "Example:
+  muster dev --hub hub-1.localhost --hub hub-2.localhost")]
     Dev(DevOptions),
     /// Start the same on free ports, provision a few devices and show what happens
+    #[command(after_help = "Example:
+  muster demo")]
     Demo(DemoOptions),
     /// Be a device: provision, connect to the hub, send telemetry, read the twin
     #[command(subcommand)]
     Device(Box<DeviceCommand>),
+    #[command(flatten)]
+    Fleet(FleetCommand),
+    /// Print a script that completes this command line in a shell
+    #[command(after_help = "Example:
+  muster completions bash")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Prints the script.
+pub fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "muster", &mut script);
+    match std::io::stdout().lock().write_all(&script) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }
 
 /// Options of `muster dev`.
@@ -114,7 +140,7 @@ fn profile(text: &str) -> Result<Profile, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{Command, CommandFactory as _, Parser as _};
 
     #[test]
     fn host_and_hub_names_have_no_port() {
@@ -138,5 +164,46 @@ mod tests {
     #[test]
     fn command_line_is_consistent() {
         super::Arguments::command().debug_assert();
+    }
+
+    /// The commands that have no commands of their own, with their paths.
+    fn leaves(command: &Command, path: &str, found: &mut Vec<(String, String)>) {
+        let path = format!("{path} {}", command.get_name());
+        if command.get_subcommands().next().is_none() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            found.push((path.trim().to_owned(), help));
+        }
+        for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+            leaves(below, &path, found);
+        }
+    }
+
+    /// As a shell cuts a line: quotes hold together.
+    fn words(line: &str) -> Vec<String> {
+        let quote = if line.contains('"') && !line.contains("'{") { '"' } else { '\'' };
+        let part = |(index, part): (usize, &str)| match index % 2 {
+            0 => part.split_whitespace().map(str::to_owned).collect(),
+            _ => vec![part.to_owned()],
+        };
+        line.split(quote).enumerate().flat_map(part).collect()
+    }
+
+    #[test]
+    fn every_command_has_an_example_that_it_understands() {
+        let mut found = Vec::new();
+        leaves(&super::Arguments::command(), "", &mut found);
+        assert!(found.len() > 40, "{} commands", found.len());
+        for (path, help) in found {
+            let help = help.replace("\\\n", " ");
+            let examples: Vec<&str> =
+                help.lines().map(str::trim).filter(|line| line.starts_with("muster ")).collect();
+            assert!(!examples.is_empty(), "{path} has no example");
+            for example in examples {
+                assert!(example.starts_with(&path), "{example} is no example of {path}");
+                if let Err(error) = super::Arguments::try_parse_from(words(example)) {
+                    panic!("{example}: {error}");
+                }
+            }
+        }
     }
 }

@@ -4,9 +4,11 @@
 //! work.
 
 mod cli;
+mod config;
 mod demo;
 mod dev;
 mod device;
+mod fleet;
 mod server;
 
 use std::process::ExitCode;
@@ -15,14 +17,14 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
-    match run(arguments.command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // One clear line: what was tried, and why it failed.
-            eprintln!("muster: {error:#}");
-            ExitCode::FAILURE
-        }
+    let Err(error) = run(arguments.command) else { return ExitCode::SUCCESS };
+    // The commands that manage a fleet tell scripts what went wrong.
+    let status = error.downcast_ref::<fleet::Failure>().map_or(1, fleet::Failure::exit_status);
+    if status != 0 {
+        // One clear line: what was tried, and why it failed.
+        eprintln!("muster: {error:#}");
     }
+    ExitCode::from(status)
 }
 
 fn run(command: cli::Command) -> anyhow::Result<()> {
@@ -35,5 +37,12 @@ fn run(command: cli::Command) -> anyhow::Result<()> {
         cli::Command::Dev(options) => runtime.block_on(dev::run(options)),
         cli::Command::Device(command) => runtime.block_on(device::run(*command)),
         cli::Command::Demo(options) => runtime.block_on(demo::run(options.into_dev())),
+        cli::Command::Completions { shell } => cli::completions(shell),
+        cli::Command::Fleet(command) => {
+            let done = runtime.block_on(fleet::run(command));
+            // What still waits for standard input is not waited for.
+            runtime.shutdown_background();
+            Ok(done?)
+        }
     }
 }

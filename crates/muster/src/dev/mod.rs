@@ -1,7 +1,7 @@
 //! `muster dev`: everything on one machine, without configuration.
 
 mod authority;
-mod env_file;
+pub mod env_file;
 mod hubs;
 pub mod server;
 mod settings;

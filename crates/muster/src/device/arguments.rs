@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use muster_device::{AssignmentCache, Attestation, Device, ProvisioningClient, Tcti, Tpm2, Transport};
 
 use super::tpm::TpmIdentity;
+use crate::dev::env_file;
 
 /// What the device does.
 #[derive(clap::Subcommand)]
@@ -238,13 +239,8 @@ struct DevEnv(HashMap<String, String>);
 impl DevEnv {
     fn read(path: &Path) -> anyhow::Result<Self> {
         let text = text(path).context("is `muster dev` running? its dev.env is removed when it stops")?;
-        let mut pairs = HashMap::new();
-        for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
-            let Some((key, value)) = line.split_once('=') else {
-                bail!("{} is no dev.env: a line has no =", path.display());
-            };
-            pairs.insert(key.to_owned(), unquoted(value));
-        }
+        let pairs = env_file::pairs(&text)
+            .with_context(|| format!("{} is no dev.env: a line has no =", path.display()))?;
         Ok(Self(pairs))
     }
 
@@ -258,14 +254,6 @@ impl DevEnv {
         }
         let value = self.0.get(key).map(|text| text.parse());
         value.transpose().with_context(|| format!("{key} in dev.env makes no sense"))
-    }
-}
-
-/// A value as a shell would read it: in single quotes where it has special characters.
-fn unquoted(value: &str) -> String {
-    match value.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
-        Some(inner) => inner.replace(r"'\''", "'"),
-        None => value.to_owned(),
     }
 }
 

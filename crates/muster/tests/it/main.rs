@@ -8,6 +8,7 @@ mod device_guide;
 mod device_tpm;
 mod disk;
 mod endurance;
+mod fleet;
 mod harness;
 mod idle_clients;
 mod restart;

@@ -1,0 +1,3 @@
+//! Where settings come from. The only room that reads the environment.
+
+pub mod environment;

@@ -1,0 +1,287 @@
+//! The control plane: ARM's `Microsoft.Devices/provisioningServices`. Owns paths, asynchronous operations and lists in
+//! pages; must not know what a provisioning service holds.
+
+use std::time::Duration;
+
+use percent_encoding::utf8_percent_encode;
+use reqwest::Method;
+use reqwest::header::{HeaderMap, HeaderName, IF_MATCH};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::failure::{Failure, shown};
+use super::sender::{Answer, Ask, Sender, retry_after};
+use super::service::SEGMENT;
+use super::target::Target;
+use crate::fleet::limits::{MAX_OPERATION_WAIT, MAX_RETRY_AFTER, OPERATION_POLL};
+
+/// What all calls use but those that need a newer one.
+pub const API_VERSION: &str = "2022-02-05";
+/// The first one with `disableLocalAuth`.
+pub const LOCAL_AUTH_API_VERSION: &str = "2026-08-31";
+const OPERATION: HeaderName = HeaderName::from_static("azure-asyncoperation");
+
+/// Which provisioning service, and under what it is listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResourceId {
+    pub subscription: Option<String>,
+    pub resource_group: Option<String>,
+    pub name: Option<String>,
+}
+
+impl ResourceId {
+    /// Reads `/subscriptions/…[/resourceGroups/…[/providers/Microsoft.Devices/provisioningServices/…]]`.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        let mut id = Self::default();
+        let mut parts = text.trim().trim_matches('/').split('/');
+        while let Some(name) = parts.next() {
+            let value = parts.next().filter(|value| !value.is_empty()).map(ToOwned::to_owned);
+            match name.to_ascii_lowercase().as_str() {
+                "subscriptions" => id.subscription = value,
+                "resourcegroups" => id.resource_group = value,
+                "providers"
+                    if value.as_deref().is_some_and(|it| it.eq_ignore_ascii_case("Microsoft.Devices")) => {}
+                "provisioningservices" => id.name = value,
+                _ => {
+                    return Err(Failure::Usage(format!(
+                        "{name} does not belong into a resource id: {RESOURCE_ID}"
+                    )));
+                }
+            }
+        }
+        Ok(id)
+    }
+
+    fn part<'a>(value: Option<&'a String>, option: &str) -> Result<&'a str, Failure> {
+        value.map(String::as_str).ok_or_else(|| Failure::Usage(format!("say {option}, or {RESOURCE_ID}")))
+    }
+
+    /// The path of the provisioning service.
+    fn service(&self) -> Result<String, Failure> {
+        let name = Self::part(self.name.as_ref(), "the provisioning service's name")?;
+        Ok(format!("{}/{}", self.collection(true)?, segment(name)))
+    }
+
+    /// The path that lists services: of the resource group, or of the whole subscription.
+    fn collection(&self, of_group: bool) -> Result<String, Failure> {
+        let subscription = Self::part(self.subscription.as_ref(), "--subscription")?;
+        let group = if of_group {
+            let name = Self::part(self.resource_group.as_ref(), "--resource-group")?;
+            format!("/resourceGroups/{}", segment(name))
+        } else {
+            String::new()
+        };
+        Ok(format!(
+            "/subscriptions/{}{group}/providers/Microsoft.Devices/provisioningServices",
+            segment(subscription)
+        ))
+    }
+}
+
+const RESOURCE_ID: &str =
+    "--resource-id /subscriptions/…/resourceGroups/…/providers/Microsoft.Devices/provisioningServices/…";
+
+fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+/// A control plane's client, and the provisioning service that is meant.
+pub struct ControlPlane {
+    target: Target,
+    sender: Sender,
+    id: ResourceId,
+}
+
+impl ControlPlane {
+    pub fn new(target: Target, id: ResourceId) -> Result<Self, Failure> {
+        Ok(Self { sender: target.sender()?, target, id })
+    }
+
+    /// `:port` of the control plane where it is not 443: a self-hosted service has one address for everything.
+    pub fn port(&self) -> Option<u16> {
+        reqwest::Url::parse(&self.target.base).ok()?.port()
+    }
+
+    pub fn name(&self) -> &str {
+        self.id.name.as_deref().unwrap_or_default()
+    }
+
+    pub async fn service(&self) -> Result<Value, Failure> {
+        Ok(self.ask(Method::GET, &self.id.service()?, API_VERSION, None, None).await?.body)
+    }
+
+    /// The services of the resource group, or of the whole subscription.
+    pub async fn services(&self, of_group: bool) -> Result<Vec<Value>, Failure> {
+        self.list(&self.id.collection(of_group)?).await
+    }
+
+    /// Writes the whole service, and waits until it is as wanted unless told not to.
+    pub async fn put_service(&self, body: Value, version: &str, wait: bool) -> Result<Value, Failure> {
+        let path = self.id.service()?;
+        let answer = self.ask(Method::PUT, &path, version, None, Some(body)).await?;
+        if !wait || !self.settled(&answer).await? {
+            return Ok(answer.body);
+        }
+        Ok(self.ask(Method::GET, &path, version, None, None).await?.body)
+    }
+
+    pub async fn tag_service(&self, tags: Value) -> Result<Value, Failure> {
+        let (path, body) = (self.id.service()?, json!({ "tags": tags }));
+        let answer = self.ask(Method::PATCH, &path, API_VERSION, None, Some(body)).await?;
+        if !self.settled(&answer).await? {
+            return Ok(answer.body);
+        }
+        self.service().await
+    }
+
+    pub async fn delete_service(&self, wait: bool) -> Result<(), Failure> {
+        let answer = self.ask(Method::DELETE, &self.id.service()?, API_VERSION, None, None).await?;
+        if wait {
+            self.settled(&answer).await?;
+        }
+        Ok(())
+    }
+
+    /// The shared access policies with their keys.
+    pub async fn keys(&self) -> Result<Vec<Value>, Failure> {
+        let path = format!("{}/listkeys", self.id.service()?);
+        let answer = self.ask(Method::POST, &path, API_VERSION, None, None).await?;
+        values(answer.body).map(|(values, _)| values)
+    }
+
+    pub async fn certificates(&self) -> Result<Vec<Value>, Failure> {
+        self.list(&format!("{}/certificates", self.id.service()?)).await
+    }
+
+    /// One call on a certificate: a method, and what follows its name in the path.
+    pub async fn certificate(
+        &self,
+        method: Method,
+        name: &str,
+        action: &str,
+        etag: Option<&str>,
+        body: Option<Value>,
+    ) -> Result<Value, Failure> {
+        let path = format!("{}/certificates/{}{action}", self.id.service()?, segment(name));
+        Ok(self.ask(method, &path, API_VERSION, etag, body).await?.body)
+    }
+
+    async fn list(&self, path: &str) -> Result<Vec<Value>, Failure> {
+        let mut all = Vec::new();
+        let mut answer = self.ask(Method::GET, path, API_VERSION, None, None).await?;
+        loop {
+            let (values, next) = values(answer.body)?;
+            all.extend(values);
+            let Some(next) = next else { return Ok(all) };
+            answer = self.follow(&next).await?;
+        }
+    }
+
+    /// Waits for the operation that an answer names; false when it names none.
+    async fn settled(&self, answer: &Answer) -> Result<bool, Failure> {
+        let Some(operation) = address(&answer.headers, &OPERATION) else { return Ok(false) };
+        let end = Instant::now() + Duration::from_secs(MAX_OPERATION_WAIT);
+        loop {
+            let answer = self.follow(&operation).await?;
+            match answer.body["status"].as_str().unwrap_or_default().to_ascii_lowercase().as_str() {
+                "succeeded" => return Ok(true),
+                status @ ("failed" | "canceled") => {
+                    let error = &answer.body["error"];
+                    let text = |name: &str| match &error[name] {
+                        Value::String(text) => text.clone(),
+                        Value::Null => "no reason".to_owned(),
+                        other => other.to_string(),
+                    };
+                    let (code, message) = (text("code"), text("message"));
+                    let why = shown(&format!("{status} ({code}): {message}"));
+                    return Err(Failure::Incomplete(format!("the service took the change and then {why}")));
+                }
+                _ if Instant::now() >= end => {
+                    return Err(Failure::Unreachable(format!(
+                        "the operation is still running after {MAX_OPERATION_WAIT} s; show the service to see its end"
+                    )));
+                }
+                _ => {
+                    let wait = retry_after(&answer.headers).unwrap_or(OPERATION_POLL).min(MAX_RETRY_AFTER);
+                    tokio::time::sleep(Duration::from_secs(wait)).await;
+                }
+            }
+        }
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        version: &str,
+        etag: Option<&str>,
+        body: Option<Value>,
+    ) -> Result<Answer, Failure> {
+        let url = format!("{}{path}?api-version={version}", self.target.base);
+        let headers = etag.map(|etag| (IF_MATCH, etag.to_owned())).into_iter().collect();
+        self.send(Ask { method, url, headers, body }).await
+    }
+
+    /// An address that the control plane gave. The token is shown to nobody else.
+    async fn follow(&self, url: &str) -> Result<Answer, Failure> {
+        let origin = |text: &str| reqwest::Url::parse(text).ok().map(|url| url.origin());
+        let own = origin(&self.target.base);
+        if own.is_none() || origin(url) != own {
+            return Err(Failure::Unreachable(format!(
+                "the service sends us on to another host than {}: its token does not go there",
+                self.target.base
+            )));
+        }
+        self.send(Ask { method: Method::GET, url: url.to_owned(), headers: Vec::new(), body: None }).await
+    }
+
+    async fn send(&self, ask: Ask) -> Result<Answer, Failure> {
+        self.sender.call(&ask, || self.target.authorization()).await
+    }
+}
+
+fn address(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(ToOwned::to_owned)
+}
+
+/// `{"value":[…],"nextLink":…}`.
+fn values(mut body: Value) -> Result<(Vec<Value>, Option<String>), Failure> {
+    let next = body["nextLink"].as_str().filter(|link| !link.is_empty()).map(ToOwned::to_owned);
+    match body.get_mut("value").map(Value::take) {
+        Some(Value::Array(values)) => Ok((values, next)),
+        _ => {
+            Err(Failure::Unreachable("the service answered with no list: is it a control plane?".to_owned()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resource_id_of_every_length_is_read_in_any_case() {
+        let whole = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/provisioningServices/n";
+        let id = ResourceId::parse(whole).ok().unwrap();
+        assert_eq!(id.service().ok().unwrap(), whole);
+        assert_eq!(ResourceId::parse(&whole.to_uppercase()).ok().unwrap().name.as_deref(), Some("N"));
+        let group = ResourceId::parse("subscriptions/s/resourcegroups/g/").ok().unwrap();
+        assert_eq!((group.resource_group.as_deref(), group.name.as_ref()), (Some("g"), None));
+        assert!(group.service().is_err() && group.collection(true).is_ok());
+        for bad in
+            ["/subscriptions/s/vaults/v", "nonsense", "/subscriptions/s/providers/Microsoft.Web/sites/x"]
+        {
+            assert_eq!(ResourceId::parse(bad).err().unwrap().exit_status(), 2, "{bad}");
+        }
+    }
+
+    #[test]
+    fn resource_id_needs_its_parts_by_name() {
+        let text = |id: ResourceId| id.service().err().unwrap().to_string();
+        assert!(
+            text(ResourceId::default()).starts_with("say the provisioning service's name, or --resource-id")
+        );
+        let named = ResourceId { name: Some("n".into()), ..ResourceId::default() };
+        assert!(text(named).starts_with("say --subscription"));
+    }
+}
