@@ -29,6 +29,7 @@ fn challenged(key: &PublicArea) {
         id_scope: &id_scope,
         registration_id: &registration_id,
         scope: EnrollmentKind::Individual,
+        authorities: &[],
         challenger: Some(Challenger { secret: &secret, last_admitted: "" }),
     };
     let keys = TpmKeys { endorsement_key: key.to_base64(), storage_root_key: Some(key.to_base64()) };

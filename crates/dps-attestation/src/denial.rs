@@ -280,7 +280,12 @@ pub enum Reason {
         /// How many were spent.
         spent: usize,
     },
-    /// The enrollment group refers to an uploaded CA certificate that does not exist or is not verified.
+    /// The enrollment refers to an uploaded CA certificate whose key nobody has proven to hold.
+    CaNotVerified {
+        /// Its name.
+        name: String,
+    },
+    /// The enrollment refers to CA certificates by names that none was uploaded under.
     CaReferenceUnresolved {
         /// The names.
         names: String,
@@ -325,6 +330,7 @@ impl Reason {
             Self::CriticalExtension { .. } => "X509_CRITICAL_EXTENSION",
             Self::NameConstraintViolated { .. } => "X509_NAME_CONSTRAINT_VIOLATED",
             Self::TooManySignatureChecks { .. } => "X509_TOO_MANY_SIGNATURE_CHECKS",
+            Self::CaNotVerified { .. } => "X509_CA_NOT_VERIFIED",
             Self::CaReferenceUnresolved { .. } => "X509_CA_REFERENCE_UNRESOLVED",
             Self::Tpm(reason) => reason.code(),
         }
@@ -349,9 +355,9 @@ impl Reason {
             Self::CommonNameMissing { .. }
             | Self::CommonNameMismatch { .. }
             | Self::CertificateNotEnrolled { .. } => (ErrorCode::CertificateRejected, UNAUTHORIZED),
-            Self::ChainIncomplete { .. } | Self::CaReferenceUnresolved { .. } => {
-                (ErrorCode::CertificateRejected, CA_NOT_FOUND)
-            }
+            Self::ChainIncomplete { .. }
+            | Self::CaNotVerified { .. }
+            | Self::CaReferenceUnresolved { .. } => (ErrorCode::CertificateRejected, CA_NOT_FOUND),
             Self::LeafIsSigningCertificate { .. }
             | Self::SignerNotInChain { .. }
             | Self::SignerReissued { .. } => (ErrorCode::CertificateRejected, NO_MATCH),
@@ -514,8 +520,12 @@ impl Reason {
                 write!(f, "no path was found within {spent} signature checks")
             }
             Self::CaReferenceUnresolved { names } => {
-                write!(f, "the enrollment group refers to {names}, which is no verified CA certificate")
+                write!(f, "the enrollment refers to the CA certificate {names}, which does not exist")
             }
+            Self::CaNotVerified { name } => write!(
+                f,
+                "the enrollment refers to the CA certificate {name}, which is not verified; prove possession of its key"
+            ),
             // The other reasons are written by the callers.
             other => f.write_str(other.code()),
         }

@@ -14,6 +14,7 @@ pub mod x509;
 mod mistake;
 
 use dps_model::attestation::{Mechanism, X509CertificateInfo};
+use dps_model::certificate_authority::CaCertificate;
 use dps_model::hub::HubAuthentication;
 use dps_model::{IdScope, RegistrationId, Timestamp};
 
@@ -41,6 +42,8 @@ pub struct Subject<'a> {
     pub registration_id: &'a RegistrationId,
     /// What kind of enrollment the mechanism belongs to.
     pub scope: EnrollmentKind,
+    /// The CA certificates that were uploaded to it, which enrollments refer to by name.
+    pub authorities: &'a [CaCertificate],
     /// What TPMs are challenged with; without it TPM attestation is refused.
     pub challenger: Option<tpm::Challenger<'a>>,
 }
@@ -213,10 +216,8 @@ fn judge(
         (Mechanism::SigningCertificates(pair), Evidence::X509(chain)) => {
             x509::verify_group(pair, chain, subject, now)
         }
-        (Mechanism::CaReferences(names), Evidence::X509(_)) => {
-            // Whoever finds the enrollment resolves the names; what arrives here unresolved does not exist.
-            let names = [&names.primary, &names.secondary].into_iter().flatten().cloned();
-            Err(Reason::CaReferenceUnresolved { names: names.collect::<Vec<_>>().join(", ") })
+        (Mechanism::CaReferences(names), Evidence::X509(chain)) => {
+            x509::verify_references(names, chain, subject, now)
         }
         (_, Evidence::None) => Err(Reason::EvidenceMissing { expected: mechanism.kind() }),
         (_, other) => Err(Reason::EvidenceOtherKind { expected: mechanism.kind(), presented: other.name() }),

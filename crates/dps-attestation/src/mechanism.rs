@@ -207,10 +207,10 @@ fn ca_references(names: &CaReferences) -> Result<Mechanism, Error> {
     let names =
         CaReferences { primary: name(names.primary.as_ref()), secondary: name(names.secondary.as_ref()) };
     for (member, name) in [("primary", &names.primary), ("secondary", &names.secondary)] {
-        if name.as_ref().is_some_and(|name| name.chars().count() > limits::MAX_REGISTRATION_ID) {
+        if name.as_ref().is_some_and(|name| name.chars().count() > limits::MAX_CA_CERTIFICATE_NAME) {
             return Err(Error::argument(format!(
                 "attestation.x509.caReferences.{member} is longer than {} characters.",
-                limits::MAX_REGISTRATION_ID
+                limits::MAX_CA_CERTIFICATE_NAME
             )));
         }
     }

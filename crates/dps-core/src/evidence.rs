@@ -92,6 +92,7 @@ pub fn judge(
             id_scope: &claim.instance.id_scope,
             registration_id: claim.registration_id,
             scope: found.kind(),
+            authorities: &claim.instance.certificates,
             challenger,
         };
         let denial = match dps_attestation::verify(found.mechanism(), claim.evidence, &subject, now) {

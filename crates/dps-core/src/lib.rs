@@ -20,7 +20,7 @@ pub mod request;
 pub mod throttle;
 
 pub use enrollment::{Changed, Enrollments};
-pub use instance::Instances;
+pub use instance::{CaCertificates, Instances, Lifecycle};
 pub use operation::Operations;
 pub use provisioning::Provisioning;
 pub use request::{DeviceOperation, DeviceRequest, DeviceResponse};

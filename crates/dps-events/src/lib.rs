@@ -14,7 +14,7 @@ pub use attempt_log::AttemptLog;
 pub use metrics::{LoadSample, Metrics};
 pub use record::{
     AssignmentRecord, AttemptRecord, BulkItemRecord, Candidate, CertificateSummary, ConnectionRecord,
-    Enrollment, Event, Operation, Outcome, SasSummary, ServiceCallRecord, Step,
+    Enrollment, Event, ManagementCallRecord, Operation, Outcome, SasSummary, ServiceCallRecord, Step,
 };
 pub use recorder::Recorder;
 pub use row::LogRow;

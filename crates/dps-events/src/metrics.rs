@@ -55,6 +55,12 @@ struct ServiceCalls {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ManagementCalls {
+    operation: &'static str,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Connections {
     protocol: &'static str,
     stage: &'static str,
@@ -107,6 +113,7 @@ pub struct Metrics {
     lookups: Family<Lookups, Counter>,
     refusals: Family<Refusals, Counter>,
     service_calls: Family<ServiceCalls, Counter>,
+    management_calls: Family<ManagementCalls, Counter>,
     connections: Family<Connections, Counter>,
     steps: Family<StepName, Histogram, fn() -> Histogram>,
     dropped: Counter<u64, AtomicU64>,
@@ -163,6 +170,8 @@ impl Metrics {
         registry.register("refusals", "Refused device requests by code and reason", refusals.clone());
         let service_calls = Family::default();
         registry.register("service_calls", "Calls of the service API", service_calls.clone());
+        let management_calls = Family::default();
+        registry.register("management_calls", "Calls of the management API", management_calls.clone());
         let connections = Family::default();
         registry.register(
             "refused_connections",
@@ -183,6 +192,7 @@ impl Metrics {
             lookups,
             refusals,
             service_calls,
+            management_calls,
             connections,
             steps,
             dropped,
@@ -225,6 +235,11 @@ impl Metrics {
                 let status = call.outcome.result_type();
                 let labels = ServiceCalls { operation: call.operation, kind: call.kind, status };
                 self.service_calls.get_or_create(&labels).inc();
+            }
+            Event::ManagementCall(call) => {
+                let status = call.outcome.result_type();
+                let labels = ManagementCalls { operation: call.operation, status };
+                self.management_calls.get_or_create(&labels).inc();
             }
             Event::Connection(connection) => {
                 let labels =

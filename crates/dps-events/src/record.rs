@@ -15,6 +15,8 @@ pub enum Event {
     Assignment(Box<AssignmentRecord>),
     /// A call of the service API.
     ServiceCall(Box<ServiceCallRecord>),
+    /// A call of the management API.
+    ManagementCall(Box<ManagementCallRecord>),
     /// A connection that ended before there was a request.
     Connection(Box<ConnectionRecord>),
 }
@@ -365,6 +367,40 @@ pub struct BulkItemRecord {
     pub id: String,
     /// Version before the change.
     pub previous_etag: Option<String>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// A call of the management API (Azure Resource Manager).
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ManagementCallRecord {
+    /// `x-ms-request-id` of the answer.
+    pub tracking_id: TrackingId,
+    /// When it began.
+    pub time: Timestamp,
+    /// Microseconds from begin to close.
+    pub micros: u64,
+    /// ARM's name of the operation, e.g. `Microsoft.Devices/provisioningServices/write`.
+    pub operation: &'static str,
+    /// The resource that the path names.
+    pub resource_id: Option<String>,
+    /// Name of the instance, once known.
+    pub instance: Option<String>,
+    /// `api-version` as the client wrote it.
+    pub api_version: Option<String>,
+    /// User agent.
+    pub client: Option<String>,
+    /// Who called, as the identity provider names it.
+    pub caller: Option<String>,
+    /// Where from.
+    pub peer: SocketAddr,
+    /// Version before the change.
+    pub previous_etag: Option<String>,
+    /// Version after it.
+    pub etag: Option<String>,
+    /// Members that changed, never their values.
+    pub changed: Vec<&'static str>,
     /// How it ended.
     pub outcome: Outcome,
 }

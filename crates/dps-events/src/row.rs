@@ -14,7 +14,7 @@ use crate::record::{Event, Operation, Outcome};
 pub struct LogRow<'a> {
     /// When the unit of work began.
     pub time: Timestamp,
-    /// `DeviceOperations` or `ServiceOperations`.
+    /// `DeviceOperations`, `ServiceOperations` or `Administrative`.
     pub category: &'static str,
     /// `AttestationAttempt`, `RegistrationAttempt`, `Upsert` …
     pub operation_name: &'static str,
@@ -116,6 +116,17 @@ impl Event {
                 category: "ServiceOperations",
                 operation_name: call.operation,
                 api_version: call.api_version.as_deref(),
+                time: call.time,
+                micros: call.micros,
+                peer: Some(call.peer),
+                correlation_id: call.tracking_id,
+                outcome: &call.outcome,
+            },
+            Self::ManagementCall(call) => Head {
+                category: "Administrative",
+                operation_name: call.operation,
+                // Its versions are ARM's, which the data plane's list does not know.
+                api_version: None,
                 time: call.time,
                 micros: call.micros,
                 peer: Some(call.peer),

@@ -14,6 +14,9 @@ pub struct CaCertificate {
     pub name: String,
     /// The certificate.
     pub certificate: Certificate,
+    /// Texts under which a presented chain that it may have signed finds it.
+    #[serde(default)]
+    pub lookups: Vec<String>,
     /// Only a verified one lets devices in.
     pub is_verified: bool,
     /// The code whose certificate proves possession, once asked for.

@@ -132,6 +132,15 @@ catalogue! {
     InstanceNotFound = 404_205, false, Operator, "Provisioning service not found.",
         "No provisioning service of that name exists in the named resource group.",
         "Check subscription, resource group and name; list the provisioning services of the subscription.";
+    CaCertificateNotFound = 404_206, false, Operator, "Certificate not found.",
+        "No CA certificate of that name was uploaded to the provisioning service.",
+        "List its certificates and correct the name.";
+    AccessPolicyNotFound = 404_207, false, Operator, "Shared access policy not found.",
+        "The provisioning service has no shared access policy of that name.",
+        "List its keys and correct the name.";
+    ManagedOperationNotFound = 404_208, false, Operator, "Operation not found.",
+        "The id of an asynchronous operation is none that this server gave for that provisioning service.",
+        "Poll the URL of the azure-asyncoperation header as it came.";
     MethodNotAllowed = 405_000, false, Device, "Method not allowed.",
         "The path exists, but not with this method; often the registration id is missing from the path.",
         "Use the method that the Allow header names.";
@@ -150,6 +159,9 @@ catalogue! {
     InstanceIsDefault = 409_206, false, Operator, "The server's default provisioning service cannot be deleted.",
         "It answers for every host name that names no other, so the server cannot be without it.",
         "Delete its enrollments instead, or start the server with another data directory.";
+    CaCertificateInUse = 409_207, false, Operator, "The certificate is referred to by enrollments.",
+        "A CA certificate that enrollments refer to cannot be deleted: their devices would be locked out.",
+        "Let the enrollments that the message names refer to another CA certificate first.";
     EtagMismatch = 412_001, false, Operator, "ETag is invalid.",
         "If-Match names a version that is not the current one, or the thing does not exist.",
         "Read the current version, apply the change to it and send its etag.";

@@ -73,6 +73,8 @@ pub enum InstanceState {
     /// It answers.
     #[default]
     Active,
+    /// It could not be given a certificate; another PUT or a restart tries again.
+    ActivationFailed,
     /// It answers nobody any more; its rows are being removed.
     Deleting,
 }

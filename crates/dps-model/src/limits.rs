@@ -114,6 +114,44 @@ pub const MAX_CA_CERTIFICATES: usize = 25;
 pub const MAX_CA_CERTIFICATE_NAME: usize = 256;
 /// Attempts of a change of an instance that meets changes by others.
 pub const INSTANCE_WRITE_ATTEMPTS: usize = 8;
+/// Longest pause before making or unmaking an instance is tried again.
+pub const MAX_LIFECYCLE_PAUSE: u64 = 60;
+/// Provisioning services of one server: all of them are held in memory.
+pub const MAX_INSTANCES: usize = 1_000;
+/// Shortest name of a provisioning service (ARM: its name is a host name's first label).
+pub const MIN_INSTANCE_NAME: usize = 3;
+/// Longest name of a provisioning service.
+pub const MAX_INSTANCE_NAME: usize = 50;
+/// Longest name of a subscription or resource group (ARM: 90).
+pub const MAX_RESOURCE_GROUP: usize = 90;
+/// Longest region.
+pub const MAX_LOCATION: usize = 90;
+/// Tags of a resource (ARM: 50).
+pub const MAX_TAGS: usize = 50;
+/// Longest name of a tag, in characters (ARM: 512).
+pub const MAX_TAG_NAME: usize = 512;
+/// Longest value of a tag, in characters (ARM: 256).
+pub const MAX_TAG_VALUE: usize = 256;
+/// Most units of the SKU; they mean nothing here, so it is only a bound.
+pub const MAX_SKU_CAPACITY: i64 = 1_000;
+/// Shared access policies of an instance.
+pub const MAX_ACCESS_POLICIES: usize = 100;
+/// Longest name of a shared access policy (IoT Hub: 64).
+pub const MAX_ACCESS_POLICY_NAME: usize = 64;
+/// Longest connection string of a linked hub that is read.
+pub const MAX_CONNECTION_STRING: usize = 1_024;
+/// Largest request body of the management API: 50 links, 100 policies and 100 rules fit several times.
+pub const MAX_MANAGEMENT_BODY: usize = 512 * 1024;
+/// Provisioning services on one page of a list.
+pub const MAX_MANAGEMENT_PAGE: usize = 100;
+/// Longest id of an asynchronous operation that is looked at.
+pub const MAX_MANAGEMENT_OPERATION_ID: usize = 512;
+/// Names of enrollments that the refusal to delete a CA certificate repeats.
+pub const MAX_REFERRERS_NAMED: usize = 10;
+/// `Retry-After` of an asynchronous operation: they take milliseconds here.
+pub const MANAGEMENT_RETRY_AFTER: u32 = 1;
+/// Bytes of the code that a CA's owner proves possession with; written as twice as many hexadecimal digits.
+pub const VERIFICATION_CODE: usize = 24;
 
 /// Symmetric-key enrollment groups whose keys one first attempt may be tried against.
 pub const MAX_GROUPS_TRIED: usize = 20_000;
@@ -261,7 +299,7 @@ pub const MAX_PAGE: usize = 1_000;
 /// Lookup keys stored with one document.
 pub const MAX_LOOKUPS: usize = 16;
 /// Keys of one lookup read.
-pub const MAX_LOOKUP_KEYS: usize = 4 * MAX_CHAIN_CERTIFICATES;
+pub const MAX_LOOKUP_KEYS: usize = 4 * MAX_CHAIN_CERTIFICATES + MAX_CA_CERTIFICATES;
 
 /// Largest tags, desired or reported section of a twin (IoT Hub: 32 KB).
 pub const MAX_TWIN_SECTION: usize = 32 * 1024;

@@ -37,6 +37,11 @@ impl Timestamp {
         self.0.as_second()
     }
 
+    /// As HTTP writes dates, to the second: `Fri, 06 May 2022 17:50:01 GMT` (RFC 9110 §5.6.7). None before the year 0.
+    pub fn http_date(self) -> Option<String> {
+        jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&self.0).ok()
+    }
+
     /// This instant, so many milliseconds later (or earlier); saturates at the ends of the calendar.
     pub fn plus_millis(self, millis: i64) -> Self {
         Self::from_millis(self.millis().saturating_add(millis))
@@ -82,6 +87,12 @@ mod tests {
         for text in ["", "1970", "1970-01-01T00:00:00", "1970-13-01", "yesterday"] {
             assert_eq!(millis(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn timestamp_as_http_date_is_in_gmt() {
+        let date = Timestamp::from_millis(1_651_859_401_516).http_date();
+        assert_eq!(date.as_deref(), Some("Fri, 06 May 2022 17:50:01 GMT"));
     }
 
     #[test]

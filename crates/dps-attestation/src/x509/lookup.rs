@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use dps_model::limits::{MAX_LOOKUP_KEYS, MAX_LOOKUPS};
+use dps_model::limits::{MAX_CHAIN_CERTIFICATES, MAX_LOOKUPS};
 
 use super::PresentedChain;
 use super::certificate::{self, CertificateError, ParsedCertificate};
@@ -30,7 +30,8 @@ pub fn signing_key_lookups(der: &[u8]) -> Result<Vec<String>, CertificateError> 
 }
 
 /// What a presented chain asks for: issuer key and issuer name of each certificate from the leaf up, then key and
-/// subject of each presented one above the leaf. Without doubles, nearest first, at most [`MAX_LOOKUP_KEYS`].
+/// subject of each presented one above the leaf. Without doubles, nearest first, at most four for each
+/// certificate.
 pub fn chain_lookups(chain: &PresentedChain) -> Vec<String> {
     let certificates = chain.certificates();
     let issuers = certificates.iter().flat_map(|certificate| {
@@ -42,7 +43,12 @@ pub fn chain_lookups(chain: &PresentedChain) -> Vec<String> {
         key.chain([by_name(&certificate.subject)])
     });
     let mut seen = BTreeSet::new();
-    issuers.chain(presented).filter(|key| seen.insert(key.clone())).take(MAX_LOOKUP_KEYS).collect()
+    issuers.chain(presented).filter(|key| seen.insert(key.clone())).take(4 * MAX_CHAIN_CERTIFICATES).collect()
+}
+
+/// What an enrollment that refers to an uploaded CA certificate by name is stored under.
+pub fn ca_reference_lookup(name: &str) -> String {
+    format!("ca:{}", name.to_ascii_lowercase())
 }
 
 /// What any certificate of an enrollment is stored under, to find that it is used already.

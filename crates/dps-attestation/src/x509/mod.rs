@@ -3,20 +3,23 @@
 
 pub mod certificate;
 pub mod lookup;
+pub mod possession;
 
 mod constraints;
 mod der;
 mod name;
 pub(crate) mod path;
+mod references;
 mod signature;
 
 use dps_model::Timestamp;
-use dps_model::attestation::{Certificates, X509CertificateInfo};
+use dps_model::attestation::{Certificate, Certificates, X509CertificateInfo};
 use dps_model::hub::HubAuthentication;
 use dps_model::limits::{MAX_CERTIFICATE, MAX_CHAIN_CERTIFICATES};
 
 pub use certificate::{CertificateError, ParsedCertificate};
-pub use lookup::{chain_lookups, signing_key_lookups, thumbprint_lookup};
+pub use lookup::{ca_reference_lookup, chain_lookups, signing_key_lookups, thumbprint_lookup};
+pub(crate) use references::verify_references;
 
 use crate::denial::{Denial, Reason, Role};
 use crate::{Attested, Slot, Subject};
@@ -155,21 +158,30 @@ pub(crate) fn verify_group(
     subject: &Subject<'_>,
     now: Timestamp,
 ) -> Result<Attested, Reason> {
+    let signers: Vec<_> = [Slot::Primary, Slot::Secondary].into_iter().zip(pair.iter()).collect();
+    verify_signed(&signers, chain, subject, now)
+}
+
+/// A path leads from the leaf to one of these certificates.
+fn verify_signed(
+    certificates: &[(Slot, &Certificate)],
+    chain: &PresentedChain,
+    subject: &Subject<'_>,
+    now: Timestamp,
+) -> Result<Attested, Reason> {
     let leaf = chain.leaf();
-    if pair.iter().any(|certificate| certificate.der == leaf.der) {
+    if certificates.iter().any(|(_, certificate)| certificate.der == leaf.der) {
         return Err(Reason::LeafIsSigningCertificate {
             subject: leaf.subject_text(),
             thumbprint: leaf.info.sha256_thumbprint.clone().into_boxed_str(),
         });
     }
     path::valid_at(leaf, Role::Leaf, now.seconds())?;
-    let signers: Vec<(Slot, ParsedCertificate)> = [Slot::Primary, Slot::Secondary]
-        .into_iter()
-        .zip(pair.iter())
-        // What the enrollment holds was parsed when it was written; a limit lowered since may refuse it now.
-        .filter_map(|(slot, certificate)| Some((slot, ParsedCertificate::parse(&certificate.der).ok()?)))
-        .collect();
-    let (slots, signers): (Vec<_>, Vec<_>) = signers.into_iter().unzip();
+    let signers = certificates
+        .iter()
+        // What is enrolled was parsed when it was written; a limit lowered since may refuse it now.
+        .filter_map(|(slot, certificate)| Some((*slot, ParsedCertificate::parse(&certificate.der).ok()?)));
+    let (slots, signers): (Vec<_>, Vec<_>) = signers.unzip();
     let found =
         path::find(chain.certificates(), &signers, now).map_err(|reason| chain.or_unreadable(reason))?;
     common_name_is(leaf, subject)?;

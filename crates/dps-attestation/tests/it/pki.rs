@@ -3,6 +3,7 @@
 use dps_attestation::x509::certificate::read_der;
 use dps_attestation::{Attested, EnrollmentKind, Evidence, PresentedChain, Reason, Subject, verify};
 use dps_model::attestation::{Certificates, Mechanism};
+use dps_model::certificate_authority::CaCertificate;
 use dps_model::{IdScope, RegistrationId, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -128,9 +129,27 @@ pub fn judge(
     id: &str,
     now: Timestamp,
 ) -> Result<Attested, Reason> {
+    judge_with(&[], mechanism, evidence, scope, id, now)
+}
+
+/// As `judge`, where these CA certificates were uploaded.
+pub fn judge_with(
+    authorities: &[CaCertificate],
+    mechanism: &Mechanism,
+    evidence: &Evidence,
+    scope: EnrollmentKind,
+    id: &str,
+    now: Timestamp,
+) -> Result<Attested, Reason> {
     let id_scope = IdScope::parse("0ne00TEST01").unwrap();
     let registration_id = RegistrationId::parse(id).unwrap();
-    let subject = Subject { id_scope: &id_scope, registration_id: &registration_id, scope, challenger: None };
+    let subject = Subject {
+        id_scope: &id_scope,
+        registration_id: &registration_id,
+        scope,
+        authorities,
+        challenger: None,
+    };
     verify(mechanism, evidence, &subject, now).into_result().map_err(|denial| denial.reason)
 }
 

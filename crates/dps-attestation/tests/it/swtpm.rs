@@ -179,6 +179,7 @@ fn swtpm_answers_our_challenge_and_takes_the_hub_key_in() {
         id_scope: &scope,
         registration_id: &id,
         scope: EnrollmentKind::Individual,
+        authorities: &[],
         challenger: Some(Challenger { secret: &secret, last_admitted: "" }),
     };
     let mechanism = Mechanism::Tpm(keys.clone());

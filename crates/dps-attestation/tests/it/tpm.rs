@@ -51,6 +51,7 @@ impl Server {
             id_scope: &self.scope,
             registration_id: &self.registration_id,
             scope: EnrollmentKind::Individual,
+            authorities: &[],
             challenger: Some(Challenger { secret: &self.secret, last_admitted: self.last_admitted }),
         }
     }

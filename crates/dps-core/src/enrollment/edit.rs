@@ -14,7 +14,7 @@ use dps_model::{Error, ErrorCode, Etag, RegistrationId, Timestamp};
 
 use super::group_lane::GroupLane;
 use super::kind::Enrolled;
-use super::{KeyRings, claims, quota, settings};
+use super::{KeyRings, claims, quota, references, settings};
 use crate::ports::{Clock, Collection, Document, Precondition, Refusal, Store, StoreError, Write};
 use crate::registration::Versioned;
 
@@ -76,6 +76,7 @@ impl Enrollments {
         let current = current.as_ref().map(E::read).transpose()?;
         let before = current.as_ref().map(E::attestation);
         let attestation = attestation(&input, E::KIND, before)?;
+        references::check(instance, &attestation)?;
         let settings = settings::take(&mut input, self.plain_webhooks)?;
         let moves =
             |before: &Mechanism| E::KIND == EnrollmentKind::Group && before.kind() != attestation.kind();

@@ -12,7 +12,7 @@ use dps_model::{Channel, Error, RegistrationId, limits};
 use moka::sync::Cache;
 
 use super::group_lane::GroupLane;
-use super::{Found, KeyRings, record};
+use super::{Found, KeyRings, record, references};
 use crate::event::RegistrationEvent;
 use crate::ports::{Collection, Store};
 use crate::registration::{EnrollmentName, RegistrationRecord};
@@ -71,13 +71,17 @@ impl Finder {
         instance: &Instance,
         chain: &x509::PresentedChain,
     ) -> Result<Vec<Found>, Error> {
-        let lookups = x509::chain_lookups(chain);
-        let documents = self.store.find(Collection::EnrollmentGroups, &instance.name, &lookups).await?;
+        let chain = x509::chain_lookups(chain);
+        let named = references::of_chain(instance, &chain);
+        // Lookups stand in the order of the chain: the first that a group stands under is its distance.
+        let mut lookups: Vec<(usize, String)> = chain.into_iter().enumerate().collect();
+        lookups.extend(named);
+        let texts: Vec<String> = lookups.iter().map(|(_, text)| text.clone()).collect();
+        let documents = self.store.find(Collection::EnrollmentGroups, &instance.name, &texts).await?;
         let mut groups = Vec::with_capacity(documents.len());
         for document in documents {
-            // Lookups stand in the order of the chain: the first that a group stands under is its distance.
-            let distance =
-                lookups.iter().position(|text| document.lookups.contains(text)).unwrap_or(usize::MAX);
+            let under = lookups.iter().filter(|(_, text)| document.lookups.contains(text));
+            let distance = under.map(|(distance, _)| *distance).min().unwrap_or(usize::MAX);
             groups.push((distance, Found::Group(Box::new(record::read_group(&document)?))));
         }
         groups.sort_by_key(|(distance, _)| *distance);

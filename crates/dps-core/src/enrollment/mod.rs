@@ -11,6 +11,7 @@ pub mod kind;
 pub mod pages;
 mod quota;
 pub mod record;
+mod references;
 mod settings;
 
 pub use bulk::BulkMode;

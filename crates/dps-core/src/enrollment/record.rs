@@ -98,7 +98,7 @@ pub fn read_group(document: &Document) -> Result<EnrollmentGroup, Error> {
 pub const SYMMETRIC_KEY_OWNER: &str = "symmetricKey";
 
 /// The texts a mechanism's certificates stand under: by thumbprint (a certificate may stand in one enrollment only),
-/// and for signing certificates by the identifiers that a presented chain names.
+/// for signing certificates by the identifiers that a presented chain names, and for references by the names.
 pub fn lookups(mechanism: &Mechanism) -> Vec<String> {
     let thumbprints = |pair: &Certificates| {
         pair.iter().map(|certificate| x509::thumbprint_lookup(&certificate.der)).collect::<Vec<_>>()
@@ -113,7 +113,11 @@ pub fn lookups(mechanism: &Mechanism) -> Vec<String> {
             texts.dedup();
             texts
         }
-        Mechanism::SymmetricKey(_) | Mechanism::CaReferences(_) | Mechanism::Tpm(_) => Vec::new(),
+        Mechanism::CaReferences(names) => {
+            let names = [&names.primary, &names.secondary].into_iter().flatten();
+            names.map(|name| x509::ca_reference_lookup(name)).collect()
+        }
+        Mechanism::SymmetricKey(_) | Mechanism::Tpm(_) => Vec::new(),
     }
 }
 

@@ -148,6 +148,17 @@ impl Instances {
         }
     }
 
+    /// Is the name taken, be it by one that is being deleted?
+    pub async fn is_stored(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.stored_in_any_state(name).await?.is_some())
+    }
+
+    /// The instance of that name while it is being deleted.
+    pub async fn leaving(&self, name: &str) -> Result<Option<Instance>, Error> {
+        let found = self.stored_in_any_state(name).await?;
+        Ok(found.filter(|instance| instance.resource.state == InstanceState::Deleting))
+    }
+
     /// One page of an instance's rows; false when there was none.
     async fn purge_page(&self, collection: Collection, instance: &str) -> Result<bool, Error> {
         let documents = self.store.page(page(collection, instance, None)).await?;

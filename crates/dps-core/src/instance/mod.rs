@@ -1,7 +1,9 @@
 //! The provisioning services of this server: read on every request from a view in memory, changed seldom.
 //! Owns the view and how it follows the store; must not know who asks or who may change what.
 
+mod certificates;
 mod edit;
+mod lifecycle;
 mod record;
 
 use std::collections::HashMap;
@@ -11,7 +13,9 @@ use arc_swap::ArcSwap;
 use dps_model::instance::{Instance, InstanceState};
 use dps_model::{Error, limits};
 
+pub use certificates::{CaCertificates, CertificateChange};
 pub use edit::Change;
+pub use lifecycle::Lifecycle;
 
 use crate::ports::{Collection, Page, Store};
 

@@ -1,10 +1,13 @@
-//! What the core asks of the outside, as traits: store, hubs, clock. Implemented by other crates; the core knows no
+//! What the core asks of the outside, as traits: store, hubs, clock,
+//! hosting. Implemented by other crates; the core knows no
 //! implementation. The event sink is a port too; it lives with the events (`dps_events::EventSink`).
 
 pub mod clock;
+pub mod hosting;
 pub mod hub;
 pub mod store;
 
 pub use clock::{Clock, SystemClock};
+pub use hosting::{HostNames, Hosting};
 pub use hub::{HubError, Hubs};
 pub use store::{Collection, Document, Page, Precondition, Refusal, Store, StoreError, Write};

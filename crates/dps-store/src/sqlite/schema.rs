@@ -3,7 +3,7 @@
 //! Owns all SQL text that names a column. Must not know when a statement runs.
 
 use dps_core::ports::store::{Collection, StoreError};
-use dps_model::limits::{MAX_LOOKUP_KEYS, MAX_PAGE};
+use dps_model::limits::{MAX_CHAIN_CERTIFICATES, MAX_LOOKUP_KEYS, MAX_PAGE};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::failed;
@@ -47,7 +47,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 const COLUMNS: &str = "instance, id, etag, body, sealed, owner, due, lookups";
 
 /// Sizes of the text lists that `find` is prepared for; a list is padded to the next size.
-const FIND_SIZES: [usize; 5] = [1, 2, 4, 12, MAX_LOOKUP_KEYS];
+const FIND_SIZES: [usize; 6] = [1, 2, 4, 12, 4 * MAX_CHAIN_CERTIFICATES, MAX_LOOKUP_KEYS];
 
 /// The statements of one collection.
 pub(super) struct Statements {

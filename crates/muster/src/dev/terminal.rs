@@ -6,7 +6,8 @@ use std::io::{IsTerminal as _, Write as _};
 use dps_devhub::{Hook, Telemetry};
 use dps_events::recorder::Listener;
 use dps_events::{
-    AssignmentRecord, AttemptRecord, ConnectionRecord, Event, Operation, Outcome, ServiceCallRecord,
+    AssignmentRecord, AttemptRecord, ConnectionRecord, Event, ManagementCallRecord, Operation, Outcome,
+    ServiceCallRecord,
 };
 use dps_model::registration::Status;
 use dps_model::{DeviceId, HubName, Timestamp};
@@ -119,6 +120,7 @@ pub fn line(event: &Event) -> Option<String> {
         Event::Attempt(attempt) => attempt_line(attempt),
         Event::Assignment(assignment) => Some(assignment_line(assignment)),
         Event::ServiceCall(call) => Some(service_line(call)),
+        Event::ManagementCall(call) => Some(management_line(call)),
         Event::Connection(connection) => Some(connection_line(connection)),
     }
 }
@@ -164,6 +166,20 @@ fn service_line(call: &ServiceCallRecord) -> String {
     };
     let id = call.id.as_deref().map(plain).unwrap_or_default();
     format!("{}  Api   {} {} {id}  {result}", clock(call.time), call.operation, call.kind)
+}
+
+fn management_line(call: &ManagementCallRecord) -> String {
+    let result = match &call.outcome {
+        Outcome::Success => good("ok"),
+        outcome => refused(outcome, None),
+    };
+    let operation = call.operation.strip_prefix("Microsoft.Devices/").unwrap_or(call.operation);
+    let instance = call.instance.as_deref().map(plain).unwrap_or_default();
+    let changed = match call.changed.as_slice() {
+        [] => String::new(),
+        members => format!("  [{}]", members.join(", ")),
+    };
+    format!("{}  Arm   {operation} {instance}{changed}  {result}", clock(call.time))
 }
 
 fn connection_line(connection: &ConnectionRecord) -> String {
