@@ -95,6 +95,9 @@ pub fn connack(code: ErrorCode) -> Option<ConnectReturnCode> {
         | ErrorCode::RegistrationNotFound
         | ErrorCode::OperationNotFound
         | ErrorCode::InstanceNotFound
+        | ErrorCode::CaCertificateNotFound
+        | ErrorCode::AccessPolicyNotFound
+        | ErrorCode::ManagedOperationNotFound
         | ErrorCode::MethodNotAllowed
         | ErrorCode::EnrollmentExists
         | ErrorCode::RegistrationConflict
@@ -102,6 +105,7 @@ pub fn connack(code: ErrorCode) -> Option<ConnectReturnCode> {
         | ErrorCode::InstanceExists
         | ErrorCode::InstanceIsDefault
         | ErrorCode::QuotaExceeded
+        | ErrorCode::CaCertificateInUse
         | ErrorCode::EtagMismatch
         | ErrorCode::BodyTooLarge
         | ErrorCode::MediaTypeUnsupported
@@ -134,14 +138,18 @@ pub fn amqp_condition(code: ErrorCode) -> &'static str {
         | ErrorCode::RegistrationNotFound
         | ErrorCode::OperationNotFound
         | ErrorCode::IdScopeNotFound
-        | ErrorCode::InstanceNotFound => "amqp:not-found",
+        | ErrorCode::InstanceNotFound
+        | ErrorCode::CaCertificateNotFound
+        | ErrorCode::AccessPolicyNotFound
+        | ErrorCode::ManagedOperationNotFound => "amqp:not-found",
         ErrorCode::QuotaExceeded => "amqp:resource-limit-exceeded",
         ErrorCode::MethodNotAllowed => "amqp:not-allowed",
         ErrorCode::EnrollmentExists
         | ErrorCode::RegistrationConflict
         | ErrorCode::CertificateInUse
         | ErrorCode::InstanceExists
-        | ErrorCode::InstanceIsDefault => "amqp:resource-locked",
+        | ErrorCode::InstanceIsDefault
+        | ErrorCode::CaCertificateInUse => "amqp:resource-locked",
         ErrorCode::EtagMismatch => "com.microsoft:precondition-failed",
         ErrorCode::BodyTooLarge => "amqp:link:message-size-exceeded",
         ErrorCode::Throttled | ErrorCode::HubThrottled => "com.microsoft:device-container-throttled",

@@ -393,6 +393,10 @@ pub struct ManagementCallRecord {
     pub client: Option<String>,
     /// Who called, as the identity provider names it.
     pub caller: Option<String>,
+    /// `Bearer` or `ManagementToken`.
+    pub auth: Option<&'static str>,
+    /// Which credential: issuer, role and ids of a bearer token.
+    pub credential: Option<String>,
     /// Where from.
     pub peer: SocketAddr,
     /// Version before the change.

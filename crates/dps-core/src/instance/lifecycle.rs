@@ -62,7 +62,7 @@ impl Lifecycle {
                 match life.host(&instance).await {
                     Ok(()) => break,
                     Err(error) => {
-                        tracing::error!(instance = name, %error, "a provisioning service is not hosted yet")
+                        tracing::error!(instance = name, %error, "a provisioning service is not hosted yet");
                     }
                 }
                 pause.wait().await;

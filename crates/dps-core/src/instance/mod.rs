@@ -1,6 +1,7 @@
 //! The provisioning services of this server: read on every request from a view in memory, changed seldom.
 //! Owns the view and how it follows the store; must not know who asks or who may change what.
 
+mod access_key;
 mod certificates;
 mod edit;
 mod lifecycle;
@@ -13,6 +14,7 @@ use arc_swap::ArcSwap;
 use dps_model::instance::{Instance, InstanceState};
 use dps_model::{Error, limits};
 
+pub use access_key::access_key;
 pub use certificates::{CaCertificates, CertificateChange};
 pub use edit::Change;
 pub use lifecycle::Lifecycle;

@@ -29,32 +29,52 @@ pub struct ServerCertificate {
     pub key: String,
 }
 
+/// The dev CA, ready to sign.
+pub struct Authority {
+    certificate: String,
+    key: KeyPair,
+}
+
+impl Authority {
+    /// The CA of a data directory; made when there is none.
+    pub fn open(directory: &DataDir, now: Timestamp) -> anyhow::Result<Self> {
+        let (certificate, key) = authority(directory, &authority_params(now))?;
+        Ok(Self { certificate, key })
+    }
+
+    /// A new certificate for these names and addresses, with a new key.
+    pub fn issue(&self, names: &[String], now: Timestamp) -> anyhow::Result<ServerCertificate> {
+        let authority_params = authority_params(now);
+        let issuer = Issuer::from_params(&authority_params, &self.key);
+        let key = KeyPair::generate()?;
+        let mut params =
+            CertificateParams::new(names.to_vec()).context("a --host or --hub name is no host name")?;
+        params.distinguished_name = name(names.first().map_or("localhost", String::as_str));
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.use_authority_key_identifier_extension = true;
+        valid(&mut params, now, SERVER_DAYS);
+        let chain = params.signed_by(&key, &issuer)?.pem() + &self.certificate;
+        Ok(ServerCertificate { chain, key: key.serialize_pem() })
+    }
+}
+
 /// The certificate for these names and addresses, made or reissued as needed.
 pub fn server_certificate(
     directory: &DataDir,
+    authority: &Authority,
     names: &[String],
     now: Timestamp,
 ) -> anyhow::Result<ServerCertificate> {
-    let authority_params = authority_params(now);
-    let (ca, ca_key) = authority(directory, &authority_params)?;
     if let (Some(chain), Some(key)) = (directory.read("server.pem")?, directory.read("server.key.pem")?)
         && serves(&chain, names, now)
     {
         return Ok(ServerCertificate { chain, key });
     }
-    let issuer = Issuer::from_params(&authority_params, &ca_key);
-    let key = KeyPair::generate()?;
-    let mut params =
-        CertificateParams::new(names.to_vec()).context("a --host or --hub name is no host name")?;
-    params.distinguished_name = name(names.first().map_or("localhost", String::as_str));
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.use_authority_key_identifier_extension = true;
-    valid(&mut params, now, SERVER_DAYS);
-    let chain = params.signed_by(&key, &issuer)?.pem() + &ca;
-    directory.write("server.key.pem", &key.serialize_pem())?;
-    directory.write("server.pem", &chain)?;
-    Ok(ServerCertificate { chain, key: key.serialize_pem() })
+    let issued = authority.issue(names, now)?;
+    directory.write("server.key.pem", &issued.key)?;
+    directory.write("server.pem", &issued.chain)?;
+    Ok(issued)
 }
 
 /// Certificate and key of the CA.
@@ -137,7 +157,7 @@ fn serves(chain: &str, names: &[String], now: Timestamp) -> bool {
 mod tests {
     use dps_model::Timestamp;
 
-    use super::server_certificate;
+    use super::{Authority, server_certificate};
     use crate::server::data_dir::DataDir;
 
     const DAY: i64 = 86_400_000;
@@ -149,7 +169,9 @@ mod tests {
         let now = Timestamp::from_millis(1_800_000_000_000);
         let names = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
         let issue = |list: &[&str], days: i64| {
-            server_certificate(&directory, &names(list), now.plus_millis(days * DAY)).unwrap().chain
+            let now = now.plus_millis(days * DAY);
+            let authority = Authority::open(&directory, now).unwrap();
+            server_certificate(&directory, &authority, &names(list), now).unwrap().chain
         };
         let first = issue(&["localhost", "10.0.0.7"], 0);
         let ca = directory.read("ca.pem").unwrap();

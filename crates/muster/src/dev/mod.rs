@@ -2,6 +2,7 @@
 
 mod authority;
 pub mod env_file;
+mod hosting;
 mod hubs;
 pub mod server;
 mod settings;

@@ -19,13 +19,14 @@ use dps_model::hub::LinkedHub;
 use dps_model::instance::{AccessPolicy, Instance, Resource, Right};
 use dps_model::limits::Profile;
 use dps_model::network::NetworkAccess;
-use dps_model::{Etag, HubName, Timestamp};
+use dps_model::{Etag, HubName, Secret, Timestamp};
 use dps_store::{OpenOptions, SqliteStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
-use super::authority;
+use super::authority::{self, Authority};
 use super::env_file::DevEnv;
+use super::hosting::DevHosting;
 use super::hubs::LinkedHubs;
 use super::settings::{Settings, decode};
 use crate::cli::DevOptions;
@@ -62,7 +63,10 @@ impl Server {
         let ports = bind(options)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let hubs = hub_names(options)?;
-        let tls = Arc::new(tls(&directory, options, &hubs, clock.now())?);
+        let authority = Authority::open(&directory, clock.now())?;
+        let tls = Arc::new(tls(&directory, &authority, options, &hubs, clock.now())?);
+        let hosting =
+            DevHosting::new(authority, Arc::clone(&tls), Arc::clone(&clock), INSTANCE, &options.hosts, &hubs);
         let store = Arc::new(SqliteStore::open(OpenOptions::in_directory(directory.path())).await?);
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let settings = Settings::open(shared.as_ref()).await?;
@@ -74,8 +78,10 @@ impl Server {
 
         let throttle = Arc::new(Throttle::new(options.limits, Arc::clone(&clock)));
         let outside = Outside { store: shared, clock, sink, throttle: Arc::clone(&throttle) };
-        let site = site(&outside, &directory, &settings, options.limits, hubs, hook).await?;
-        let running = Running::start(rooms::join(&outside, site)?, &tls, ports, metrics, throttle);
+        let site = site(&outside, &directory, &settings, options.limits, hubs, hook, hosting).await?;
+        let rooms = rooms::join(&outside, site)?;
+        rooms.life.resume().await;
+        let running = Running::start(rooms, &tls, ports, metrics, throttle);
         directory.write("dev.env", &env.text())?;
         Ok(Self { env, directory, store, recorder, running })
     }
@@ -117,16 +123,19 @@ async fn site(
     limits: Profile,
     hubs: Vec<HubName>,
     hook: Arc<dyn Hook>,
+    hosting: DevHosting,
 ) -> anyhow::Result<Site> {
     let (clock, sink) = (|| Arc::clone(&outside.clock), || Arc::clone(&outside.sink));
     let instance = instance(settings, &hubs)?;
     let key = decode(&settings.hub_key)?;
-    let own = Arc::new(DevHubs::new(&outside.store, clock(), sink(), hubs, key, hook));
+    let own = Arc::new(DevHubs::new(&outside.store, clock(), sink(), hubs, key.clone(), hook));
     let rest = linked_by_rest(directory, clock())?;
-    let instances = Instances::open(Arc::clone(&outside.store), instance, renew).await?;
+    let renewed = |kept: &mut Instance, wanted| renew(kept, wanted, &key);
+    let instances = Instances::open(Arc::clone(&outside.store), instance, renewed).await?;
     Ok(Site {
         instances: Arc::new(instances),
         access: Arc::new(access(settings)),
+        hosting: Arc::new(hosting),
         hubs: Arc::new(LinkedHubs { own: Arc::clone(&own), rest }),
         challenges: ChallengeSecret::new(&decode(&settings.challenge_secret)?),
         limits,
@@ -141,9 +150,25 @@ fn access(settings: &Settings) -> AccessControl {
     AccessControl::local().with_management_token(settings.bearer_token.clone().into())
 }
 
-/// Links, resource id and location follow the options; keys, scope and the rest stay.
-fn renew(kept: &mut Instance, wanted: Instance) {
-    kept.linked_hubs = wanted.linked_hubs;
+/// Links to development hubs of this server follow the options, but keep what was set over ARM; links to other hubs,
+/// keys, scope and the rest stay. A hub that is no longer named is known by the key that all of them share.
+fn renew(kept: &mut Instance, wanted: Instance, own_key: &Secret) {
+    let is_own =
+        |hub: &LinkedHub| hub.connection.policy == dps_devhub::POLICY && hub.connection.key == *own_key;
+    let mut links = wanted.linked_hubs;
+    for link in &mut links {
+        if let Some(before) = kept.linked_hubs.iter().find(|hub| hub.name.key() == link.name.key()) {
+            link.allocation_weight = before.allocation_weight;
+            link.apply_allocation_policy = before.apply_allocation_policy;
+            link.location.clone_from(&before.location);
+        }
+    }
+    for hub in kept.linked_hubs.drain(..) {
+        if !is_own(&hub) && links.iter().all(|link| link.name.key() != hub.name.key()) {
+            links.push(hub);
+        }
+    }
+    kept.linked_hubs = links;
     kept.resource_id = wanted.resource_id;
     kept.location = wanted.location;
 }
@@ -172,6 +197,7 @@ fn hub_names(options: &DevOptions) -> anyhow::Result<Vec<HubName>> {
 
 fn tls(
     directory: &DataDir,
+    authority: &Authority,
     options: &DevOptions,
     hubs: &[HubName],
     now: Timestamp,
@@ -180,7 +206,7 @@ fn tls(
     names.extend(hubs.iter().map(|hub| hub.as_str().to_owned()));
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| seen.insert(name.to_ascii_lowercase()));
-    let certificate = authority::server_certificate(directory, &names, now)?;
+    let certificate = authority::server_certificate(directory, authority, &names, now)?;
     Ok(ServerTls::new(Identity::from_pem(certificate.chain.as_bytes(), certificate.key.as_bytes())?)?)
 }
 
@@ -270,4 +296,45 @@ fn announce(
 fn with_port(host: &str, port: u16) -> String {
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
     if port == 443 { host } else { format!("{host}:{port}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use dps_model::{HubName, Secret};
+
+    use super::{Settings, instance, renew};
+
+    fn settings() -> Settings {
+        let key = |byte: u8| super::super::settings::base64(&Secret::new(vec![byte; 32]));
+        Settings {
+            id_scope: dps_model::IdScope::fresh(),
+            subscription_id: uuid::Uuid::nil(),
+            workspace_id: uuid::Uuid::nil(),
+            bearer_token: "token".into(),
+            service_key: key(1),
+            service_key_secondary: key(2),
+            hub_key: key(3),
+            challenge_secret: key(4),
+        }
+    }
+
+    #[test]
+    fn restart_keeps_hubs_linked_over_arm_and_follows_the_options_for_its_own() {
+        let settings = settings();
+        let named = |names: &[&str]| {
+            let hubs: Vec<_> = names.iter().map(|name| HubName::parse(name).unwrap()).collect();
+            instance(&settings, &hubs).unwrap()
+        };
+        let mut kept = named(&["hub-a.test", "hub-b.test"]);
+        kept.linked_hubs[0].allocation_weight = 7;
+        let mut foreign = named(&["far.example"]).linked_hubs.remove(0);
+        foreign.connection.key = Secret::new(vec![9; 32]);
+        kept.linked_hubs.push(foreign);
+
+        let hub_key = Secret::new(vec![3; 32]);
+        renew(&mut kept, named(&["HUB-A.test", "hub-c.test"]), &hub_key);
+        let links: Vec<_> =
+            kept.linked_hubs.iter().map(|hub| (hub.name.as_str(), hub.allocation_weight)).collect();
+        assert_eq!(links, [("HUB-A.test", 7), ("hub-c.test", 1), ("far.example", 1)]);
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dps_core::{DeviceRequest, DeviceResponse, Provisioning};
 use dps_device_api::foreign::{Body, HttpFront};
+use dps_management_api::ManagementApi;
 use dps_model::Error;
 use dps_service_api::ServiceApi;
 
@@ -29,6 +30,20 @@ pub struct ServiceFront(pub ServiceApi);
 impl HttpFront for ServiceFront {
     fn claims_http(&self, _host: &str, path: &str) -> bool {
         dps_service_api::claims(path)
+    }
+
+    async fn http(&self, request: http::Request<Body>) -> http::Response<Body> {
+        self.0.serve(request).await
+    }
+}
+
+/// The management API on the shared port.
+pub struct ManagementFront(pub ManagementApi);
+
+#[async_trait]
+impl HttpFront for ManagementFront {
+    fn claims_http(&self, _host: &str, path: &str) -> bool {
+        dps_management_api::claims(path)
     }
 
     async fn http(&self, request: http::Request<Body>) -> http::Response<Body> {

@@ -7,16 +7,17 @@ use dps_attestation::tpm::ChallengeSecret;
 use dps_core::enrollment::find::Finder;
 use dps_core::enrollment::group_lane::GroupLane;
 use dps_core::enrollment::{Enrollments, KeyRings};
-use dps_core::ports::{Clock, Hubs, Store};
-use dps_core::{Instances, Operations, Provisioning, Throttle};
+use dps_core::ports::{Clock, Hosting, Hubs, Store};
+use dps_core::{Instances, Lifecycle, Operations, Provisioning, Throttle};
 use dps_device_api::foreign::{ForeignFront, HttpFront};
 use dps_device_api::{DeviceApi, Fronts};
 use dps_events::EventSink;
+use dps_management_api::ManagementApi;
 use dps_model::enrollment::PlainWebhooks;
 use dps_model::limits::Profile;
 use dps_service_api::ServiceApi;
 
-use super::fronts::{Core, ServiceFront};
+use super::fronts::{Core, ManagementFront, ServiceFront};
 
 /// What every room is given of the outside.
 #[derive(Clone)]
@@ -37,6 +38,8 @@ pub struct Site {
     pub instances: Arc<Instances>,
     /// Who may do what.
     pub access: Arc<AccessControl>,
+    /// How they get host names.
+    pub hosting: Arc<dyn Hosting>,
     /// How linked hubs are reached.
     pub hubs: Arc<dyn Hubs>,
     /// What TPMs are challenged with.
@@ -57,6 +60,8 @@ pub struct Rooms {
     pub api: Arc<DeviceApi>,
     /// Behind it.
     pub operations: Arc<Operations>,
+    /// Of the instances; to be resumed before anybody is served.
+    pub life: Lifecycle,
 }
 
 /// Joins the rooms.
@@ -64,7 +69,9 @@ pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
     let store = || Arc::clone(&outside.store);
     let clock = || Arc::clone(&outside.clock);
     let sink = || Arc::clone(&outside.sink);
-    let Site { instances, access, hubs, challenges, limits, plain_webhooks, mut http, devices } = site;
+    let Site { instances, access, hosting, hubs, challenges, limits, plain_webhooks, mut http, devices } =
+        site;
+    let life = Lifecycle::new(Arc::clone(&instances), hosting);
     let rings = Arc::new(KeyRings::new(store()));
     let lane = Arc::new(GroupLane::start()?);
     let operations = Arc::new(Operations::new(store(), hubs, clock(), sink(), Arc::clone(&instances)));
@@ -82,6 +89,9 @@ pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
         .with_quotas(limits.quotas())
         .with_plain_webhooks(plain_webhooks);
     let throttle = Arc::clone(&outside.throttle);
+    let management =
+        ManagementApi::new(Arc::clone(&instances), life.clone(), Arc::clone(&access), sink(), clock());
+    http.push(Arc::new(ManagementFront(management)));
     http.push(Arc::new(ServiceFront(ServiceApi::new(
         Arc::new(enrollments),
         instances,
@@ -91,5 +101,5 @@ pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
         clock(),
     ))));
     let api = DeviceApi::new(Arc::new(Core(provisioning)), sink(), clock(), Fronts { http, devices });
-    Ok(Rooms { api, operations })
+    Ok(Rooms { api, operations, life })
 }

@@ -29,7 +29,7 @@ impl Running {
         metrics: Arc<Metrics>,
         throttle: Arc<Throttle>,
     ) -> Self {
-        let Rooms { api, operations } = rooms;
+        let Rooms { api, operations, .. } = rooms;
         let (stop, shutdown) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let given = || (Arc::clone(&api), Arc::clone(tls), shutdown.clone());

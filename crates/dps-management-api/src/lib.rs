@@ -1,0 +1,30 @@
+//! The control plane: provisioning services, their keys and their CA certificates as resources of Azure Resource Manager
+//! (`Microsoft.Devices/provisioningServices`), in ARM's shapes.
+//!
+//! Owns routes, request and answer bodies, asynchronous operations, and the one event of each call. Must not know
+//! listeners, TLS, stores, tokens or roles: a request comes in with its `Arc<Channel>` among the extensions, an answer
+//! goes out.
+
+mod answer;
+mod api_version;
+mod call;
+mod certificates;
+mod description;
+mod hubs;
+mod keys;
+mod member;
+mod network;
+mod operations;
+mod private_link;
+mod provider;
+mod provisioning_services;
+mod reject;
+mod request;
+pub mod resource_id;
+mod route;
+mod service;
+pub mod wanted;
+
+pub use request::Body;
+pub use route::{ROUTES, Row, claims};
+pub use service::ManagementApi;

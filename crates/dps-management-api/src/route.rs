@@ -1,0 +1,289 @@
+//! The table of contents: which path and method is which operation on what. Must not know bodies or answers.
+
+use dps_model::{Error, ErrorCode};
+use http::Method;
+use percent_encoding::percent_decode_str;
+
+use crate::resource_id::Parts;
+
+/// What a call does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Operations,
+    CheckName,
+    ListBySubscription,
+    ListByGroup,
+    Put,
+    Get,
+    Patch,
+    Delete,
+    Skus,
+    ListKeys,
+    KeysOf,
+    OperationResult,
+    Certificates,
+    GetCertificate,
+    PutCertificate,
+    DeleteCertificate,
+    GenerateVerificationCode,
+    VerifyCertificate,
+    PrivateLinkResources,
+    PrivateLinkResource,
+    PrivateEndpointConnections,
+    PrivateEndpointConnection,
+    PutPrivateEndpointConnection,
+    DeletePrivateEndpointConnection,
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub struct Row {
+    /// Method.
+    pub method: &'static str,
+    /// Path; `{name}` stands for one segment.
+    pub path: &'static str,
+    /// ARM's name of the operation: what a role allows, and what logs show.
+    pub operation: &'static str,
+    pub(crate) action: Action,
+}
+
+const fn row(method: &'static str, path: &'static str, operation: &'static str, action: Action) -> Row {
+    Row { method, path, operation, action }
+}
+
+macro_rules! path {
+    (provider $rest:literal) => {
+        concat!("/subscriptions/{subscription}/providers/Microsoft.Devices/", $rest)
+    };
+    (group $rest:literal) => {
+        concat!(
+            "/subscriptions/{subscription}/resourceGroups/{resourceGroup}/providers/Microsoft.Devices/",
+            $rest
+        )
+    };
+    (service $rest:literal) => {
+        concat!(
+            "/subscriptions/{subscription}/resourceGroups/{resourceGroup}/providers/Microsoft.Devices/",
+            "provisioningServices/{name}",
+            $rest
+        )
+    };
+}
+
+macro_rules! operation {
+    ($rest:literal) => {
+        concat!("Microsoft.Devices/provisioningServices", $rest)
+    };
+}
+
+/// Every route.
+#[rustfmt::skip]
+pub static ROUTES: &[Row] = &[
+    row("GET", "/providers/Microsoft.Devices/operations", "Microsoft.Devices/operations/read", Action::Operations),
+    row("POST", path!(provider "checkProvisioningServiceNameAvailability"),
+        "Microsoft.Devices/checkProvisioningServiceNameAvailability/action", Action::CheckName),
+    row("GET", path!(provider "provisioningServices"), operation!("/read"), Action::ListBySubscription),
+    row("GET", path!(provider "locations/{location}/provisioningServiceOperationResults/{operation}"),
+        operation!("/operationResults/read"), Action::OperationResult),
+    row("GET", path!(group "provisioningServices"), operation!("/read"), Action::ListByGroup),
+    row("PUT", path!(service ""), operation!("/write"), Action::Put),
+    row("GET", path!(service ""), operation!("/read"), Action::Get),
+    row("PATCH", path!(service ""), operation!("/write"), Action::Patch),
+    row("DELETE", path!(service ""), operation!("/delete"), Action::Delete),
+    row("GET", path!(service "/skus"), operation!("/skus/read"), Action::Skus),
+    row("POST", path!(service "/listkeys"), operation!("/listkeys/action"), Action::ListKeys),
+    row("POST", path!(service "/keys/{key}/listkeys"), operation!("/keys/listkeys/action"), Action::KeysOf),
+    row("GET", path!(service "/operationresults/{operation}"), operation!("/operationResults/read"),
+        Action::OperationResult),
+    row("GET", path!(service "/certificates"), operation!("/certificates/read"), Action::Certificates),
+    row("GET", path!(service "/certificates/{certificate}"), operation!("/certificates/read"),
+        Action::GetCertificate),
+    row("PUT", path!(service "/certificates/{certificate}"), operation!("/certificates/write"),
+        Action::PutCertificate),
+    row("DELETE", path!(service "/certificates/{certificate}"), operation!("/certificates/delete"),
+        Action::DeleteCertificate),
+    row("POST", path!(service "/certificates/{certificate}/generateVerificationCode"),
+        operation!("/certificates/generateVerificationCode/action"), Action::GenerateVerificationCode),
+    row("POST", path!(service "/certificates/{certificate}/verify"),
+        operation!("/certificates/verify/action"), Action::VerifyCertificate),
+    row("GET", path!(service "/privateLinkResources"), operation!("/privateLinkResources/read"),
+        Action::PrivateLinkResources),
+    row("GET", path!(service "/privateLinkResources/{group}"), operation!("/privateLinkResources/read"),
+        Action::PrivateLinkResource),
+    row("GET", path!(service "/privateEndpointConnections"), operation!("/privateEndpointConnections/read"),
+        Action::PrivateEndpointConnections),
+    row("GET", path!(service "/privateEndpointConnections/{connection}"),
+        operation!("/privateEndpointConnections/read"), Action::PrivateEndpointConnection),
+    row("PUT", path!(service "/privateEndpointConnections/{connection}"),
+        operation!("/privateEndpointConnections/write"), Action::PutPrivateEndpointConnection),
+    row("DELETE", path!(service "/privateEndpointConnections/{connection}"),
+        operation!("/privateEndpointConnections/delete"), Action::DeletePrivateEndpointConnection),
+];
+
+/// The segments that stand for `{…}`, percent-decoded, not yet checked; empty where the path has none.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    pub(crate) subscription: String,
+    pub(crate) resource_group: String,
+    /// Of the provisioning service.
+    pub(crate) name: String,
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+    pub(crate) operation: String,
+    other: String,
+}
+
+impl Names {
+    fn place(&mut self, placeholder: &str) -> &mut String {
+        match placeholder {
+            "{subscription}" => &mut self.subscription,
+            "{resourceGroup}" => &mut self.resource_group,
+            "{name}" => &mut self.name,
+            "{certificate}" => &mut self.certificate,
+            "{key}" => &mut self.key,
+            "{operation}" => &mut self.operation,
+            _ => &mut self.other,
+        }
+    }
+
+    /// The resource that the path names, as far as it names one.
+    pub(crate) fn resource_id(&self) -> String {
+        let Self { subscription, resource_group, name, .. } = self;
+        match (subscription.is_empty(), resource_group.is_empty(), name.is_empty()) {
+            (true, ..) => "/".to_owned(),
+            (_, true, _) => format!("/subscriptions/{subscription}"),
+            (_, _, true) => format!("/subscriptions/{subscription}/resourceGroups/{resource_group}"),
+            _ => self.service().id(),
+        }
+    }
+
+    pub(crate) fn service(&self) -> Parts<'_> {
+        Parts { subscription: &self.subscription, resource_group: &self.resource_group, name: &self.name }
+    }
+}
+
+/// A request's route.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) row: &'static Row,
+    pub(crate) names: Names,
+}
+
+/// A request that no route takes.
+#[derive(Debug)]
+pub(crate) struct Misrouted {
+    pub(crate) error: Error,
+    /// The methods that the path has, for `Allow`.
+    pub(crate) allow: Option<String>,
+}
+
+impl From<Error> for Misrouted {
+    fn from(error: Error) -> Self {
+        Self { error, allow: None }
+    }
+}
+
+/// Is this path the management API's? The device API's paths begin with an id scope instead.
+pub fn claims(path: &str) -> bool {
+    let first = path.strip_prefix('/').and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    first.eq_ignore_ascii_case("subscriptions") || first.eq_ignore_ascii_case("providers")
+}
+
+impl Route {
+    /// The route of a request; paths are compared without regard to case, as ARM does.
+    pub(crate) fn find(method: &Method, path: &str) -> Result<Self, Misrouted> {
+        let mut methods = Vec::new();
+        for row in ROUTES {
+            let Some(raw) = matched(row.path, path) else { continue };
+            if row.method != method.as_str() {
+                methods.push(row.method);
+                continue;
+            }
+            let mut names = Names::default();
+            for (placeholder, segment) in raw {
+                *names.place(placeholder) = decoded(segment)?;
+            }
+            return Ok(Self { row, names });
+        }
+        if methods.is_empty() {
+            return Err(Error::new(ErrorCode::RouteNotFound).into());
+        }
+        Err(Misrouted { error: Error::new(ErrorCode::MethodNotAllowed), allow: Some(methods.join(", ")) })
+    }
+}
+
+/// Placeholders and what stands in their place, when the path has the row's form.
+fn matched<'a>(form: &'static str, path: &'a str) -> Option<Vec<(&'static str, &'a str)>> {
+    let mut given = path.strip_suffix('/').unwrap_or(path).split('/');
+    let mut found = Vec::new();
+    for wanted in form.split('/') {
+        let segment = given.next()?;
+        if wanted.starts_with('{') {
+            if segment.is_empty() {
+                return None;
+            }
+            found.push((wanted, segment));
+        } else if !wanted.eq_ignore_ascii_case(segment) {
+            return None;
+        }
+    }
+    given.next().is_none().then_some(found)
+}
+
+fn decoded(segment: &str) -> Result<String, Error> {
+    let text = percent_decode_str(segment)
+        .decode_utf8()
+        .map_err(|_| Error::argument("The path is not percent-encoded UTF-8."))?;
+    if text.contains('/') || text.chars().any(char::is_control) {
+        return Err(Error::argument("A name in the path holds a slash or a control character."));
+    }
+    Ok(text.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::{ROUTES, Route, claims};
+
+    fn found(method: &str, path: &str) -> String {
+        match Route::find(&Method::from_bytes(method.as_bytes()).unwrap(), path) {
+            Ok(route) => format!("{:?} {}", route.row.action, route.names.resource_id()),
+            Err(miss) => format!("{} {}", miss.error.code.row().code, miss.allow.unwrap_or_default()),
+        }
+    }
+
+    const SERVICE: &str =
+        "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/provisioningServices/dps";
+
+    #[test]
+    fn route_found_in_any_case_with_what_it_names() {
+        for (method, path, expected) in [
+            ("GET", "/providers/Microsoft.Devices/operations".to_owned(), "Operations /".to_owned()),
+            ("PUT", SERVICE.to_lowercase(), format!("Put {SERVICE}")),
+            ("GET", format!("{SERVICE}/"), format!("Get {SERVICE}")),
+            ("POST", format!("{SERVICE}/LISTKEYS"), format!("ListKeys {SERVICE}")),
+            ("POST", format!("{SERVICE}/keys/a%20b/listkeys"), format!("KeysOf {SERVICE}")),
+            ("PATCH", format!("{SERVICE}/skus"), "405000 GET".into()),
+            ("POST", SERVICE.into(), "405000 PUT, GET, PATCH, DELETE".into()),
+            ("GET", format!("{SERVICE}/certificates/a%2Fb"), "400004 ".into()),
+            ("GET", format!("{SERVICE}//skus"), "404000 ".into()),
+            ("GET", format!("{SERVICE}/certificates/"), format!("Certificates {SERVICE}")),
+            ("GET", "/subscriptions/s".into(), "404000 ".into()),
+        ] {
+            assert_eq!(found(method, &path), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn routes_are_each_reachable_and_claimed() {
+        for row in ROUTES {
+            let path = row.path.replace(['{', '}'], "");
+            let method = Method::from_bytes(row.method.as_bytes()).unwrap();
+            let found = Route::find(&method, &path).unwrap();
+            assert_eq!((found.row.method, found.row.path), (row.method, row.path));
+            assert!(claims(&path));
+        }
+        assert!(!claims("/0ne00000000/registrations/a/register") && !claims("/enrollments/a") && !claims(""));
+    }
+}
