@@ -2,5 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
 
+mod bearer;
+mod hostile;
+mod issuer;
+mod keys;
 mod sas;
 mod site;
