@@ -105,7 +105,7 @@ async fn signature_that_is_none_refused() {
     assert_eq!(outcome(&keys, &good).await, "");
     let (signed, signature) = good.rsplit_once('.').unwrap();
     for made in
-        ["".to_owned(), base64([0; 64]), base64([0; 63]), base64([0xff; 64]), format!("{signature}AAAA")]
+        [String::new(), base64([0; 64]), base64([0; 63]), base64([0xff; 64]), format!("{signature}AAAA")]
     {
         let outcome = outcome(&keys, &format!("{signed}.{made}")).await;
         assert_eq!(outcome, "BEARER_SIGNATURE_MISMATCH", "{made}");
