@@ -20,6 +20,7 @@ from cases import (  # noqa: E402, F401
     provisioning_matrix,
     provisioning_more,
     service_api,
+    service_queries,
     tpm,
     tpm_tools,
     websocket_by_hand,

@@ -244,32 +244,6 @@ def registration_state(case):
     expect(error.status, 404, "HTTP status after the delete")
 
 
-@SUITE.case("service-api/node/query")
-def query(case):
-    """All pages of a query."""
-    names = [case.name("query") for _ in range(3)]
-    for name in names:
-        case.enroll(name, symmetric_key())
-    found = case.node.call(
-        "serviceQuery",
-        connectionString=case.service_connection_string,
-        method="createIndividualEnrollmentQuery",
-        parameters=[{"query": "SELECT * FROM enrollments"}, 2],
-    )
-    missing = set(names) - {enrollment["registrationId"] for enrollment in found}
-    expect(missing, set(), "enrollments that the query misses")
-
-
-@SUITE.case("service-api/node/bulk")
-def bulk(case):
-    """Create and delete in bulk."""
-    names = [case.name("bulk") for _ in range(3)]
-    enrollments = [{"registrationId": name, "attestation": symmetric_key()} for name in names]
-    for mode in ("create", "delete"):
-        answer = case.service("runBulkEnrollmentOperation", {"mode": mode, "enrollments": enrollments})
-        expect(answer["isSuccessful"], True, f"isSuccessful of {mode}")
-
-
 @SUITE.case("service-api/python/individual")
 def python_individual(case):
     """Create, get, update by etag, conflict, precondition, delete."""
