@@ -10,6 +10,8 @@ use anyhow::Result;
 const PAGES: &[(&str, &str)] = &[
     // docs/reference/errors.md
     ("dps-device-api", "errors::errors_page_is_what_the_code_does"),
+    // docs/reference/access.md
+    ("dps-service-api", "access_page::access_page_is_what_every_call_finds"),
     // The refusals in docs/reference/query.md
     ("dps-service-api", "query_page::query_page_refusals_are_those_of_the_code"),
     // docs/reference/cli.md

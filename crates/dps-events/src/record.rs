@@ -352,6 +352,8 @@ pub struct ServiceCallRecord {
     pub peer: SocketAddr,
     /// Version before the change.
     pub previous_etag: Option<String>,
+    /// Version after it; none of what was deleted.
+    pub etag: Option<String>,
     /// What became of each item of a bulk operation; at most ten.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<BulkItemRecord>,
@@ -367,6 +369,8 @@ pub struct BulkItemRecord {
     pub id: String,
     /// Version before the change.
     pub previous_etag: Option<String>,
+    /// Version after it; none of what was deleted.
+    pub etag: Option<String>,
     /// How it ended.
     pub outcome: Outcome,
 }

@@ -25,7 +25,7 @@ pub(crate) enum Answer {
     /// A thing as it was read.
     Shown(Value),
     /// A thing as it was written, and the version it replaced.
-    Written(Value, Option<Etag>),
+    Written { shown: Value, etag: Etag, previous: Option<Etag> },
     /// A thing is gone, and its last version.
     Deleted(Option<Etag>),
     /// Things that a query found.
@@ -59,7 +59,15 @@ impl Answer {
     pub(crate) fn previous(&self) -> Option<&Etag> {
         match self {
             Self::Shown(_) | Self::Page(_) | Self::Bulk(_) => None,
-            Self::Written(_, previous) | Self::Deleted(previous) => previous.as_ref(),
+            Self::Written { previous, .. } | Self::Deleted(previous) => previous.as_ref(),
+        }
+    }
+
+    /// The version after the change.
+    pub(crate) fn etag(&self) -> Option<&Etag> {
+        match self {
+            Self::Written { etag, .. } => Some(etag),
+            Self::Shown(_) | Self::Page(_) | Self::Bulk(_) | Self::Deleted(_) => None,
         }
     }
 
@@ -67,14 +75,14 @@ impl Answer {
     pub(crate) fn take_items(&mut self) -> Vec<BulkItemRecord> {
         match self {
             Self::Bulk(bulk) => std::mem::take(&mut bulk.items),
-            Self::Shown(_) | Self::Written(..) | Self::Deleted(_) | Self::Page(_) => Vec::new(),
+            Self::Shown(_) | Self::Written { .. } | Self::Deleted(_) | Self::Page(_) => Vec::new(),
         }
     }
 
     /// The HTTP answer: 200 for create and update alike, 204 for a delete (facts: DPS "Service data plane").
     pub(crate) fn render(self, tracking_id: TrackingId) -> Response<Body> {
         let mut response = match self {
-            Self::Shown(body) | Self::Written(body, _) | Self::Bulk(Bulk { body, .. }) => {
+            Self::Shown(body) | Self::Written { shown: body, .. } | Self::Bulk(Bulk { body, .. }) => {
                 json(body.to_string())
             }
             Self::Page(page) => {

@@ -6,12 +6,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use dps_core::Enrollments;
-use dps_core::enrollment::{BulkMode, Enrolled};
+use dps_core::enrollment::{BulkDone, BulkMode, Enrolled};
 use dps_events::{BulkItemRecord, Outcome};
-use dps_model::Error;
 use dps_model::enrollment::EnrollmentInput;
 use dps_model::instance::Instance;
 use dps_model::limits::MAX_BULK_ENROLLMENTS;
+use dps_model::{Error, Etag};
 use http::request::Parts;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -36,7 +36,7 @@ struct Done {
     place: usize,
     /// As the client wrote it; empty where it wrote none.
     id: String,
-    outcome: Result<Option<dps_model::Etag>, Error>,
+    outcome: Result<BulkDone, Error>,
 }
 
 /// Does all items of the body's member `member`.
@@ -137,9 +137,11 @@ fn answer<E: Enrolled>(done: &[Done]) -> Answer {
             Some(Value::Object(shown))
         })
         .collect();
+    let text = |etag: Option<&Etag>| etag.map(ToString::to_string);
     let items = done.iter().map(|done| BulkItemRecord {
         id: kept(&done.id),
-        previous_etag: done.outcome.as_ref().ok().and_then(|etag| etag.as_ref().map(ToString::to_string)),
+        previous_etag: text(done.outcome.as_ref().ok().and_then(|done| done.previous.as_ref())),
+        etag: text(done.outcome.as_ref().ok().and_then(|done| done.etag.as_ref())),
         outcome: done.outcome.as_ref().map_or_else(Outcome::failed, |_| Outcome::Success),
     });
     let items = items.collect();

@@ -40,6 +40,7 @@ impl Call {
             credential: None,
             peer: channel.map_or(NOWHERE, |channel| channel.peer),
             previous_etag: None,
+            etag: None,
             items: Vec::new(),
             outcome: Outcome::Abandoned,
         };

@@ -23,7 +23,8 @@ pub(crate) async fn put<E: Enrolled>(
     let if_match = request::if_match(&head.headers)?;
     let input = json::read(&request::json_body(&head.headers, body).await?)?;
     let changed = core.put::<E>(instance, id, input, if_match).await?;
-    Ok(Answer::Written(changed.value.shown(Keys::Shown), changed.previous))
+    let etag = changed.value.stamp().etag.clone();
+    Ok(Answer::Written { shown: changed.value.shown(Keys::Shown), etag, previous: changed.previous })
 }
 
 /// With the state of its registration.

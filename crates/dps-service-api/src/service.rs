@@ -91,6 +91,7 @@ impl ServiceApi {
         request::check_length(&head.headers)?;
         let mut answer = self.handle(&instance, &route, head, body).await?;
         call.record.previous_etag = answer.previous().map(ToString::to_string);
+        call.record.etag = answer.etag().map(ToString::to_string);
         call.record.items = answer.take_items();
         Ok(answer)
     }

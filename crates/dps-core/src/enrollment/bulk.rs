@@ -21,6 +21,15 @@ pub enum BulkMode {
     Delete,
 }
 
+/// What became of an item that was done.
+#[derive(Debug)]
+pub struct BulkDone {
+    /// The version before; none of what was created.
+    pub previous: Option<Etag>,
+    /// The version now; none of what was deleted.
+    pub etag: Option<Etag>,
+}
+
 impl BulkMode {
     const NAMES: [(&'static str, Self); 4] = [
         ("create", Self::Create),
@@ -36,7 +45,7 @@ impl BulkMode {
 }
 
 impl Enrollments {
-    /// Does one item; answers the version that it replaced or deleted.
+    /// Does one item.
     ///
     /// An update of an existing enrollment that names no version meets `EnrollmentExists`, as recorded on Azure: its
     /// bulk items are held to the same rule as PUT.
@@ -45,12 +54,15 @@ impl Enrollments {
         instance: &Instance,
         mode: BulkMode,
         input: EnrollmentInput,
-    ) -> Result<Option<Etag>, Error> {
+    ) -> Result<BulkDone, Error> {
         let id = E::id_of(&input).filter(|id| !id.is_empty()).map(ToOwned::to_owned);
         let id = id.ok_or_else(|| Error::argument(format!("{} is required; add it to the item", E::ID)))?;
         let etag = input.etag.as_deref().filter(|etag| !etag.trim().is_empty()).map(IfMatch::parse);
         let if_match = match (mode, etag) {
-            (BulkMode::Delete, etag) => return self.delete::<E>(instance, &id, etag).await,
+            (BulkMode::Delete, etag) => {
+                let previous = self.delete::<E>(instance, &id, etag).await?;
+                return Ok(BulkDone { previous, etag: None });
+            }
             (BulkMode::Create, _) => None,
             (BulkMode::Update | BulkMode::UpdateIfMatchEtag, Some(etag)) => Some(etag),
             (BulkMode::Update, None) => {
@@ -62,6 +74,7 @@ impl Enrollments {
                 return Err(Error::argument("etag is required by updateIfMatchETag; add it to the item"));
             }
         };
-        Ok(self.put::<E>(instance, &id, input, if_match).await?.previous)
+        let changed = self.put::<E>(instance, &id, input, if_match).await?;
+        Ok(BulkDone { previous: changed.previous, etag: Some(changed.value.stamp().etag.clone()) })
     }
 }

@@ -14,7 +14,7 @@ pub mod record;
 mod references;
 mod settings;
 
-pub use bulk::BulkMode;
+pub use bulk::{BulkDone, BulkMode};
 pub use edit::{Changed, Enrollments};
 pub use key_ring::KeyRings;
 pub use kind::Enrolled;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use dps_access::AccessControl;
+use dps_access::{AccessControl, KeyFetch};
 use dps_attestation::sas_token::SasToken;
 use dps_core::enrollment::KeyRings;
 use dps_core::enrollment::group_lane::GroupLane;
@@ -19,6 +19,8 @@ use dps_store::MemoryStore;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
+
+use crate::issuer::Issuer;
 
 /// 2026-12-01T00:00:00Z.
 pub const NOW: i64 = 1_796_083_200;
@@ -195,6 +197,8 @@ fn instance() -> Instance {
 pub struct Bed {
     pub api: ServiceApi,
     pub store: Arc<dyn Store>,
+    pub instances: Arc<Instances>,
+    pub issuer: Arc<Issuer>,
     recorder: Arc<Recorder>,
 }
 
@@ -216,9 +220,13 @@ impl Bed {
         let enrollments = Arc::new(Enrollments::new(Arc::clone(&store), Arc::clone(&clock), rings, lane));
         let sink: Arc<dyn EventSink> = Arc::<Recorder>::clone(&recorder);
         let throttle = Arc::new(Throttle::new(profile, Arc::clone(&clock)));
-        let access =
-            Arc::new(AccessControl::local().with_management_token(MANAGEMENT_TOKEN.to_owned().into()));
-        Self { api: ServiceApi::new(enrollments, instances, access, throttle, sink, clock), store, recorder }
+        let issuer = Arc::new(Issuer::new());
+        let keys = Arc::clone(&issuer) as Arc<dyn KeyFetch>;
+        let access = AccessControl::new(vec![Issuer::settings()], &keys)
+            .with_management_token(MANAGEMENT_TOKEN.to_owned().into());
+        let (known, access) = (Arc::clone(&instances), Arc::new(access));
+        let api = ServiceApi::new(enrollments, instances, access, throttle, sink, clock);
+        Self { api, store, instances: known, issuer, recorder }
     }
 
     pub async fn call(&self, ask: Ask) -> Reply {

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
 
+mod access_page;
+mod audit;
 mod bed;
 mod bodies;
 mod bulk;
 mod concurrency;
 mod events;
+mod issuer;
 mod malformed;
 mod queries;
 mod query_page;
