@@ -16,6 +16,8 @@ const PAGES: &[(&str, &str)] = &[
     ("dps-service-api", "query_page::query_page_refusals_are_those_of_the_code"),
     // docs/reference/cli.md
     ("muster", "fleet::reference::cli_page_is_what_help_says"),
+    // docs/reference/configuration.md
+    ("muster", "serve::settings::configuration_page_is_what_the_binary_prints"),
     // docs/reference/protocols.md
     ("muster-parity", "matrix::protocols_page_is_what_every_cell_does"),
 ];

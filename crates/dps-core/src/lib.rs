@@ -11,6 +11,7 @@ mod evidence;
 #[cfg(test)]
 mod fixtures;
 pub mod instance;
+pub mod links;
 pub mod operation;
 pub mod ports;
 pub mod provisioning;

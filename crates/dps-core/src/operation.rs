@@ -80,6 +80,13 @@ impl Operations {
         self.spawn(admitted, permit)
     }
 
+    /// Waits until no operation runs here; none may be started meanwhile.
+    pub async fn ended(&self) {
+        let all = u32::try_from(limits::MAX_RUNNING_OPERATIONS).unwrap_or(u32::MAX);
+        // Fails only when the permits are closed, and then nothing runs.
+        let _ = self.permits.acquire_many(all).await;
+    }
+
     fn spawn(self: &Arc<Self>, admitted: Admitted, permit: OwnedSemaphorePermit) -> Option<JoinHandle<()>> {
         let (mut held, admitted) = self.hold(admitted)?;
         let operations = Arc::clone(self);

@@ -2,6 +2,7 @@
 //! Must not know a protocol.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_core::ports::Clock;
@@ -46,19 +47,34 @@ pub struct Bounds {
     pub connections: usize,
     /// TLS handshakes in progress; more wait.
     pub handshakes: usize,
+    /// Time that connections get to finish at shutdown.
+    pub drain: Duration,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { connections: limits::MAX_CONNECTIONS, handshakes: limits::MAX_HANDSHAKES }
+        Self {
+            connections: limits::MAX_CONNECTIONS,
+            handshakes: limits::MAX_HANDSHAKES,
+            drain: Duration::from_secs(limits::DRAIN_TIMEOUT),
+        }
     }
+}
+
+/// How much is taken on now.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    /// Open connections.
+    pub connections: usize,
+    /// TLS handshakes in progress.
+    pub handshakes: usize,
 }
 
 /// How much of the bounds is taken.
 #[derive(Clone, Copy, Debug)]
 pub struct DoorLoad {
     /// What is open or in progress now.
-    pub taken: Bounds,
+    pub taken: Taken,
     /// What may be.
     pub bounds: Bounds,
 }
@@ -73,7 +89,7 @@ pub struct DeviceApi {
     pub(crate) amqp_config: Arc<amqp::connection::Config>,
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) handshakes: Handshakes,
-    bounds: Bounds,
+    pub(crate) bounds: Bounds,
 }
 
 impl DeviceApi {
@@ -112,10 +128,10 @@ impl DeviceApi {
     pub fn load(&self) -> DoorLoad {
         let connections = self.bounds.connections.saturating_sub(self.connections.available_permits());
         let handshakes = self.bounds.handshakes.saturating_sub(self.handshakes.free());
-        DoorLoad { taken: Bounds { connections, handshakes }, bounds: self.bounds }
+        DoorLoad { taken: Taken { connections, handshakes }, bounds: self.bounds }
     }
 
-    /// Serves HTTPS until the shutdown, then lets requests in progress end within `DRAIN_TIMEOUT`.
+    /// Serves HTTPS until the shutdown, then lets requests in progress end within the time of the drain.
     pub async fn serve_https(self: Arc<Self>, listener: TcpListener, tls: &ServerTls, shutdown: Shutdown) {
         listener::run(self, listener, tls.https(), Port::Https, shutdown).await;
     }

@@ -21,6 +21,6 @@ mod timed;
 pub mod tls;
 mod websocket;
 
-pub use api::{Bounds, Core, DeviceApi, DoorLoad, Fronts};
+pub use api::{Bounds, Core, DeviceApi, DoorLoad, Fronts, Taken};
 pub use listener::Shutdown;
 pub use tls::{Identity, ServerTls, TlsError};

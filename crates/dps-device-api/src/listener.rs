@@ -57,7 +57,7 @@ pub(crate) struct Accepted {
     pub http2: bool,
 }
 
-/// Accepts until the shutdown, then waits for the connections to end, at most `DRAIN_TIMEOUT`.
+/// Accepts until the shutdown, then waits for the connections to end, at most the time of the drain.
 pub(crate) async fn run(
     api: Arc<DeviceApi>,
     listener: TcpListener,
@@ -95,7 +95,7 @@ pub(crate) async fn run(
     drop(listener);
     drop(alive);
     // Nothing is ever sent: this ends when the last connection has dropped its end, or when patience does.
-    let _ = tokio::time::timeout(Duration::from_secs(limits::DRAIN_TIMEOUT), ended.recv()).await;
+    let _ = tokio::time::timeout(api.bounds.drain, ended.recv()).await;
 }
 
 /// Did accepting fail for the connection alone? All else (no descriptors, no memory) is a reason to pause.

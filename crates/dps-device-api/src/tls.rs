@@ -76,6 +76,19 @@ impl ServerTls {
             .rcu(|names| Names { default: Arc::clone(&identity.0), by_name: names.by_name.clone() });
     }
 
+    /// Replaces all certificates at once: a handshake sees the old ones or the new ones. `*.` and a name stands for
+    /// every name one label below it.
+    pub fn replace(&self, default: &Identity, named: Vec<(String, Identity)>) -> Result<(), TlsError> {
+        if named.len() > limits::MAX_SERVER_NAMES {
+            return Err(TlsError::TooManyNames);
+        }
+        let by_name = named.into_iter().map(|(host, identity)| (host.to_ascii_lowercase(), identity.0));
+        self.certificates
+            .names
+            .store(Arc::new(Names { default: Arc::clone(&default.0), by_name: by_name.collect() }));
+        Ok(())
+    }
+
     /// Adds or replaces the certificate of one host name.
     pub fn put(&self, host_name: &str, identity: &Identity) -> Result<(), TlsError> {
         let host_name = host_name.to_ascii_lowercase();
@@ -130,6 +143,17 @@ struct Names {
     by_name: HashMap<String, Arc<CertifiedKey>>,
 }
 
+impl Names {
+    /// The certificate of a host name: its own, else that of all names beside it.
+    fn of(&self, name: &str) -> Option<&Arc<CertifiedKey>> {
+        self.by_name.get(name).or_else(|| {
+            let name = name.to_ascii_lowercase();
+            let beside = || self.by_name.get(&format!("*.{}", name.split_once('.')?.1));
+            self.by_name.get(&name).or_else(beside)
+        })
+    }
+}
+
 #[derive(Debug)]
 struct Certificates {
     names: ArcSwap<Names>,
@@ -138,10 +162,7 @@ struct Certificates {
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let names = self.names.load();
-        let own = client_hello.server_name().and_then(|name| {
-            names.by_name.get(name).or_else(|| names.by_name.get(&name.to_ascii_lowercase()))
-        });
-        Some(Arc::clone(own.unwrap_or(&names.default)))
+        Some(Arc::clone(client_hello.server_name().and_then(|name| names.of(name)).unwrap_or(&names.default)))
     }
 }
 

@@ -10,21 +10,42 @@ use dps_model::limits::{MAX_ATTEMPT_SEGMENT, MAX_ATTEMPT_SEGMENTS};
 
 use crate::record::Event;
 
+/// How much of the log is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Segments {
+    /// Bytes after which a new one is begun.
+    pub size: u64,
+    /// How many there are at most.
+    pub count: usize,
+}
+
+impl Default for Segments {
+    fn default() -> Self {
+        Self { size: MAX_ATTEMPT_SEGMENT, count: MAX_ATTEMPT_SEGMENTS }
+    }
+}
+
 /// A folder of segments, `attempts-<16 digits>.jsonl`, the highest number being written.
 pub struct AttemptLog {
     folder: PathBuf,
     number: u64,
     file: BufWriter<File>,
     written: u64,
+    segments: Segments,
 }
 
 impl AttemptLog {
     /// Opens the folder (created when missing) and begins or continues its last segment.
     pub fn open(folder: &Path) -> io::Result<Self> {
+        Self::bounded(folder, Segments::default())
+    }
+
+    /// The same within other bounds.
+    pub fn bounded(folder: &Path, kept: Segments) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let number = segments(folder)?.last().copied().unwrap_or(0);
         let (file, written) = open_segment(folder, number)?;
-        Ok(Self { folder: folder.to_owned(), number, file, written })
+        Ok(Self { folder: folder.to_owned(), number, file, written, segments: kept })
     }
 
     /// Appends the event's row, where it has one.
@@ -32,7 +53,7 @@ impl AttemptLog {
         let Some(row) = event.row() else { return Ok(()) };
         let mut line = serde_json::to_vec(&row)?;
         line.push(b'\n');
-        if self.written > 0 && self.written + line.len() as u64 > MAX_ATTEMPT_SEGMENT {
+        if self.written > 0 && self.written + line.len() as u64 > self.segments.size {
             self.roll()?;
         }
         self.file.write_all(&line)?;
@@ -50,7 +71,7 @@ impl AttemptLog {
         self.number += 1;
         (self.file, self.written) = open_segment(&self.folder, self.number)?;
         let numbers = segments(&self.folder)?;
-        let surplus = numbers.len().saturating_sub(MAX_ATTEMPT_SEGMENTS);
+        let surplus = numbers.len().saturating_sub(self.segments.count);
         for number in numbers.into_iter().take(surplus) {
             fs::remove_file(path(&self.folder, number))?;
         }
@@ -95,7 +116,7 @@ mod tests {
 
     use dps_model::{Protocol, Timestamp, TrackingId};
 
-    use super::AttemptLog;
+    use super::{AttemptLog, Segments};
     use crate::record::{ConnectionRecord, Event};
 
     fn event(reason: &str) -> Event {
@@ -109,6 +130,21 @@ mod tests {
             reason: reason.into(),
             claimed: None,
         }))
+    }
+
+    #[test]
+    fn log_in_small_segments_keeps_the_newest() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = AttemptLog::bounded(folder.path(), Segments { size: 1, count: 2 }).unwrap();
+        for number in 0..5 {
+            log.append(&event(&format!("number {number}"))).unwrap();
+        }
+        log.flush().unwrap();
+        let mut names: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        names.sort();
+        let last = fs::read_to_string(names.last().unwrap()).unwrap();
+        assert!(names.len() == 2 && last.contains("number 4"), "{names:?} {last}");
     }
 
     #[test]

@@ -10,11 +10,12 @@ pub mod record;
 pub mod recorder;
 pub mod row;
 
-pub use attempt_log::AttemptLog;
-pub use metrics::{LoadSample, Metrics};
+pub use attempt_log::{AttemptLog, Segments};
+pub use metrics::{LinkSample, LoadSample, Metrics};
 pub use record::{
     AssignmentRecord, AttemptRecord, BulkItemRecord, Candidate, CertificateSummary, ConnectionRecord,
-    Enrollment, Event, ManagementCallRecord, Operation, Outcome, SasSummary, ServiceCallRecord, Step,
+    Enrollment, Event, LinkProbeRecord, ManagementCallRecord, Operation, Outcome, SasSummary,
+    ServiceCallRecord, Step,
 };
 pub use recorder::Recorder;
 pub use row::LogRow;

@@ -77,6 +77,39 @@ struct Requests {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Hub {
+    instance: String,
+    hub: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HubTrouble {
+    instance: String,
+    hub: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HubNews {
+    instance: String,
+    hub: String,
+    news: &'static str,
+}
+
+/// How a linked hub is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkSample {
+    /// Name of the instance.
+    pub instance: String,
+    /// The hub.
+    pub hub: String,
+    /// Name of the catalogue's row; none when the link works.
+    pub reason: Option<&'static str>,
+    /// Since when, in Unix seconds.
+    pub since: i64,
+}
+
 /// How busy the server is at this moment; gauges have no event to be made of.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoadSample {
@@ -118,6 +151,37 @@ pub struct Metrics {
     steps: Family<StepName, Histogram, fn() -> Histogram>,
     dropped: Counter<u64, AtomicU64>,
     load: LoadGauges,
+    links: LinkGauges,
+}
+
+struct LinkGauges {
+    up: Family<Hub, Gauge>,
+    since: Family<Hub, Gauge>,
+    trouble: Family<HubTrouble, Gauge>,
+    news: Family<HubNews, Counter>,
+}
+
+impl LinkGauges {
+    fn register(registry: &mut Registry) -> Self {
+        let gauges = Self {
+            up: Family::default(),
+            since: Family::default(),
+            trouble: Family::default(),
+            news: Family::default(),
+        };
+        registry.register(
+            "linked_hub_up",
+            "1 when the linked hub's probe succeeds, else 0",
+            gauges.up.clone(),
+        );
+        let help = "Since when it is so, as Unix time";
+        registry.register_with_unit("linked_hub_since", help, Unit::Seconds, gauges.since.clone());
+        let help = "1 for a linked hub that does not work, with the reason";
+        registry.register("linked_hub_trouble", help, gauges.trouble.clone());
+        let help = "Changes of linked hubs that were told, and repetitions";
+        registry.register("linked_hub_news", help, gauges.news.clone());
+        gauges
+    }
 }
 
 struct LoadGauges {
@@ -184,6 +248,7 @@ impl Metrics {
         let dropped = Counter::default();
         registry.register("events_dropped", "Events that could not be kept", dropped.clone());
         let load = LoadGauges::register(&mut registry);
+        let links = LinkGauges::register(&mut registry);
         Self {
             registry,
             attempts,
@@ -197,6 +262,7 @@ impl Metrics {
             steps,
             dropped,
             load,
+            links,
         }
     }
 
@@ -246,6 +312,10 @@ impl Metrics {
                     Connections { protocol: Protocol::as_str(connection.protocol), stage: connection.stage };
                 self.connections.get_or_create(&labels).inc();
             }
+            Event::LinkProbe(probe) => {
+                let (instance, hub) = (probe.instance.clone(), probe.hub.clone());
+                self.links.news.get_or_create(&HubNews { instance, hub, news: probe.news }).inc();
+            }
         }
     }
 
@@ -275,6 +345,23 @@ impl Metrics {
         set(&self.load.handshakes, load.handshakes);
     }
 
+    /// Notes how the linked hubs are; those that are linked no more are shown no more.
+    pub fn sample_links(&self, links: &[LinkSample]) {
+        let LinkGauges { up, since, trouble, .. } = &self.links;
+        up.clear();
+        since.clear();
+        trouble.clear();
+        for link in links {
+            let labels = Hub { instance: link.instance.clone(), hub: link.hub.clone() };
+            up.get_or_create(&labels).set(i64::from(link.reason.is_none()));
+            since.get_or_create(&labels).set(link.since);
+            if let Some(reason) = link.reason {
+                let Hub { instance, hub } = labels;
+                trouble.get_or_create(&HubTrouble { instance, hub, reason }).set(1);
+            }
+        }
+    }
+
     /// The text that Prometheus reads.
     pub fn render(&self) -> String {
         let mut text = String::new();
@@ -296,7 +383,7 @@ impl Metrics {
 mod tests {
     use dps_model::{Channel, Error, ErrorCode, Protocol, Timestamp, TlsSession, TrackingId};
 
-    use super::{LoadSample, Metrics};
+    use super::{LinkSample, LoadSample, Metrics};
     use crate::record::{AttemptRecord, Event, Operation, Outcome, Step};
 
     #[test]
@@ -308,6 +395,23 @@ mod tests {
         assert!(text.contains(r#"muster_requests{kind="Register",state="in_flight"} 7"#), "{text}");
         assert!(text.contains(r#"muster_requests{kind="Poll",state="waiting"} 2"#), "{text}");
         assert!(text.contains("muster_connections 0"), "{text}");
+    }
+
+    #[test]
+    fn links_are_as_they_were_sampled_last() {
+        let metrics = Metrics::new();
+        let link =
+            |hub: &str, reason| LinkSample { instance: "dps".into(), hub: hub.into(), reason, since: 7 };
+        metrics.sample_links(&[link("a", None), link("b", Some("HubUnauthorized"))]);
+        let text = metrics.render();
+        assert!(text.contains(r#"muster_linked_hub_up{instance="dps",hub="a"} 1"#), "{text}");
+        assert!(text.contains(r#"muster_linked_hub_up{instance="dps",hub="b"} 0"#), "{text}");
+        let trouble = r#"muster_linked_hub_trouble{instance="dps",hub="b",reason="HubUnauthorized"} 1"#;
+        assert!(text.contains(trouble), "{text}");
+        assert!(text.contains(r#"muster_linked_hub_since_seconds{instance="dps",hub="b"} 7"#), "{text}");
+        metrics.sample_links(&[link("b", None)]);
+        let text = metrics.render();
+        assert!(!text.contains(r#"hub="a""#) && !text.contains("HubUnauthorized"), "{text}");
     }
 
     #[test]

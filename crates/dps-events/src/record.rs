@@ -19,6 +19,8 @@ pub enum Event {
     ManagementCall(Box<ManagementCallRecord>),
     /// A connection that ended before there was a request.
     Connection(Box<ConnectionRecord>),
+    /// A linked hub that stopped working, still does not, or works again.
+    LinkProbe(Box<LinkProbeRecord>),
 }
 
 /// What a device asked for.
@@ -433,4 +435,26 @@ pub struct ConnectionRecord {
     pub reason: String,
     /// Who it claimed to be, where it said so.
     pub claimed: Option<String>,
+}
+
+/// What a probe of a linked hub told that an operator must hear.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkProbeRecord {
+    /// Its own correlation id.
+    pub tracking_id: TrackingId,
+    /// When the probe began.
+    pub time: Timestamp,
+    /// Microseconds until the hub had answered.
+    pub micros: u64,
+    /// Name of the instance.
+    pub instance: String,
+    /// The hub.
+    pub hub: String,
+    /// `Down`, `StillDown` or `Up`.
+    pub news: &'static str,
+    /// Since when the link is as it is.
+    pub since: Timestamp,
+    /// What the hub answered.
+    pub outcome: Outcome,
 }

@@ -143,6 +143,16 @@ impl Event {
                 correlation_id: connection.tracking_id,
                 outcome: &CONNECTION_REFUSED,
             },
+            Self::LinkProbe(probe) => Head {
+                category: "ServiceOperations",
+                operation_name: "LinkedHubProbe",
+                api_version: None,
+                time: probe.time,
+                micros: probe.micros,
+                peer: None,
+                correlation_id: probe.tracking_id,
+                outcome: &probe.outcome,
+            },
         }
     }
 }
@@ -161,6 +171,9 @@ static CONNECTION_REFUSED: Outcome = Outcome::Failed {
 fn description(event: &Event, outcome: &Outcome) -> String {
     match (event, outcome) {
         (Event::Connection(connection), _) => format!("{}: {}", connection.stage, connection.reason),
+        (Event::LinkProbe(probe), Outcome::Success) => {
+            format!("the linked hub {} works again", probe.hub)
+        }
         (_, Outcome::Failed { code, message, cause: Some(cause), .. }) => {
             format!("{code} {message}: {cause}")
         }

@@ -273,6 +273,40 @@ pub const MAX_SUBSCRIPTIONS: usize = 16;
 /// Messages on their way to one MQTT client.
 pub const MAX_MQTT_IN_FLIGHT: usize = 64;
 
+/// Largest file of settings, of a secret or of a certificate chain that is read.
+pub const MAX_CONFIG_FILE: u64 = 1024 * 1024;
+/// Longest unknown key of a file of settings that an error repeats, in characters.
+pub const MAX_CONFIG_NAME_SHOWN: usize = 64;
+/// Shortest token that may do everything: 32 hexadecimal digits cannot be guessed.
+pub const MIN_BEARER_TOKEN: usize = 32;
+/// Time before the end of a server certificate from which it is warned about: two weeks.
+pub const CERTIFICATE_WARNING: i64 = 14 * 86_400;
+/// Time between two warnings of the same certificate.
+pub const CERTIFICATE_WARNING_REPEAT: i64 = 86_400;
+/// Time that the files of certificates must rest before they are read, in milliseconds: a pair is two files.
+pub const CERTIFICATE_SETTLE_MS: u64 = 300;
+/// Time between two looks at the files of certificates where no change was told.
+pub const CERTIFICATE_LOOK: u64 = 60;
+/// Age from which the answer whether the store can be written is asked anew, in milliseconds.
+pub const STORE_PROBE_AGE_MS: u64 = 1_000;
+/// Time that a server may take to say how it is.
+pub const HEALTH_TIMEOUT: u64 = 10;
+/// Time that a store may take to be written before it counts as not ready.
+pub const STORE_PROBE_TIMEOUT: u64 = 5;
+
+/// Time between two probes of a linked hub where nobody says otherwise.
+pub const LINK_PROBE_INTERVAL: u64 = 60;
+/// Shortest time between two probes of a linked hub.
+pub const MIN_LINK_PROBE_INTERVAL: u64 = 1;
+/// Most of that time, in percent, by which chance moves a probe, so that links are not probed all at once.
+pub const LINK_PROBE_JITTER: u64 = 20;
+/// Linked hubs that are probed at once.
+pub const MAX_LINK_PROBES: usize = 16;
+/// Probes in a row without an answer after which a hub counts as down: one may be lost.
+pub const LINK_UNREACHABLE_PROBES: u32 = 2;
+/// Time from which a link that is still down is reported again.
+pub const LINK_REPORT_REPEAT: i64 = 3_600;
+
 /// Events that wait for the recorder; more are counted as dropped.
 pub const MAX_EVENTS_WAITING: usize = 65_536;
 /// Largest text field copied from a request into an event.

@@ -26,6 +26,13 @@ pub enum Command {
     #[command(after_help = "Example:
   muster dev --hub hub-1.localhost --hub hub-2.localhost")]
     Dev(DevOptions),
+    /// Run in production, by a file of settings
+    Serve(ServeOptions),
+    /// Check a file of settings, show what is in effect, or print every key
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Ask a running server how it is; exit status 0 when it is well (for containers)
+    Health(HealthOptions),
     /// Start the same on free ports, provision a few devices and show what happens
     #[command(after_help = "Example:
   muster demo")]
@@ -87,6 +94,42 @@ pub struct DevOptions {
     /// Provision a few devices after the start, and end
     #[arg(long)]
     pub demo: bool,
+}
+
+/// Options of `muster serve`.
+#[derive(clap::Args, Clone)]
+pub struct ServeOptions {
+    /// The file of settings; docs/reference/configuration.md lists every key
+    #[arg(long, value_name = "FILE", default_value = "/etc/muster/muster.toml")]
+    pub config: PathBuf,
+}
+
+/// Commands of `muster config`.
+#[derive(clap::Subcommand)]
+pub enum ConfigCommand {
+    /// Tell every mistake with its line and column; exit status 1 when there is one
+    Check {
+        /// The file
+        file: PathBuf,
+        /// Ask every linked hub too
+        #[arg(long)]
+        online: bool,
+    },
+    /// Show the settings in effect, defaults filled in, secrets masked
+    Print {
+        /// The file
+        file: PathBuf,
+    },
+    /// Print the page of every table and key
+    Reference,
+}
+
+/// Options of `muster health`.
+#[derive(clap::Args, Clone)]
+pub struct HealthOptions {
+    /// What is asked
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/health/ready")]
+    pub url: String,
 }
 
 /// Options of `muster demo`.

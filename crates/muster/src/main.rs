@@ -9,6 +9,8 @@ mod demo;
 mod dev;
 mod device;
 mod fleet;
+mod health;
+mod serve;
 mod server;
 
 use std::process::ExitCode;
@@ -35,6 +37,9 @@ fn run(command: cli::Command) -> anyhow::Result<()> {
     match command {
         cli::Command::Dev(options) if options.demo => runtime.block_on(demo::run(options)),
         cli::Command::Dev(options) => runtime.block_on(dev::run(options)),
+        cli::Command::Serve(options) => runtime.block_on(serve::run(&options)),
+        cli::Command::Config(command) => runtime.block_on(serve::config(&command)),
+        cli::Command::Health(options) => runtime.block_on(health::run(&options)),
         cli::Command::Device(command) => runtime.block_on(device::run(*command)),
         cli::Command::Demo(options) => runtime.block_on(demo::run(options.into_dev())),
         cli::Command::Completions { shell } => cli::completions(shell),

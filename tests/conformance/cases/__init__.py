@@ -17,6 +17,7 @@ from cases import (  # noqa: E402, F401
     hub_device,
     hub_registry,
     mqtt_by_hand,
+    production,
     provisioning_matrix,
     provisioning_more,
     service_api,

@@ -13,6 +13,8 @@ import tempfile
 
 # The host names of the two development hubs; `.test` is reserved for tests (RFC 6761).
 HUBS = ("hub-a.test", "hub-b.test")
+# A second server beside the first, on the same ports.
+PRODUCTION, PRODUCTION_ADDRESS = "production.test", "127.0.0.2"
 
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 
@@ -40,5 +42,6 @@ def enter():
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
     with tempfile.NamedTemporaryFile("w", prefix="hosts-", encoding="utf-8") as hosts:
         hosts.write("127.0.0.1 localhost " + " ".join(HUBS) + "\n")
+        hosts.write(f"{PRODUCTION_ADDRESS} {PRODUCTION}\n")
         hosts.flush()
         subprocess.run(["mount", "--bind", hosts.name, "/etc/hosts"], check=True, timeout=30)

@@ -27,6 +27,8 @@ pub struct Instances {
     /// Document id of the one that answers where none is named.
     default: String,
     view: ArcSwap<View>,
+    /// Host names that are an instance's own, in lower case, with its document id.
+    hosts: ArcSwap<HashMap<String, String>>,
     /// One change at a time keeps the view in the order of the writes.
     changing: tokio::sync::Mutex<()>,
 }
@@ -54,6 +56,7 @@ impl Instances {
             store,
             default: id,
             view: ArcSwap::from_pointee(view),
+            hosts: ArcSwap::default(),
             changing: tokio::sync::Mutex::default(),
         })
     }
@@ -63,11 +66,20 @@ impl Instances {
         self.view.load().by_scope.get(&id_scope.to_ascii_lowercase()).cloned()
     }
 
-    /// The instance that the first label of the host names, else the default one.
+    /// The instance whose own the host is, else the one that its first label names, else the default one.
     pub fn by_host(&self, host: &str) -> Arc<Instance> {
         let view = self.view.load();
-        let label = host.split_once('.').map_or("", |(label, _)| label).to_ascii_lowercase();
-        Arc::clone(view.by_name.get(&label).unwrap_or(&view.default))
+        let host = host.to_ascii_lowercase();
+        let label = host.split_once('.').map_or("", |(label, _)| label);
+        let hosts = self.hosts.load();
+        let owner = hosts.get(&host).and_then(|id| view.by_name.get(id));
+        Arc::clone(owner.or_else(|| view.by_name.get(label)).unwrap_or(&view.default))
+    }
+
+    /// Gives instances host names of their own, by name of the instance; they replace those given before.
+    pub fn name_hosts(&self, hosts: impl IntoIterator<Item = (String, String)>) {
+        let hosts = hosts.into_iter().map(|(host, name)| (host.to_ascii_lowercase(), record::id(&name)));
+        self.hosts.store(Arc::new(hosts.collect()));
     }
 
     /// The instance of that name.

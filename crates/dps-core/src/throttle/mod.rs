@@ -66,7 +66,11 @@ impl Throttle {
 
     /// The same within other bounds, which hold for register requests and for polls separately.
     pub fn bounded(profile: Profile, bounds: Bounds, clock: Arc<dyn Clock>) -> Self {
-        let throttles = profile.throttles();
+        Self::of(profile.throttles(), bounds, clock)
+    }
+
+    /// These throttles, whatever the profile.
+    pub fn of(throttles: Throttles, bounds: Bounds, clock: Arc<dyn Clock>) -> Self {
         let keys = RandomState::new();
         let chance = |of: &str| Chance::seeded(keys.hash_one(of));
         let (registering, polling) =

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use dps_access::AccessControl;
@@ -9,7 +10,7 @@ use dps_attestation::tpm::ChallengeSecret;
 use dps_core::ports::{Clock, Store, SystemClock};
 use dps_core::{Instances, Throttle};
 use dps_devhub::{DevHubs, Hook};
-use dps_device_api::{Identity, ServerTls};
+use dps_device_api::{Bounds, Identity, ServerTls};
 use dps_events::recorder::Listener;
 use dps_events::{AttemptLog, EventSink, Metrics, Recorder};
 use dps_hub::RestHubs;
@@ -17,7 +18,7 @@ use dps_model::connection_string::ConnectionString;
 use dps_model::enrollment::{AllocationPolicy, PlainWebhooks};
 use dps_model::hub::LinkedHub;
 use dps_model::instance::{AccessPolicy, Instance, Resource, Right};
-use dps_model::limits::Profile;
+use dps_model::limits::{self, Profile};
 use dps_model::network::NetworkAccess;
 use dps_model::{Etag, HubName, Secret, Timestamp};
 use dps_store::{OpenOptions, SqliteStore};
@@ -33,7 +34,7 @@ use crate::cli::DevOptions;
 use crate::server::data_dir::DataDir;
 use crate::server::ports::{Ports, listen, port};
 use crate::server::rooms::{self, Outside, Site};
-use crate::server::running::Running;
+use crate::server::running::{Run, Running};
 
 /// Name of the default instance.
 const INSTANCE: &str = "muster-dev";
@@ -77,11 +78,13 @@ impl Server {
         let env = announce(options, &directory, &ports, &settings, &hubs)?;
 
         let throttle = Arc::new(Throttle::new(options.limits, Arc::clone(&clock)));
-        let outside = Outside { store: shared, clock, sink, throttle: Arc::clone(&throttle) };
+        let outside = Outside { store: shared, clock, sink, throttle };
         let site = site(&outside, &directory, &settings, options.limits, hubs, hook, hosting).await?;
         let rooms = rooms::join(&outside, site)?;
         rooms.life.resume().await;
-        let running = Running::start(rooms, &tls, ports, metrics, throttle);
+        let probe_interval = Duration::from_secs(limits::LINK_PROBE_INTERVAL);
+        let running =
+            Running::start(Run { rooms, outside, tls, ports, metrics, probe_interval, certificates: None });
         directory.write("dev.env", &env.text())?;
         Ok(Self { env, directory, store, recorder, running })
     }
@@ -89,7 +92,7 @@ impl Server {
     /// Takes no new work, lets the work in flight end, and closes everything.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.directory.remove("dev.env")?;
-        self.running.stop().await;
+        self.running.stop(Duration::from_secs(limits::DRAIN_TIMEOUT)).await;
         self.store.close().await?;
         tokio::task::block_in_place(|| self.recorder.close());
         Ok(())
@@ -140,6 +143,7 @@ async fn site(
         challenges: ChallengeSecret::new(&decode(&settings.challenge_secret)?),
         limits,
         plain_webhooks: PlainWebhooks::Loopback,
+        bounds: Bounds::default(),
         http: vec![Arc::clone(&own) as _],
         devices: vec![own as _],
     })

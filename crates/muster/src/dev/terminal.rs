@@ -6,8 +6,8 @@ use std::io::{IsTerminal as _, Write as _};
 use dps_devhub::{Hook, Telemetry};
 use dps_events::recorder::Listener;
 use dps_events::{
-    AssignmentRecord, AttemptRecord, ConnectionRecord, Event, ManagementCallRecord, Operation, Outcome,
-    ServiceCallRecord,
+    AssignmentRecord, AttemptRecord, ConnectionRecord, Event, LinkProbeRecord, ManagementCallRecord,
+    Operation, Outcome, ServiceCallRecord,
 };
 use dps_model::registration::Status;
 use dps_model::{DeviceId, HubName, Timestamp};
@@ -122,6 +122,7 @@ pub fn line(event: &Event) -> Option<String> {
         Event::ServiceCall(call) => Some(service_line(call)),
         Event::ManagementCall(call) => Some(management_line(call)),
         Event::Connection(connection) => Some(connection_line(connection)),
+        Event::LinkProbe(probe) => Some(link_line(probe)),
     }
 }
 
@@ -186,6 +187,14 @@ fn connection_line(connection: &ConnectionRecord) -> String {
     let (time, protocol) = (clock(connection.time), connection.protocol.as_str());
     let result = bad(&format!("refused at {}: {}", connection.stage, plain(&connection.reason)));
     format!("{time}  {protocol:<4}  {}  {result}", connection.peer)
+}
+
+fn link_line(probe: &LinkProbeRecord) -> String {
+    let result = match &probe.outcome {
+        Outcome::Success => good("works again"),
+        outcome => refused(outcome, None),
+    };
+    format!("{}  Link  {} of {}  {result}", clock(probe.time), probe.hub, probe.instance)
 }
 
 fn refused(outcome: &Outcome, reason: Option<&str>) -> String {

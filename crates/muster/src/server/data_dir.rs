@@ -31,7 +31,7 @@ impl DataDir {
             .open(path.join("lock"))
             .with_context(failed)?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            bail!("{} is in use by another process; stop it, or name another --data-dir", path.display());
+            bail!("{} is in use by another process; stop it, or name another data directory", path.display());
         }
         let directory = Self { path, _lock: lock };
         directory.remove("dev.env")?;

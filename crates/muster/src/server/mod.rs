@@ -3,7 +3,8 @@
 
 pub mod data_dir;
 mod fronts;
-mod health;
+pub mod health;
+mod link_probes;
 mod plain_http;
 pub mod ports;
 pub mod process;

@@ -1,4 +1,4 @@
-//! The loopback port without TLS: metrics and health, later the portal. Must not know how a metric comes about.
+//! The port without TLS: metrics and health, later the portal. Must not know how a metric comes about.
 
 use std::sync::Arc;
 
@@ -9,25 +9,30 @@ use axum::routing::get;
 use axum::{Json, Router};
 use dps_events::Metrics;
 use dps_model::limits::MAX_PLAIN_CONNECTIONS;
+use http::StatusCode;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 use super::health::Health;
+use super::link_probes;
 
 /// Serves until the shutdown.
 pub async fn serve(
     listener: TcpListener,
     metrics: Arc<Metrics>,
-    health: Health,
+    health: Arc<Health>,
     mut shutdown: watch::Receiver<bool>,
 ) {
     let routes = Router::new()
         .route("/", get(async || Html(INDEX)))
         .route("/metrics", get(text))
-        .route("/health", get(async |State((_, health)): State<Shown>| how_it_is(&health)))
+        .route("/health", get(async |State((_, health)): State<Shown>| answer(health.report())))
+        .route("/health/live", get(async || answer((StatusCode::OK, json!({"status": "ok"})))))
+        .route("/health/ready", get(async |State((_, health)): State<Shown>| answer(health.ready().await)))
         .with_state((metrics, health));
     let gate = Arc::new(Semaphore::new(MAX_PLAIN_CONNECTIONS));
     loop {
@@ -58,14 +63,14 @@ pub async fn serve(
 const INDEX: &str =
     "<!doctype html><title>Muster</title><p>Muster is running. <a href=\"/metrics\">Metrics</a>";
 
-type Shown = (Arc<Metrics>, Health);
+type Shown = (Arc<Metrics>, Arc<Health>);
 
-fn how_it_is(health: &Health) -> impl IntoResponse + use<> {
-    let (status, body) = health.report();
+fn answer((status, body): (StatusCode, Value)) -> impl IntoResponse {
     (status, Json(body))
 }
 
 async fn text(State((metrics, health)): State<Shown>) -> impl IntoResponse {
     metrics.sample(&health.sample());
+    metrics.sample_links(&link_probes::samples(health.links()));
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
 }

@@ -10,7 +10,7 @@ use dps_core::enrollment::{Enrollments, KeyRings};
 use dps_core::ports::{Clock, Hosting, Hubs, Store};
 use dps_core::{Instances, Lifecycle, Operations, Provisioning, Throttle};
 use dps_device_api::foreign::{ForeignFront, HttpFront};
-use dps_device_api::{DeviceApi, Fronts};
+use dps_device_api::{Bounds, DeviceApi, Fronts};
 use dps_events::EventSink;
 use dps_management_api::ManagementApi;
 use dps_model::enrollment::PlainWebhooks;
@@ -48,6 +48,8 @@ pub struct Site {
     pub limits: Profile,
     /// Which webhooks of custom allocation may be without TLS.
     pub plain_webhooks: PlainWebhooks,
+    /// How much is accepted at once.
+    pub bounds: Bounds,
     /// HTTP fronts that are asked before the service API.
     pub http: Vec<Arc<dyn HttpFront>>,
     /// MQTT and AMQP fronts besides the device API.
@@ -62,6 +64,10 @@ pub struct Rooms {
     pub operations: Arc<Operations>,
     /// Of the instances; to be resumed before anybody is served.
     pub life: Lifecycle,
+    /// The provisioning services.
+    pub instances: Arc<Instances>,
+    /// How linked hubs are reached.
+    pub hubs: Arc<dyn Hubs>,
 }
 
 /// Joins the rooms.
@@ -69,12 +75,13 @@ pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
     let store = || Arc::clone(&outside.store);
     let clock = || Arc::clone(&outside.clock);
     let sink = || Arc::clone(&outside.sink);
-    let Site { instances, access, hosting, hubs, challenges, limits, plain_webhooks, mut http, devices } =
+    let Site { instances, access, hosting, hubs, challenges, limits, plain_webhooks, bounds, mut http, devices } =
         site;
     let life = Lifecycle::new(Arc::clone(&instances), hosting);
     let rings = Arc::new(KeyRings::new(store()));
     let lane = Arc::new(GroupLane::start()?);
-    let operations = Arc::new(Operations::new(store(), hubs, clock(), sink(), Arc::clone(&instances)));
+    let operations =
+        Arc::new(Operations::new(store(), Arc::clone(&hubs), clock(), sink(), Arc::clone(&instances)));
     let finder = Finder::new(store(), Arc::clone(&rings), Arc::clone(&lane));
     let provisioning = Arc::new(Provisioning::new(
         Arc::clone(&instances),
@@ -94,12 +101,13 @@ pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
     http.push(Arc::new(ManagementFront(management)));
     http.push(Arc::new(ServiceFront(ServiceApi::new(
         Arc::new(enrollments),
-        instances,
+        Arc::clone(&instances),
         access,
         throttle,
         sink(),
         clock(),
     ))));
-    let api = DeviceApi::new(Arc::new(Core(provisioning)), sink(), clock(), Fronts { http, devices });
-    Ok(Rooms { api, operations, life })
+    let core = Arc::new(Core(provisioning));
+    let api = DeviceApi::bounded(core, sink(), clock(), Fronts { http, devices }, bounds);
+    Ok(Rooms { api, operations, life, instances, hubs })
 }

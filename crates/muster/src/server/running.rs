@@ -1,57 +1,110 @@
-//! The listeners and the sweep while they run, and their end. Must not know what is served.
+//! The listeners and what works beside them while they run, and their end. Must not know what is served.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use dps_core::Throttle;
+use dps_core::Operations;
 use dps_device_api::ServerTls;
 use dps_events::Metrics;
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
-use super::health::Health;
+use super::health::{CertificatesReport, Health, Watched};
+use super::link_probes::LinkProbes;
 use super::plain_http;
 use super::ports::Ports;
-use super::rooms::Rooms;
+use super::rooms::{Outside, Rooms};
+
+/// What is run.
+pub struct Run {
+    /// The joined rooms.
+    pub rooms: Rooms,
+    /// What they were given.
+    pub outside: Outside,
+    /// TLS of all ports.
+    pub tls: Arc<ServerTls>,
+    /// The bound listeners.
+    pub ports: Ports,
+    /// What `/metrics` shows.
+    pub metrics: Arc<Metrics>,
+    /// Time between two probes of a linked hub.
+    pub probe_interval: Duration,
+    /// How the server certificates are, where somebody sees to them.
+    pub certificates: Option<CertificatesReport>,
+}
 
 /// Everything that runs between start and stop.
 pub struct Running {
+    /// How it is.
+    pub health: Arc<Health>,
     stop: watch::Sender<bool>,
-    tasks: JoinSet<()>,
-    sweep: AbortHandle,
+    listeners: JoinSet<()>,
+    operations: Arc<Operations>,
+    background: Vec<AbortHandle>,
+    /// It answers until the end: how the server is, is asked while it drains.
+    plain: Option<(watch::Sender<bool>, JoinHandle<()>)>,
 }
 
 impl Running {
-    /// Serves on every port, and takes up operations that were left.
-    pub fn start(
-        rooms: Rooms,
-        tls: &Arc<ServerTls>,
-        ports: Ports,
-        metrics: Arc<Metrics>,
-        throttle: Arc<Throttle>,
-    ) -> Self {
-        let Rooms { api, operations, .. } = rooms;
+    /// Serves on every port, takes up operations that were left, and probes linked hubs.
+    pub fn start(run: Run) -> Self {
+        let Run { rooms, outside, tls, ports, metrics, probe_interval, certificates } = run;
+        let Rooms { api, operations, instances, hubs, .. } = rooms;
+        let links = Arc::default();
+        let health = Health::new(Watched {
+            throttle: outside.throttle,
+            api: Arc::clone(&api),
+            store: outside.store,
+            clock: Arc::clone(&outside.clock),
+            links: Arc::clone(&links),
+            certificates,
+        });
         let (stop, shutdown) = watch::channel(false);
-        let mut tasks = JoinSet::new();
-        let given = || (Arc::clone(&api), Arc::clone(tls), shutdown.clone());
-        let serve = given();
-        tasks.spawn(async move { serve.0.serve_https(ports.https, &serve.1, serve.2).await });
-        let serve = given();
-        tasks.spawn(async move { serve.0.serve_mqtt(ports.mqtt, &serve.1, serve.2).await });
-        let serve = given();
-        tasks.spawn(async move { serve.0.serve_amqp(ports.amqp, &serve.1, serve.2).await });
-        if let Some(http) = ports.http {
-            let health = Health { throttle, api };
-            tasks.spawn(plain_http::serve(http, metrics, health, shutdown));
-        }
-        let sweep = tokio::spawn(operations.sweep_on()).abort_handle();
-        Self { stop, tasks, sweep }
+        let mut listeners = JoinSet::new();
+        let given = || (Arc::clone(&api), Arc::clone(&tls), shutdown.clone(), health.listening());
+        let (https, tls_of_https, end, listening) = given();
+        listeners.spawn(async move {
+            https.serve_https(ports.https, &tls_of_https, end).await;
+            drop(listening);
+        });
+        let (mqtt, tls_of_mqtt, end, listening) = given();
+        listeners.spawn(async move {
+            mqtt.serve_mqtt(ports.mqtt, &tls_of_mqtt, end).await;
+            drop(listening);
+        });
+        let (amqp, tls_of_amqp, end, listening) = given();
+        listeners.spawn(async move {
+            amqp.serve_amqp(ports.amqp, &tls_of_amqp, end).await;
+            drop(listening);
+        });
+        let plain = ports.http.map(|http| {
+            let (end, ended) = watch::channel(false);
+            (end, tokio::spawn(plain_http::serve(http, metrics, Arc::clone(&health), ended)))
+        });
+        let sweep = tokio::spawn(Arc::clone(&operations).sweep_on()).abort_handle();
+        let (clock, sink) = (outside.clock, outside.sink);
+        let probes = LinkProbes { instances, hubs, clock, sink, links, interval: probe_interval };
+        let probes = tokio::spawn(Arc::new(probes).run()).abort_handle();
+        Self { health, stop, listeners, operations, background: vec![sweep, probes], plain }
     }
 
-    /// Takes no new work and lets the work in flight end.
-    pub async fn stop(mut self) {
-        self.sweep.abort();
+    /// Takes no new work and lets requests and operations in flight end, at most that long. What has not ended then is
+    /// on disk, and the next start takes it up.
+    pub async fn stop(mut self, patience: Duration) {
+        self.health.drain();
+        for task in &self.background {
+            task.abort();
+        }
         // Fails only when every task has ended already.
         let _ = self.stop.send(true);
-        while self.tasks.join_next().await.is_some() {}
+        let ended = async {
+            while self.listeners.join_next().await.is_some() {}
+            self.operations.ended().await;
+        };
+        let _ = tokio::time::timeout(patience, ended).await;
+        if let Some((end, task)) = self.plain {
+            let _ = end.send(true); // fails only when it has ended
+            let _ = task.await;
+        }
     }
 }

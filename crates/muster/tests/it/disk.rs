@@ -19,15 +19,15 @@ const MOST: usize = 2_000;
 const SIZE: &str = "size=32m";
 
 /// A small file system that only processes started through it see; gone when dropped.
-struct SmallDisk {
+pub struct SmallDisk {
     holder: Child,
     folder: PathBuf,
-    enter: Vec<String>,
+    pub enter: Vec<String>,
 }
 
 impl SmallDisk {
     /// Mounts one over that folder, in a mount namespace of its own. The error says why it cannot be had here.
-    fn over(folder: &Path) -> Result<Self, String> {
+    pub fn over(folder: &Path) -> Result<Self, String> {
         let root = rustix::process::geteuid().is_root();
         let (unshare, enter): (&[&str], &[&str]) = if root {
             (&["--mount"], &["--mount"])
@@ -58,7 +58,7 @@ impl SmallDisk {
     }
 
     /// Where this process sees the file system that the namespace has.
-    fn root(&self) -> PathBuf {
+    pub fn root(&self) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root", self.holder.id()))
     }
 
@@ -67,7 +67,7 @@ impl SmallDisk {
     }
 
     /// Takes all the space there is.
-    fn fill(&self) {
+    pub fn fill(&self) {
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(self.filler()).unwrap();
         let mut piece = vec![0; 64 * 1024];
         while !piece.is_empty() {
@@ -78,7 +78,7 @@ impl SmallDisk {
     }
 
     /// Gives it back.
-    fn free(&self) {
+    pub fn free(&self) {
         std::fs::remove_file(self.filler()).unwrap();
     }
 }

@@ -1,5 +1,5 @@
-//! `muster dev` as a process of its own, and what no misfortune may take from its devices: a kill, a full disk, a
-//! restart, ten thousand idle connections, hostile bytes.
+//! `muster dev` and `muster serve` as processes of their own, and what no misfortune may take from their devices: a kill,
+//! a full disk, a restart, ten thousand idle connections, hostile bytes.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in the helpers of tests too
 
@@ -12,6 +12,7 @@ mod fleet;
 mod harness;
 mod idle_clients;
 mod restart;
+mod serve;
 mod slow_clients;
 // The same chip that the rules of attestation are tested with.
 #[allow(dead_code)] // it can do more than these tests ask of it

@@ -29,9 +29,9 @@ const KEPT: [&str; 9] = [
     "MUSTER_HUB_CONNECTION_STRING",
 ];
 /// Clients that register while the server is told to end.
-const LOAD: usize = 16;
+pub const LOAD: usize = 16;
 /// Answers after which it is told.
-const LOADED: usize = 100;
+pub const LOADED: usize = 100;
 
 /// The kept values, without the port.
 fn kept(env: &HashMap<String, String>) -> Vec<String> {
@@ -239,7 +239,7 @@ fn sigterm_under_load_answers_what_is_in_flight_and_loses_no_202() {
 }
 
 /// What was interrupted after its 202 is taken up again by itself.
-async fn assert_assigned(endpoint: &Endpoint, http: &mut Http<tls::Stream>, id: &str) {
+pub async fn assert_assigned(endpoint: &Endpoint, http: &mut Http<tls::Stream>, id: &str) {
     loop {
         let kept = endpoint.service(http, "GET", &format!("/registrations/{id}"), None).await.unwrap();
         match kept["status"].as_str() {
@@ -251,15 +251,15 @@ async fn assert_assigned(endpoint: &Endpoint, http: &mut Http<tls::Stream>, id: 
 }
 
 /// Devices that register as long as there is a server.
-struct Load {
-    endpoint: Endpoint,
-    group_key: Secret,
-    told: Mutex<Vec<String>>,
-    count: watch::Sender<usize>,
+pub struct Load {
+    pub endpoint: Endpoint,
+    pub group_key: Secret,
+    pub told: Mutex<Vec<String>>,
+    pub count: watch::Sender<usize>,
 }
 
 impl Load {
-    async fn go_on(self: Arc<Self>, worker: usize) {
+    pub async fn go_on(self: Arc<Self>, worker: usize) {
         for number in 0.. {
             let id = format!("load-{worker}-{number}");
             // An answer that is no 202 fails; a connection that ends is the end of the server.

@@ -17,7 +17,7 @@ use super::http::{Answer, Http};
 use super::output::Output;
 use super::tls::{self, Trust};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_muster");
+pub const BINARY: &str = env!("CARGO_BIN_EXE_muster");
 const SERVICE_VERSION: &str = "api-version=2021-10-01";
 const HUB_VERSION: &str = "api-version=2021-04-12";
 /// How long a test's tokens hold.
@@ -120,11 +120,7 @@ impl Start {
         };
         command.arg("dev").arg("--data-dir").arg(&self.data_dir).args(&self.arguments);
         command.arg("--http-port").arg(self.http_port.to_string()).arg("--limits").arg(self.limits);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let stdout = Output::of(child.stdout.take().unwrap());
-        let stderr = Output::of(child.stderr.take().unwrap());
-        Process { child, stdout, stderr }
+        Process::of(command)
     }
 
     /// Starts it, and waits until it serves.
@@ -145,6 +141,20 @@ impl Start {
 }
 
 impl Process {
+    /// Starts a command; does not wait.
+    pub fn of(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stdout = Output::of(child.stdout.take().unwrap());
+        let stderr = Output::of(child.stderr.take().unwrap());
+        Self { child, stdout, stderr }
+    }
+
+    /// Asks it to read its settings again (SIGHUP).
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -207,7 +217,7 @@ impl Server {
 }
 
 impl Endpoint {
-    fn of(env: &HashMap<String, String>, ca: &str) -> Self {
+    pub fn of(env: &HashMap<String, String>, ca: &str) -> Self {
         let port = |key: &str| env[key].parse().unwrap();
         Self {
             https: port("MUSTER_HTTPS_PORT"),
@@ -332,7 +342,7 @@ impl Owner {
 }
 
 /// The lines of `dev.env`.
-fn read_env(text: &str) -> HashMap<String, String> {
+pub fn read_env(text: &str) -> HashMap<String, String> {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     pairs.map(|(key, value)| (key.to_owned(), value.trim_matches('\'').to_owned())).collect()
 }

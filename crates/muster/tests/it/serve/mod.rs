@@ -1,0 +1,10 @@
+//! `muster serve` as a process: an operator's certificate, a file of settings, a hub that another process is.
+
+mod bad_settings;
+mod certificates;
+mod devices;
+mod ending;
+mod fixture;
+mod linked_hubs;
+mod settings;
+mod small_disk;
