@@ -2,7 +2,7 @@
 //! same semantics: the link's key is checked, failures have the words the REST would have.
 
 use async_trait::async_trait;
-use dps_core::ports::{HubError, Hubs};
+use dps_core::ports::{HubError, Hubs, TwinTaken};
 use dps_model::hub::{HubDevice, HubTwin, LinkedHub};
 use dps_model::{DeviceId, TrackingId, etag::IfMatch};
 
@@ -41,9 +41,10 @@ impl Hubs for DevHubs {
         hub: &LinkedHub,
         device: &HubDevice,
         twin: Option<&HubTwin>,
-    ) -> Result<(), HubError> {
+    ) -> Result<TwinTaken, HubError> {
         let hub = self.linked(hub)?;
-        hub.registry.put(device, twin).await.map(drop).map_err(|failure| self.error(&failure))
+        let put = hub.registry.put(device, twin).await;
+        put.map(|_| TwinTaken::Whole).map_err(|failure| self.error(&failure))
     }
 
     async fn twin(&self, hub: &LinkedHub, device_id: &DeviceId) -> Result<Option<HubTwin>, HubError> {

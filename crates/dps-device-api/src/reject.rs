@@ -91,6 +91,7 @@ pub fn connack(code: ErrorCode) -> Option<ConnectReturnCode> {
         | ErrorCode::AuthorizationFailed
         | ErrorCode::HubNotFound
         | ErrorCode::HubUnauthorized
+        | ErrorCode::HubQuotaExceeded
         | ErrorCode::EnrollmentNotFound
         | ErrorCode::RegistrationNotFound
         | ErrorCode::OperationNotFound
@@ -133,6 +134,7 @@ pub fn amqp_condition(code: ErrorCode) -> &'static str {
         | ErrorCode::HubNotFound
         | ErrorCode::CertificateRejected
         | ErrorCode::HubUnauthorized => "amqp:unauthorized-access",
+        ErrorCode::HubQuotaExceeded => "amqp:resource-limit-exceeded",
         ErrorCode::RouteNotFound
         | ErrorCode::EnrollmentNotFound
         | ErrorCode::RegistrationNotFound

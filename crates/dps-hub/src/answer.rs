@@ -44,8 +44,14 @@ impl Answer {
         match self.status {
             401 | 404 if self.says("IotHubNotFound") => HubError::NotFound(text),
             401 => HubError::Unauthorized(text),
-            429 => HubError::Throttled { text, retry_after: self.retry_after },
+            429 => {
+                let retry_after = self.retry_after.or_else(|| wait_in(&text));
+                HubError::Throttled { text, retry_after }
+            }
             503 if self.retry_after.is_some() => HubError::Throttled { text, retry_after: self.retry_after },
+            403 | 413 if self.says("IotHubQuotaExceeded") || self.says("TooManyDevices") => {
+                HubError::QuotaExceeded(text)
+            }
             408 | 500.. => HubError::Unreachable(text),
             status => HubError::Refused { status, text },
         }
@@ -60,6 +66,13 @@ impl Answer {
         }
         text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= MAX_HUB_ERROR).map(|(_, c)| c).collect()
     }
+}
+
+/// The seconds of `… Wait 10 seconds and try again …`, as IoT Hub says them where it sends no header.
+fn wait_in(text: &str) -> Option<u32> {
+    let (_, behind) = text.split_once("Wait ")?;
+    let (number, unit) = behind.split_once(' ')?;
+    unit.starts_with("second").then(|| number.parse().ok()).flatten()
 }
 
 #[cfg(test)]
@@ -82,10 +95,10 @@ mod tests {
         assert_eq!(failure(401, None, None, gone), HubError::NotFound(gone.into()));
         assert_eq!(failure(404, Some("IotHubNotFound"), None, "x"), HubError::NotFound("x".into()));
         assert_eq!(failure(404, None, None, "x"), HubError::Refused { status: 404, text: "x".into() });
-        assert_eq!(
-            failure(403, Some("IotHubQuotaExceeded"), None, "q"),
-            HubError::Refused { status: 403, text: "q".into() }
-        );
+        assert_eq!(failure(403, Some("IotHubQuotaExceeded"), None, "q"), HubError::QuotaExceeded("q".into()));
+        let full = r#"{"Message":"ErrorCode:TooManyDevices;Total number of devices …"}"#;
+        assert_eq!(failure(413, None, None, full), HubError::QuotaExceeded(full.into()));
+        assert_eq!(failure(403, None, None, "f"), HubError::Refused { status: 403, text: "f".into() });
         for status in [429, 503] {
             let throttled = HubError::Throttled { text: "t".into(), retry_after: Some(7) };
             assert_eq!(failure(status, None, Some(7), "t"), throttled);
@@ -96,6 +109,22 @@ mod tests {
             HubError::Unreachable("the hub answered 500 without a word".into())
         );
         assert_eq!(failure(302, None, None, "m"), HubError::Refused { status: 302, text: "m".into() });
+    }
+
+    #[test]
+    fn throttle_without_a_header_waits_as_long_as_its_words_say() {
+        let words = "ErrorCode:ThrottlingBacklogTimeout;The request has been throttled. \
+                     Wait 10 seconds and try again. Operation type: CRUD";
+        let waits = |words: &str, header| match answer(429, None, header, words).failure() {
+            HubError::Throttled { retry_after, .. } => retry_after,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(waits(words, None), Some(10));
+        assert_eq!(waits(words, Some(3)), Some(3));
+        for odd in ["Wait", "Wait  seconds", "Wait -1 seconds", "Wait 99999999999 seconds", "Wait 5 minutes"]
+        {
+            assert_eq!(waits(odd, None), None, "{odd}");
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dps_model::Secret;
 use dps_model::hub::{HubAuthentication, HubDevice, HubTwin};
+use dps_model::{DeviceId, Secret};
 use serde_json::{Map, Value, json};
 
 /// The identity as it is created.
@@ -69,6 +69,16 @@ fn authentication(authentication: &HubAuthentication) -> Value {
 /// Tags and desired properties as a twin's replacement.
 pub(crate) fn twin_body(twin: &HubTwin) -> Value {
     json!({ "tags": twin.tags, "properties": { "desired": twin.desired } })
+}
+
+/// A twin in a bulk request, the one door of IoT Hub's REST that has a place for reported properties.
+pub(crate) fn twin_import(id: &DeviceId, twin: &HubTwin) -> Value {
+    json!([{
+        "id": id,
+        "importMode": "updateTwin",
+        "tags": twin.tags,
+        "properties": { "desired": twin.desired, "reported": twin.reported },
+    }])
 }
 
 /// The sections of a twin, without what the hub adds.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dps_core::ports::{Clock, HubError, Hubs};
+use dps_core::ports::{Clock, HubError, Hubs, TwinTaken};
 use dps_model::hub::{HubDevice, HubTwin, LinkedHub};
 use dps_model::limits::{HUB_CONNECT_TIMEOUT, HUB_REQUEST_TIMEOUT, HUB_WRITE_ATTEMPTS, MAX_HUB_ANSWER};
 use dps_model::{DeviceId, HubName};
@@ -168,24 +168,54 @@ impl RestHubs {
         Err(HubError::Unreachable("the device's identity is being changed by others all the time".into()))
     }
 
-    /// Puts tags and desired properties in place, unless they are so already.
+    /// Puts tags and desired properties in place, unless they are so already; then the reported ones.
     async fn put_twin(
         &self,
         link: &LinkedHub,
         id: &DeviceId,
         made: Made,
         twin: &HubTwin,
-    ) -> Result<(), HubError> {
+    ) -> Result<TwinTaken, HubError> {
         let current = match made {
             Made::New => HubTwin::default(),
             Made::Found => self.twin(link, id).await?.unwrap_or_default(),
         };
-        if current.tags == twin.tags && current.desired == twin.desired {
-            return Ok(());
+        if current.tags != twin.tags || current.desired != twin.desired {
+            let put = Ask::put("twins", id, identity::twin_body(twin)).if_match(ANY);
+            let answer = self.ask(link, put).await?;
+            if !answer.is_success() {
+                return Err(answer.failure());
+            }
         }
-        let put = Ask::put("twins", id, identity::twin_body(twin)).if_match(ANY);
-        let answer = self.ask(link, put).await?;
-        if answer.is_success() { Ok(()) } else { Err(answer.failure()) }
+        if twin.reported.is_empty() || current.reported == twin.reported {
+            return Ok(TwinTaken::Whole);
+        }
+        self.import_twin(link, id, twin).await
+    }
+
+    /// Reported properties belong to the device: `PUT /twins` drops them. A bulk request has a place for them, and
+    /// whether this hub heeds it shows only afterwards.
+    async fn import_twin(
+        &self,
+        link: &LinkedHub,
+        id: &DeviceId,
+        twin: &HubTwin,
+    ) -> Result<TwinTaken, HubError> {
+        let ask = Ask {
+            method: Method::POST,
+            body: Some(identity::twin_import(id, twin)),
+            ..Ask::of_hub("devices")
+        };
+        let answer = self.ask(link, ask).await?;
+        if !answer.is_success() {
+            return match answer.failure() {
+                HubError::Refused { .. } => Ok(TwinTaken::WithoutReported),
+                error => Err(error),
+            };
+        }
+        let now = self.twin(link, id).await?.unwrap_or_default();
+        let taken = now.reported == twin.reported;
+        Ok(if taken { TwinTaken::Whole } else { TwinTaken::WithoutReported })
     }
 }
 
@@ -196,11 +226,11 @@ impl Hubs for RestHubs {
         hub: &LinkedHub,
         device: &HubDevice,
         twin: Option<&HubTwin>,
-    ) -> Result<(), HubError> {
+    ) -> Result<TwinTaken, HubError> {
         let made = self.put_identity(hub, device).await?;
         match twin {
             Some(twin) => self.put_twin(hub, &device.device_id, made, twin).await,
-            None => Ok(()),
+            None => Ok(TwinTaken::Whole),
         }
     }
 

@@ -114,6 +114,9 @@ catalogue! {
     AuthorizationFailed = 403_002, false, Operator, "The caller is not authorized to perform this action.",
         "The control plane knows the caller, but no role assignment allows what it asked for.",
         "Assign a role that has the action, on the resource or above it.";
+    HubQuotaExceeded = 403_003, false, Hub, "ErrorCode:IotHubQuotaExceeded;Quota exceeded.",
+        "The linked hub has no room for the device, or its daily quota is used up.",
+        "Raise the hub's units or remove devices there; or spread the devices over more hubs.";
     RouteNotFound = 404_000, false, Device, "Not found.",
         "The path is none of this server's, or belongs to a capability that it does not have yet.",
         "Check the path; docs/divergences.md lists capabilities to come.";

@@ -170,12 +170,23 @@ pub const MAX_RUNNING_OPERATIONS: usize = 512;
 pub const OPERATIONS_PER_SWEEP: usize = 256;
 /// Time between two sweeps for operations whose lease ran out.
 pub const OPERATION_SWEEP: u64 = 5;
-/// How long a node may hold an operation before another may take it.
+/// How long a node may hold an operation without a sign of life before another may take it.
 pub const OPERATION_LEASE: i64 = 30;
+/// Time after which a node that waits for a hub or a webhook renews its lease: twice may fail.
+pub const OPERATION_RENEWAL: u64 = 10;
+/// Shortest pause of an operation for which it gives its place among the running ones to another, in milliseconds.
+pub const OPERATION_PARKED_FROM_MS: u64 = 2_000;
+/// Operations that wait in memory for their next attempt; more wait in the store for a sweep.
+pub const MAX_PARKED_OPERATIONS: usize = 4_096;
+/// Age of an operation up to which a device that registers again is sent to it. The slowest webhook and the slowest hub
+/// that still succeed fit.
+pub const MAX_OPERATION_AGE: i64 = 1_800;
 /// Attempts to write to a hub before an operation fails.
 pub const HUB_ATTEMPTS: u32 = 5;
-/// Longest pause between two attempts of an operation.
+/// Longest pause between two attempts of an operation, unless the hub asks for a longer one.
 pub const OPERATION_BACKOFF: u64 = 10;
+/// Longest pause that a hub may ask for.
+pub const MAX_HUB_RETRY_AFTER: u64 = 300;
 /// How long a register request waits for its operation before the 202 leaves, in milliseconds.
 pub const ADMIT_WAIT_MS: u64 = 50;
 /// Superseded operation ids of one registration that a late poll may still name.
@@ -343,6 +354,8 @@ pub const HUB_REQUEST_TIMEOUT: u64 = 30;
 pub const HUB_CONNECT_TIMEOUT: u64 = 10;
 /// Largest answer of a linked hub that is read: a twin with full sections, whose `$metadata` outweighs them by far.
 pub const MAX_HUB_ANSWER: usize = 2 * 1024 * 1024;
+/// Largest twin that is carried from one hub to another, as JSON: three sections, of which IoT Hub allows 72 KB.
+pub const MAX_CARRIED_TWIN: usize = 256 * 1024;
 /// Largest text of a linked hub's error that is kept and shown.
 pub const MAX_HUB_ERROR: usize = 2 * 1024;
 /// Lifetime of the SAS tokens that this service shows to a linked hub.
@@ -351,6 +364,43 @@ pub const HUB_TOKEN_LIFETIME: i64 = 3_600;
 pub const HUB_TOKEN_RENEWAL: i64 = 600;
 /// SAS tokens for linked hubs that are remembered.
 pub const MAX_HUB_TOKENS: usize = 1_024;
+
+/// Custom-allocation webhooks asked at once by one node.
+pub const MAX_RUNNING_WEBHOOKS: usize = 256;
+/// Retries of a webhook that answers 429 or more (Azure: 10).
+pub const WEBHOOK_RETRIES: u32 = 10;
+/// Retries of a webhook that does not answer at all.
+pub const WEBHOOK_UNREACHABLE_RETRIES: u32 = 2;
+/// Pause before the first retry (Azure: 1 s).
+pub const WEBHOOK_FIRST_DELAY: u64 = 1;
+/// By which each further pause is longer (Azure: 9 s).
+pub const WEBHOOK_DELAY_STEP: u64 = 9;
+/// Longest pause that a webhook may ask for: as long as the last one it gets by itself.
+pub const MAX_WEBHOOK_RETRY_AFTER: u64 =
+    WEBHOOK_FIRST_DELAY + WEBHOOK_DELAY_STEP * (WEBHOOK_RETRIES as u64 - 1);
+/// Time one call of a webhook may take.
+pub const WEBHOOK_TIMEOUT: u64 = 30;
+/// Time that connecting to a webhook may take, TLS included.
+pub const WEBHOOK_CONNECT_TIMEOUT: u64 = 10;
+/// Largest answer of a webhook that is read.
+pub const MAX_WEBHOOK_ANSWER: usize = MAX_BODY;
+/// Largest `payload` of a webhook's answer: it goes to the device, with the registration around it.
+pub const MAX_WEBHOOK_PAYLOAD: usize = 64 * 1024;
+
+/// Largest file of client networks or of measured latencies.
+pub const MAX_REGION_FILE: usize = 64 * 1024 * 1024;
+/// Client networks of which the region is known.
+pub const MAX_REGION_NETWORKS: usize = 500_000;
+/// Regions that are told apart.
+pub const MAX_REGIONS: usize = 4_096;
+/// Longest name of a region.
+pub const MAX_REGION_NAME: usize = 64;
+/// Measured latencies: regions by hubs.
+pub const MAX_LATENCIES: usize = 100_000;
+/// Highest measured latency that is believed, in milliseconds.
+pub const MAX_LATENCY_MS: u32 = 60_000;
+/// Hubs whose latency an attempt record shows.
+pub const MAX_SCORES: usize = 16;
 
 /// Attempts of a conditional write to a hub's device that meets concurrent changes.
 pub const HUB_WRITE_ATTEMPTS: usize = 8;

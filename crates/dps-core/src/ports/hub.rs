@@ -25,7 +25,10 @@ pub enum HubError {
     /// No answer, or a server error.
     #[error("{0}")]
     Unreachable(String),
-    /// The hub refused the request itself (400, 403, 413 …).
+    /// The hub has no room, or its quota of the day is used up.
+    #[error("{0}")]
+    QuotaExceeded(String),
+    /// The hub refused the request itself (400, 413 …).
     #[error("{text}")]
     Refused {
         /// HTTP status.
@@ -50,22 +53,32 @@ impl From<HubError> for Error {
             HubError::Unauthorized(_) => Error::with(ErrorCode::HubUnauthorized, text),
             HubError::Throttled { .. } => Error::with(ErrorCode::HubThrottled, text),
             HubError::Unreachable(_) => Error::new(ErrorCode::HubUnreachable).because(text),
+            HubError::QuotaExceeded(_) => Error::with(ErrorCode::HubQuotaExceeded, text),
             HubError::Refused { .. } => Error::with(ErrorCode::ArgumentInvalid, text),
         }
     }
 }
 
+/// How much of a twin a hub took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TwinTaken {
+    /// All that was given.
+    Whole,
+    /// Tags and desired properties: this hub lets nobody but the device write what it reports.
+    WithoutReported,
+}
+
 /// All hubs that may be linked, each reached by its link. Every call may be repeated: the second does no harm.
 #[async_trait]
 pub trait Hubs: Send + Sync + 'static {
-    /// Creates the identity or makes the existing one equal to it; with `twin`, sets its tags and desired
-    /// properties. Durable on the hub when it returns.
+    /// Creates the identity or makes the existing one equal to it; with `twin`, sets its tags and desired properties,
+    /// and where the twin has reported properties and the hub allows it, those too. Durable on the hub when it returns.
     async fn put_device(
         &self,
         hub: &LinkedHub,
         device: &HubDevice,
         twin: Option<&HubTwin>,
-    ) -> Result<(), HubError>;
+    ) -> Result<TwinTaken, HubError>;
 
     /// The twin of a device; `None` when the hub has no such device.
     async fn twin(&self, hub: &LinkedHub, device_id: &DeviceId) -> Result<Option<HubTwin>, HubError>;

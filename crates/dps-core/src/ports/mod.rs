@@ -9,5 +9,5 @@ pub mod store;
 
 pub use clock::{Clock, SystemClock};
 pub use hosting::{HostNames, Hosting};
-pub use hub::{HubError, Hubs};
+pub use hub::{HubError, Hubs, TwinTaken};
 pub use store::{Collection, Document, Page, Precondition, Refusal, Store, StoreError, Write};

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dps_core::ports::{HubError, Hubs};
+use dps_core::ports::{HubError, Hubs, TwinTaken};
 use dps_model::DeviceId;
 use dps_model::hub::{HubAuthentication, HubDevice, HubTwin, LinkedHub};
 
@@ -120,13 +120,13 @@ impl Hubs for FakeHubs {
         hub: &LinkedHub,
         device: &HubDevice,
         twin: Option<&HubTwin>,
-    ) -> Result<(), HubError> {
+    ) -> Result<TwinTaken, HubError> {
         let behaviour = self.behaviour(hub, Call::Put).await;
         if let Some(error) = behaviour.before {
             return Err(error);
         }
         self.put(&hub.name.key(), device, twin);
-        answered(behaviour).await
+        answered(behaviour).await.map(|()| TwinTaken::Whole)
     }
 
     async fn twin(&self, hub: &LinkedHub, device_id: &DeviceId) -> Result<Option<HubTwin>, HubError> {

@@ -41,6 +41,8 @@ pub(crate) trait Notify: Send + Sync {
 pub(crate) struct TwinChange {
     pub(crate) tags: Option<Map<String, Value>>,
     pub(crate) desired: Option<Map<String, Value>>,
+    /// Only where a twin comes from another hub: what is reported is the device's own.
+    pub(crate) reported: Option<Map<String, Value>>,
 }
 
 /// How many devices there are.
@@ -134,8 +136,11 @@ impl<N: Notify> Registry<N> {
     pub(crate) async fn put(&self, wanted: &HubDevice, twin: Option<&HubTwin>) -> Result<Device, HubFailure> {
         let id = &wanted.device_id;
         let _turn = self.turn(id).await;
-        let whole = twin
-            .map(|twin| TwinChange { tags: Some(twin.tags.clone()), desired: Some(twin.desired.clone()) });
+        let whole = twin.map(|twin| TwinChange {
+            tags: Some(twin.tags.clone()),
+            desired: Some(twin.desired.clone()),
+            reported: (!twin.reported.is_empty()).then(|| twin.reported.clone()),
+        });
         if self.read(id).await?.is_none() {
             let now = self.clock.now();
             let mut device =
@@ -397,6 +402,9 @@ fn merge_twin(device: &mut Device, change: &TwinChange, now: Timestamp) -> Resul
     if let Some(desired) = &change.desired {
         device.desired_mut().patch(desired, now, true)?;
     }
+    if let Some(reported) = &change.reported {
+        device.reported_mut().patch(reported, now, false)?;
+    }
     device.twin_changed(true);
     Ok(())
 }
@@ -412,13 +420,15 @@ fn force_twin(device: &mut Device, change: &TwinChange, now: Timestamp) -> Resul
     Ok(())
 }
 
-/// Puts both sections in place unless they are so already. True when something changed.
+/// Puts the sections in place unless they are so already. True when something changed.
 fn replace_twin(device: &mut Device, change: &TwinChange, now: Timestamp) -> Result<bool, HubFailure> {
     let before = device.sections();
     let mut trial = device.clone();
     force_twin(&mut trial, change, now)?;
-    let after = trial.sections();
-    if before.tags == after.tags && before.desired == after.desired {
+    if let Some(reported) = change.reported.as_ref().filter(|reported| **reported != before.reported) {
+        trial.reported_mut().replace(reported, now, false)?;
+    }
+    if before == trial.sections() {
         return Ok(false);
     }
     *device = trial;

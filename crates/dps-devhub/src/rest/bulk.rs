@@ -101,7 +101,7 @@ async fn one(call: &Call<'_>, item: Value) -> Result<(), HubFailure> {
     }
     let id = DeviceId::parse(&item.id).map_err(|error| HubFailure::argument(error.to_string()))?;
     let registry = &call.hub.registry;
-    let change = item.twin.change();
+    let change = item.twin.import();
     let (tag, twin_tag) = (tag(item.etag), tag(item.twin_etag));
     match ImportMode::read(item.import_mode.as_deref())? {
         ImportMode::Create => registry.create(&id, item.identity.input()?).await.map(drop)?,
@@ -122,7 +122,7 @@ async fn one(call: &Call<'_>, item: Value) -> Result<(), HubFailure> {
             return registry.change_twin(&id, &change, false, Some(&twin_tag)).await.map(drop);
         }
     }
-    if change.tags.is_some() || change.desired.is_some() {
+    if change.tags.is_some() || change.desired.is_some() || change.reported.is_some() {
         registry.change_twin(&id, &change, false, None).await?;
     }
     Ok(())

@@ -26,11 +26,20 @@ pub(super) struct TwinBody {
 pub(super) struct PropertiesBody {
     #[serde(default)]
     desired: Option<Map<String, Value>>,
+    #[serde(default)]
+    reported: Option<Map<String, Value>>,
 }
 
 impl TwinBody {
+    /// What a service may say of a twin.
     pub(super) fn change(self) -> TwinChange {
-        TwinChange { tags: self.tags, desired: self.properties.unwrap_or_default().desired }
+        TwinChange { reported: None, ..self.import() }
+    }
+
+    /// The same with what the device reported: a twin that comes from another hub.
+    pub(super) fn import(self) -> TwinChange {
+        let properties = self.properties.unwrap_or_default();
+        TwinChange { tags: self.tags, desired: properties.desired, reported: properties.reported }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use dps_core::ports::{HubError, Hubs};
+use dps_core::ports::{HubError, Hubs, TwinTaken};
 use dps_model::enrollment::DeviceCapabilities;
 use dps_model::hub::{HubAuthentication, HubDevice, HubTwin, LinkedHub};
 use dps_model::{DeviceId, HubName, Secret};
@@ -36,7 +36,7 @@ impl Subject {
         Self { world, hubs: Arc::new(rest), link }
     }
 
-    async fn put(&self, device: &HubDevice, twin: Option<&HubTwin>) -> Result<(), HubError> {
+    async fn put(&self, device: &HubDevice, twin: Option<&HubTwin>) -> Result<TwinTaken, HubError> {
         self.hubs.put_device(&self.link, device, twin).await
     }
 
@@ -72,6 +72,8 @@ hub_suite!(
     put_device_oversized_twin_is_refused,
     put_device_many_at_once_makes_one_identity,
     probe_answers_whether_the_link_opens_the_hub,
+    put_device_with_a_carried_twin_sets_what_was_reported,
+    put_device_without_reported_properties_leaves_those_of_the_device,
 );
 
 fn id(text: &str) -> DeviceId {
@@ -102,6 +104,28 @@ async fn probe_answers_whether_the_link_opens_the_hub(mut subject: Subject) {
     subject.link.connection.key = Secret::new(vec![1; 32]);
     let outcome = subject.hubs.probe(&subject.link).await;
     assert!(matches!(outcome, Err(HubError::Unauthorized(_))), "{outcome:?}");
+}
+
+async fn put_device_with_a_carried_twin_sets_what_was_reported(subject: Subject) {
+    let carried = HubTwin {
+        reported: map(json!({"firmware": {"version": "1.2"}})),
+        ..twin(json!({"site": "a"}), json!({"n": 1}))
+    };
+    assert_eq!(subject.put(&sas("d1", 1), Some(&carried)).await.unwrap(), TwinTaken::Whole);
+    let shown = subject.shown("/twins/d1").await;
+    assert_eq!(shown["properties"]["reported"]["firmware"], json!({"version": "1.2"}));
+    assert_eq!(shown["properties"]["reported"]["$version"], 2);
+    assert_eq!(subject.hubs.twin(&subject.link, &id("d1")).await.unwrap(), Some(carried.clone()));
+    subject.put(&sas("d1", 1), Some(&carried)).await.unwrap();
+    assert_eq!(subject.shown("/twins/d1").await, shown, "the second time writes nothing");
+}
+
+async fn put_device_without_reported_properties_leaves_those_of_the_device(subject: Subject) {
+    let carried = HubTwin { reported: map(json!({"a": 1})), ..HubTwin::default() };
+    subject.put(&sas("d1", 1), Some(&carried)).await.unwrap();
+    subject.put(&sas("d1", 1), Some(&twin(json!({"t": 1}), json!({})))).await.unwrap();
+    let now = subject.hubs.twin(&subject.link, &id("d1")).await.unwrap().unwrap();
+    assert_eq!((now.tags, now.reported), (map(json!({"t": 1})), map(json!({"a": 1}))));
 }
 
 async fn put_device_new_creates_identity_and_twin(subject: Subject) {
@@ -213,7 +237,7 @@ async fn link_wrong_key_is_unauthorized_with_the_hubs_words(mut subject: Subject
     let put = subject.put(&sas("d2", 1), None).await;
     let twin = subject.hubs.twin(&subject.link, &id("d1")).await.map(drop);
     let delete = subject.hubs.delete_device(&subject.link, &id("d1")).await;
-    for outcome in [put, twin, delete] {
+    for outcome in [put.map(drop), twin, delete] {
         let Err(HubError::Unauthorized(text)) = outcome else { panic!("{outcome:?}") };
         let body: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(body["Message"], "ErrorCode:IotHubUnauthorizedAccess;Unauthorized");

@@ -6,7 +6,7 @@
 mod scripted;
 
 use dps_attestation::SasToken;
-use dps_core::ports::{Clock, HubError, Hubs, SystemClock};
+use dps_core::ports::{Clock, HubError, Hubs, SystemClock, TwinTaken};
 use dps_model::enrollment::DeviceCapabilities;
 use dps_model::hub::{HubAuthentication, HubDevice, HubTwin};
 use dps_model::{DeviceId, Secret};
@@ -94,6 +94,52 @@ async fn twin_of_a_new_device_is_put_with_any_etag() {
     assert_eq!(requests[1].line, "PUT /twins/d1?api-version=2021-04-12 HTTP/1.1");
     assert_eq!(requests[1].header("if-match"), Some("\"*\""));
     assert_eq!(requests[1].body, br#"{"properties":{"desired":{}},"tags":{"a":1}}"#);
+}
+
+fn carried() -> HubTwin {
+    HubTwin { reported: [("fw".to_owned(), "1".into())].into_iter().collect(), ..HubTwin::default() }
+}
+
+#[tokio::test]
+async fn reported_properties_travel_in_a_bulk_request_and_are_read_back() {
+    let shown = r#"{"tags":{},"properties":{"desired":{"$version":1},"reported":{"fw":"1","$version":2}}}"#;
+    let hub = Scripted::start([
+        answer("200 OK", &[], "{}"),
+        answer("200 OK", &[], r#"{"isSuccessful":true,"errors":[],"warnings":[]}"#),
+        answer("200 OK", &[], shown),
+    ])
+    .await;
+    let taken = hub.client.put_device(&hub.link, &device(), Some(&carried())).await.unwrap();
+    assert_eq!(taken, TwinTaken::Whole);
+    let requests = hub.requests();
+    assert_eq!(requests[1].line, "POST /devices?api-version=2021-04-12 HTTP/1.1");
+    assert_eq!(
+        requests[1].body,
+        br#"[{"id":"d1","importMode":"updateTwin","properties":{"desired":{},"reported":{"fw":"1"}},"tags":{}}]"#
+    );
+}
+
+#[tokio::test]
+async fn hub_that_keeps_reported_properties_to_the_device_says_so() {
+    let failed = r#"{"isSuccessful":false,"errors":[{"deviceId":"d1","errorCode":"ArgumentInvalid"}]}"#;
+    let ignored = r#"{"tags":{},"properties":{"desired":{},"reported":{"$version":1}}}"#;
+    for script in [
+        vec![answer("200 OK", &[], "{}"), answer("400 Bad Request", &[], failed)],
+        vec![
+            answer("200 OK", &[], "{}"),
+            answer("200 OK", &[], r#"{"isSuccessful":true}"#),
+            answer("200 OK", &[], ignored),
+        ],
+    ] {
+        let hub = Scripted::start(script).await;
+        let taken = hub.client.put_device(&hub.link, &device(), Some(&carried())).await;
+        assert_eq!(taken, Ok(TwinTaken::WithoutReported));
+    }
+    let busy =
+        [answer("200 OK", &[], "{}"), answer("429 Too Many Requests", &[("Retry-After", "2")], "busy")];
+    let hub = Scripted::start(busy).await;
+    let taken = hub.client.put_device(&hub.link, &device(), Some(&carried())).await;
+    assert_eq!(taken, Err(HubError::Throttled { text: "busy".into(), retry_after: Some(2) }));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dps_core::ports::{HubError, Hubs};
+use dps_core::ports::{HubError, Hubs, TwinTaken};
 use dps_devhub::DevHubs;
 use dps_hub::RestHubs;
 use dps_model::DeviceId;
@@ -30,7 +30,7 @@ impl Hubs for LinkedHubs {
         hub: &LinkedHub,
         device: &HubDevice,
         twin: Option<&HubTwin>,
-    ) -> Result<(), HubError> {
+    ) -> Result<TwinTaken, HubError> {
         self.of(hub).put_device(hub, device, twin).await
     }
 

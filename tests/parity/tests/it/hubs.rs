@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use async_trait::async_trait;
-use dps_core::ports::{HubError, Hubs};
+use dps_core::ports::{HubError, Hubs, TwinTaken};
 use dps_model::DeviceId;
 use dps_model::hub::{HubAuthentication, HubDevice, HubTwin, LinkedHub};
 use std::sync::Mutex;
@@ -68,7 +68,7 @@ impl Hubs for HeldHubs {
         hub: &LinkedHub,
         device: &HubDevice,
         _twin: Option<&HubTwin>,
-    ) -> Result<(), HubError> {
+    ) -> Result<TwinTaken, HubError> {
         let id = device.device_id.as_str().to_owned();
         self.asked.send_modify(|asked| {
             asked.insert(id.clone());
@@ -85,7 +85,7 @@ impl Hubs for HeldHubs {
             Mood::Well | Mood::FailsOnce => {}
         }
         self.devices.lock().unwrap().insert((hub.name.key(), id), device.authentication.clone());
-        Ok(())
+        Ok(TwinTaken::Whole)
     }
 
     async fn twin(&self, _hub: &LinkedHub, _device_id: &DeviceId) -> Result<Option<HubTwin>, HubError> {
