@@ -49,5 +49,6 @@ pub(crate) fn record_on_hub(id: &str, hub: &HubName) -> RegistrationRecord {
         proof: Proof::SasToken("hash".into()),
         operation: None,
         identities: Identities { home, strays: Vec::new() },
+        carried: None,
     }
 }

@@ -13,6 +13,7 @@ mod fixtures;
 pub mod instance;
 pub mod links;
 pub mod operation;
+pub mod plan;
 pub mod ports;
 pub mod provisioning;
 pub mod registration;

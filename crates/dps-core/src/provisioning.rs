@@ -1,31 +1,30 @@
 //! The straight line of a registration. `handle` is read from top to bottom; each step consumes the type of the last.
-//! Owns control flow alone: what is decided is in `enrollment`, `dps_attestation`, `reprovision` and `allocation`.
+//! Owns control flow alone: what is decided is in `enrollment`, `dps_attestation` and `plan`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use dps_attestation::Attested;
 use dps_attestation::tpm::ChallengeSecret;
-use dps_events::EventSink;
-use dps_model::hub::{HubAuthentication, HubTwin};
+use dps_events::{Allocation, EventSink};
+use dps_model::hub::HubAuthentication;
 use dps_model::instance::Instance;
 use dps_model::network::IpFilterTarget;
 use dps_model::registration::{
-    DeviceRegistration, DeviceRegistrationResult, RegistrationOperationStatus, Status, Substatus,
+    DeviceRegistration, DeviceRegistrationResult, RegistrationOperationStatus, Status,
 };
 use dps_model::{ApiVersion, Error, ErrorCode, Etag, OperationId, RegistrationId, Timestamp, limits};
 use tokio::task::JoinHandle;
 
-use crate::allocation;
-use crate::enrollment::Found;
+use crate::allocation::Client;
 use crate::enrollment::find::{Claim, Finder};
 use crate::event::RegistrationEvent;
 use crate::evidence::{self, Halt, Proven};
 use crate::instance::Instances;
 use crate::operation::{Admitted, Operations};
-use crate::ports::{Clock, Collection, Refusal, Store, StoreError, Write};
-use crate::registration::{self, Plan, RegistrationRecord, Versioned};
-use crate::reprovision::{self, Decision};
+use crate::plan::{self, Applicant, Work};
+use crate::ports::{Clock, Collection, NoRegions, Refusal, Regions, Store, StoreError, Write};
+use crate::registration::{self, RegistrationRecord, Versioned};
 use crate::request::{DeviceOperation, DeviceRequest, DeviceResponse};
 use crate::throttle::Throttle;
 
@@ -40,6 +39,7 @@ pub struct Provisioning {
     challenges: ChallengeSecret,
     clock: Arc<dyn Clock>,
     sink: Arc<dyn EventSink>,
+    regions: Arc<dyn Regions>,
 }
 
 impl Provisioning {
@@ -54,7 +54,13 @@ impl Provisioning {
         sink: Arc<dyn EventSink>,
     ) -> Self {
         let store = Arc::clone(instances.store());
-        Self { instances, store, finder, operations, throttle, challenges, clock, sink }
+        let regions = Arc::new(NoRegions);
+        Self { instances, store, finder, operations, throttle, challenges, clock, sink, regions }
+    }
+
+    /// With what is known of networks and latencies.
+    pub fn with_regions(self, regions: Arc<dyn Regions>) -> Self {
+        Self { regions, ..self }
     }
 
     /// Does an instance have this id scope?
@@ -136,14 +142,49 @@ impl Provisioning {
             return Ok(DeviceResponse::Admitted { operation_id, retry_after: limits::RETRY_AFTER });
         }
         self.throttle.registration(&instance.name, id, event)?;
-        let allocated = allocate(&proven.found, &proven.attested, last, instance, id);
-        event.fill(|record| record.hub = allocated.as_ref().ok().map(|plan| plan.hub.as_str().to_owned()));
+        let planned = self.plan(request, instance, &proven, last);
+        if let Ok((work, allocation)) = &planned {
+            event.fill(|record| {
+                record.allocation = Some(allocation.clone());
+                record.hub = match work {
+                    Work::Plan(plan) => Some(plan.hub.as_str().to_owned()),
+                    Work::Ask(_) => None,
+                };
+            });
+        }
         event.step("allocate");
+        let allocated = planned.map(|(work, _)| work);
         let admission = self.admission(request, instance, proven, allocated, previous, event)?;
         // A task of its own: a device that goes away now takes neither the commit nor what follows it along.
         let (answer, operation) = tokio::spawn(admission.run()).await.map_err(Error::internal)?;
         *begun = operation;
         Ok(answer?)
+    }
+
+    /// What the operation will do.
+    fn plan(
+        &self,
+        request: &DeviceRequest,
+        instance: &Instance,
+        proven: &Proven,
+        last: Option<&RegistrationRecord>,
+    ) -> Result<(Work, Allocation), Error> {
+        let nothing = DeviceRegistration::default();
+        let registration = match &request.operation {
+            DeviceOperation::Register(body) | DeviceOperation::RegistrationLookup(body) => body,
+            DeviceOperation::OperationStatus { .. } => &nothing,
+        };
+        let client = Client { address: request.channel.peer.ip(), regions: self.regions.as_ref() };
+        let applicant = Applicant {
+            found: &proven.found,
+            attested: &proven.attested,
+            registration_id: &proven.registration_id,
+            last,
+            registration,
+            api_version: api_version(request.api_version.as_deref())?,
+            client,
+        };
+        plan::make(&applicant, instance)
     }
 
     /// Finds the enrollment that the evidence satisfies.
@@ -204,7 +245,7 @@ impl Provisioning {
         request: &DeviceRequest,
         instance: &Arc<Instance>,
         proven: Proven,
-        allocated: Result<Plan, Error>,
+        allocated: Result<Work, Error>,
         previous: Option<Versioned>,
         event: &mut RegistrationEvent,
     ) -> Result<Admission, Error> {
@@ -213,6 +254,7 @@ impl Provisioning {
         let (last, expected) = previous.map(|kept| (kept.record, kept.etag)).unzip();
         let last_operation = last.as_ref().and_then(|record| record.operation.as_ref());
         let identities = last.as_ref().map(|record| record.identities.clone()).unwrap_or_default();
+        let carried = last.as_ref().and_then(|record| record.carried.clone());
         let operation = registration::next_operation(id, last_operation, now, request.channel.protocol);
         let enrollment = proven.found.name();
         // Until the operation ends, the record keeps what is true on the hub.
@@ -227,9 +269,9 @@ impl Provisioning {
         let credential = proven.attested.authentication().clone();
         let operation_id = operation.id.clone();
         let (proof, operation) = (proven.proof, Some(operation));
-        let record = RegistrationRecord { state, enrollment, proof, operation, identities };
+        let record = RegistrationRecord { state, enrollment, proof, operation, identities, carried };
         let record = match &allocated {
-            Ok(plan) => record.planned(plan.clone()),
+            Ok(work) => record.planned(work.clone()),
             Err(error) => record.ended(Err(error), now),
         };
         let (write, etag) = self.write(instance, &record, expected.as_ref(), Some(&credential))?;
@@ -253,19 +295,21 @@ impl Provisioning {
         proven: Proven,
         previous: Option<Versioned>,
     ) -> Result<DeviceResponse, Error> {
-        let keeps =
-            |record: &RegistrationRecord| record.state.assigned_hub.is_some() || record.running().is_some();
+        let keeps = |record: &RegistrationRecord| record.state.assigned_hub.is_some() || record.runs();
         if !previous.as_ref().is_some_and(|kept| keeps(&kept.record)) {
             let now = self.clock.now();
             let mut state = DeviceRegistrationResult::bare(id.clone(), Status::Disabled);
             state.last_updated_date_time_utc = Some(now);
             let (last, expected) = previous.map(|kept| (kept.record, kept.etag)).unzip();
-            let (created, operation, identities) = last
-                .map(|record| (record.state.created_date_time_utc, record.operation, record.identities))
+            let (created, operation, identities, carried) = last
+                .map(|record| {
+                    let created = record.state.created_date_time_utc;
+                    (created, record.operation, record.identities, record.carried)
+                })
                 .unwrap_or_default();
             state.created_date_time_utc = created.or(Some(now));
             let (enrollment, proof) = (proven.found.name(), proven.proof);
-            let record = RegistrationRecord { state, enrollment, proof, operation, identities };
+            let record = RegistrationRecord { state, enrollment, proof, operation, identities, carried };
             let (write, _) = self.write(instance, &record, expected.as_ref(), None)?;
             self.store.write(vec![write]).await.map_err(conflict)?;
         }
@@ -285,7 +329,7 @@ impl Provisioning {
         expected: Option<&Etag>,
         credential: Option<&HubAuthentication>,
     ) -> Result<(Write, Etag), Error> {
-        let running = record.running().is_some();
+        let running = record.runs();
         let due = running.then(|| self.operations.lease());
         record.write(&instance.name, expected, credential.filter(|_| running), due)
     }
@@ -366,57 +410,9 @@ fn answered_before(
 /// another credential than the one the device holds now.
 fn running(last: Option<&Versioned>, attested: &Attested, now: Timestamp) -> Option<OperationId> {
     let last = last.filter(|last| last.credential.as_ref() == Some(attested.authentication()))?;
-    let (operation, _) = last.record.running()?;
-    let fresh = now.seconds() - operation.admitted.seconds()
-        < limits::OPERATION_LEASE * i64::from(limits::HUB_ATTEMPTS);
+    let operation = last.record.operation.as_ref().filter(|_| last.record.runs())?;
+    let fresh = now.seconds() - operation.admitted.seconds() < limits::MAX_OPERATION_AGE;
     fresh.then(|| operation.id.clone())
-}
-
-/// Decides and chooses: what the operation will do is settled here, before anything is written anywhere.
-fn allocate(
-    found: &Found,
-    attested: &Attested,
-    last: Option<&RegistrationRecord>,
-    instance: &Instance,
-    id: &RegistrationId,
-) -> Result<Plan, Error> {
-    let settings = found.settings();
-    let home = last.and_then(|record| record.identities.home.as_ref());
-    let device_id = found.device_id(id, home.map(|home| &home.device_id));
-    let (hub, substatus, is_new) = match reprovision::decide(last, settings, instance) {
-        Decision::Stay { hub, substatus } => {
-            (hub, substatus, home.is_some_and(|home| home.device_id != device_id))
-        }
-        Decision::Assign => {
-            (allocation::choose(settings, instance, id)?.name.clone(), Substatus::InitialAssignment, true)
-        }
-    };
-    let twin = settings.initial_twin.as_ref().filter(|_| is_new).map(initial_twin);
-    let thumbprint = match attested.authentication() {
-        HubAuthentication::SelfSigned { primary_thumbprint, .. } => Some(primary_thumbprint.clone()),
-        HubAuthentication::Sas { .. } => None,
-    };
-    Ok(Plan {
-        hub,
-        device_id,
-        capabilities: settings.capabilities.unwrap_or_default(),
-        thumbprint,
-        twin,
-        substatus,
-        attempts: 0,
-    })
-}
-
-fn initial_twin(twin: &dps_model::enrollment::InitialTwin) -> HubTwin {
-    HubTwin {
-        tags: twin.tags.clone().unwrap_or_default(),
-        desired: twin
-            .properties
-            .as_ref()
-            .and_then(|properties| properties.desired.clone())
-            .unwrap_or_default(),
-        reported: serde_json::Map::new(),
-    }
 }
 
 fn operation_status(kept: Option<&Versioned>, operation_id: &str) -> Result<DeviceResponse, Error> {

@@ -5,16 +5,16 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dps_model::enrollment::DeviceCapabilities;
-use dps_model::hub::{HubAuthentication, HubDevice, HubTwin};
+use dps_model::hub::{HubAuthentication, HubTwin};
 use dps_model::registration::{
-    DeviceRegistrationResult, GroupResult, RegistrationOperationStatus, Status, Substatus, TpmResult,
+    DeviceRegistrationResult, GroupResult, RegistrationOperationStatus, Status, TpmResult,
 };
 use dps_model::{
     DeviceId, Error, Etag, HubName, OperationId, Protocol, RegistrationId, Secret, Timestamp, limits,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::plan::{Ask, Plan, SealedAsk, Work};
 use crate::ports::{Collection, Document, Precondition, Write};
 
 /// One device's registration.
@@ -31,6 +31,10 @@ pub struct RegistrationRecord {
     /// Where the device has an identity, or may have one.
     #[serde(default)]
     pub identities: Identities,
+    /// The twin that a move has read from `home` and not yet brought to its end: while it is here, `home` may be gone
+    /// already. Sealed.
+    #[serde(skip)]
+    pub carried: Option<HubTwin>,
 }
 
 /// A device's identity on a hub.
@@ -53,7 +57,8 @@ pub struct Identities {
 }
 
 impl Identity {
-    fn is(&self, other: &Self) -> bool {
+    /// The same device on the same hub?
+    pub fn is(&self, other: &Self) -> bool {
         self.device_id == other.device_id && self.hub.key() == other.hub.key()
     }
 }
@@ -93,7 +98,7 @@ pub enum Proof {
     SasToken(String),
 }
 
-/// An operation: running while `plan` is there.
+/// An operation: running while `ask` or `plan` is there.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct OperationRecord {
     /// Its id.
@@ -104,41 +109,40 @@ pub struct OperationRecord {
     pub admitted: Timestamp,
     /// The protocol of the register request.
     pub protocol: Protocol,
+    /// What a webhook is asked before there is a plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Ask>,
     /// What is to be done; none when it has ended.
     pub plan: Option<Plan>,
+    /// Not before that time is it tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume_at: Option<Timestamp>,
 }
 
-/// What an operation does, decided and durable before any hub is written.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct Plan {
-    /// The hub.
-    pub hub: HubName,
-    /// Id on the hub.
-    pub device_id: DeviceId,
-    /// Capabilities on the hub.
-    pub capabilities: DeviceCapabilities,
-    /// X.509 credential on the hub; a symmetric one is sealed.
-    pub thumbprint: Option<String>,
-    /// The twin to start with; none leaves the twin alone.
-    pub twin: Option<HubTwin>,
-    /// What the record will say.
-    pub substatus: Substatus,
-    /// Attempts made at the hub so far.
-    pub attempts: u32,
-}
-
-impl Plan {
-    /// The identity that the operation writes.
-    pub fn identity(&self) -> Identity {
-        Identity { hub: self.hub.clone(), device_id: self.device_id.clone() }
+impl OperationRecord {
+    fn thumbprint(&self) -> Option<&String> {
+        let asked = self.ask.as_ref().and_then(|ask| ask.draft.thumbprint.as_ref());
+        self.plan.as_ref().map_or(asked, |plan| plan.thumbprint.as_ref())
     }
 }
 
-/// The keys of a running operation's plan, sealed.
-#[derive(Serialize, Deserialize)]
-struct SealedKeys {
-    primary: String,
-    secondary: String,
+/// What of a registration must not be readable at rest.
+#[derive(Default, Serialize, Deserialize)]
+struct Sealed {
+    /// Keys of a running operation, base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    primary: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    secondary: Option<String>,
+    /// URL and body of what a webhook is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    webhook: Option<(String, String)>,
+    /// Twin of a plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    twin: Option<HubTwin>,
+    /// Twin of a move that has not succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    carried: Option<HubTwin>,
 }
 
 /// A record with the version it was read or written at.
@@ -157,19 +161,25 @@ impl Versioned {
         let damaged = |what: &str, why: String| {
             Error::internal(format!("{what} of registration {} is damaged: {why}", document.id))
         };
-        let record: RegistrationRecord =
+        let mut record: RegistrationRecord =
             serde_json::from_str(&document.body).map_err(|error| damaged("the body", error.to_string()))?;
-        let plan = record.operation.as_ref().and_then(|operation| operation.plan.as_ref());
-        let credential = match (plan, &document.sealed) {
-            (Some(Plan { thumbprint: Some(thumbprint), .. }), _) => Some(HubAuthentication::SelfSigned {
-                primary_thumbprint: thumbprint.clone(),
-                secondary_thumbprint: None,
-            }),
-            (Some(_), Some(sealed)) => {
-                Some(open_keys(sealed).ok_or_else(|| damaged("the sealed part", "no keys".into()))?)
-            }
-            _ => None,
+        let sealed: Sealed = match &document.sealed {
+            Some(sealed) => serde_json::from_slice(sealed.expose())
+                .map_err(|_| damaged("the sealed part", "it is not as it was written".into()))?,
+            None => Sealed::default(),
         };
+        let credential = if record.runs() {
+            match record.operation.as_ref().and_then(OperationRecord::thumbprint) {
+                Some(thumbprint) => Some(HubAuthentication::SelfSigned {
+                    primary_thumbprint: thumbprint.clone(),
+                    secondary_thumbprint: None,
+                }),
+                None => sealed.keys().map_err(|why| damaged("the sealed part", why.into()))?,
+            }
+        } else {
+            None
+        };
+        sealed.open_into(&mut record);
         Ok(Self { record, etag: document.etag.clone(), credential })
     }
 }
@@ -190,7 +200,7 @@ impl RegistrationRecord {
             id: self.state.registration_id.key(),
             etag: etag.clone(),
             body: serde_json::to_string(&stored).map_err(Error::internal)?,
-            sealed: credential.and_then(seal_keys),
+            sealed: Sealed::of(self, credential).close()?,
             owner: match &self.enrollment {
                 EnrollmentName::Group(id) => Some(id.to_ascii_lowercase()),
                 EnrollmentName::Individual => None,
@@ -208,28 +218,42 @@ impl RegistrationRecord {
         Ok((write, etag))
     }
 
-    /// This record with its operation's plan: the operation runs.
-    pub fn planned(mut self, plan: Plan) -> Self {
-        if let Some(operation) = &mut self.operation {
-            self.identities.may_be_at(plan.identity());
-            operation.plan = Some(plan);
+    /// This record with its operation's work: the operation runs.
+    pub fn planned(mut self, work: Work) -> Self {
+        match (work, &mut self.operation) {
+            (Work::Plan(plan), Some(_)) => self.decided(*plan),
+            (Work::Ask(ask), Some(operation)) => operation.ask = Some(*ask),
+            (_, None) => {}
         }
         self
     }
 
+    /// Notes the plan, and with it where an identity may be from now on.
+    pub fn decided(&mut self, plan: Plan) {
+        if let Some(operation) = &mut self.operation {
+            self.identities.may_be_at(plan.identity());
+            (operation.ask, operation.plan) = (None, Some(plan));
+        }
+    }
+
     /// This record after its operation has ended.
     pub fn ended(mut self, ended: Result<(), &Error>, now: Timestamp) -> Self {
-        let plan = self.operation.as_mut().and_then(|operation| operation.plan.take());
+        let plan = self.operation.as_mut().and_then(|operation| {
+            (operation.ask, operation.resume_at) = (None, None);
+            operation.plan.take()
+        });
         let state = &mut self.state;
         state.last_updated_date_time_utc = Some(now);
-        (state.error_code, state.error_message) = (None, None);
+        (state.error_code, state.error_message, state.payload) = (None, None, None);
         match (ended, plan) {
             (Ok(()), Some(plan)) => {
                 self.identities = Identities { home: Some(plan.identity()), strays: Vec::new() };
+                self.carried = None;
                 state.status = Status::Assigned;
                 state.assigned_hub = Some(plan.hub);
                 state.device_id = Some(plan.device_id);
                 state.substatus = Some(plan.substatus);
+                state.payload = plan.payload;
             }
             (Ok(()), None) => {}
             (Err(error), _) => {
@@ -240,6 +264,16 @@ impl RegistrationRecord {
             }
         }
         self
+    }
+
+    /// Is its operation running?
+    pub fn runs(&self) -> bool {
+        self.asking().is_some() || self.running().is_some()
+    }
+
+    /// What a webhook is to be asked.
+    pub fn asking(&self) -> Option<&Ask> {
+        self.operation.as_ref()?.ask.as_ref()
     }
 
     /// The running operation and its plan.
@@ -290,7 +324,7 @@ pub fn next_operation(
     let mut hasher = DefaultHasher::new();
     registration_id.key().hash(&mut hasher);
     let id = OperationId::fresh(hasher.finish());
-    OperationRecord { id, superseded, admitted: now, protocol, plan: None }
+    OperationRecord { id, superseded, admitted: now, protocol, ask: None, plan: None, resume_at: None }
 }
 
 /// The attestation member of a result: present and perhaps empty for the mechanism in use. `hub_key_blob` is a TPM's.
@@ -313,26 +347,53 @@ pub fn name_mechanism(
     };
 }
 
-/// The hub's identity under a plan.
-pub fn hub_device(plan: &Plan, credential: &HubAuthentication) -> HubDevice {
-    HubDevice {
-        device_id: plan.device_id.clone(),
-        authentication: credential.clone(),
-        capabilities: plan.capabilities,
+impl Sealed {
+    fn of(record: &RegistrationRecord, credential: Option<&HubAuthentication>) -> Self {
+        let (primary, secondary) = match credential {
+            Some(HubAuthentication::Sas { primary, secondary }) => {
+                (Some(STANDARD.encode(primary.expose())), Some(STANDARD.encode(secondary.expose())))
+            }
+            Some(HubAuthentication::SelfSigned { .. }) | None => (None, None),
+        };
+        let asked = record.asking().and_then(|ask| ask.sealed.as_ref());
+        Self {
+            primary,
+            secondary,
+            webhook: asked
+                .map(|asked| (String::from_utf8_lossy(asked.url.expose()).into_owned(), asked.body.clone())),
+            twin: record.running().and_then(|(_, plan)| plan.twin.clone()),
+            carried: record.carried.clone(),
+        }
     }
-}
 
-fn seal_keys(credential: &HubAuthentication) -> Option<Secret> {
-    let HubAuthentication::Sas { primary, secondary } = credential else { return None };
-    let keys = SealedKeys {
-        primary: STANDARD.encode(primary.expose()),
-        secondary: STANDARD.encode(secondary.expose()),
-    };
-    serde_json::to_vec(&keys).ok().map(Secret::new)
-}
+    /// The bytes to seal; none where there is nothing.
+    fn close(&self) -> Result<Option<Secret>, Error> {
+        let bytes = serde_json::to_vec(self).map_err(Error::internal)?;
+        Ok((bytes != b"{}").then(|| Secret::new(bytes)))
+    }
 
-fn open_keys(sealed: &Secret) -> Option<HubAuthentication> {
-    let keys: SealedKeys = serde_json::from_slice(sealed.expose()).ok()?;
-    let decode = |text: &str| STANDARD.decode(text).ok().map(Secret::new);
-    Some(HubAuthentication::Sas { primary: decode(&keys.primary)?, secondary: decode(&keys.secondary)? })
+    /// The keys, where there are any.
+    fn keys(&self) -> Result<Option<HubAuthentication>, &'static str> {
+        let decode = |text: &String| STANDARD.decode(text).map(Secret::new).map_err(|_| "a key is no base64");
+        match (&self.primary, &self.secondary) {
+            (Some(primary), Some(secondary)) => {
+                let (primary, secondary) = (decode(primary)?, decode(secondary)?);
+                Ok(Some(HubAuthentication::Sas { primary, secondary }))
+            }
+            (None, None) => Ok(None),
+            _ => Err("a key is missing"),
+        }
+    }
+
+    /// Puts the rest where it belongs.
+    fn open_into(self, record: &mut RegistrationRecord) {
+        record.carried = self.carried;
+        let Some(operation) = &mut record.operation else { return };
+        if let (Some(ask), Some((url, body))) = (&mut operation.ask, self.webhook) {
+            ask.sealed = Some(SealedAsk { url: url.into(), body });
+        }
+        if let (Some(plan), Some(twin)) = (&mut operation.plan, self.twin) {
+            plan.twin = Some(twin);
+        }
+    }
 }

@@ -13,9 +13,9 @@ pub mod row;
 pub use attempt_log::{AttemptLog, Segments};
 pub use metrics::{LinkSample, LoadSample, Metrics};
 pub use record::{
-    AssignmentRecord, AttemptRecord, BulkItemRecord, Candidate, CertificateSummary, ConnectionRecord,
-    Enrollment, Event, LinkProbeRecord, ManagementCallRecord, Operation, Outcome, SasSummary,
-    ServiceCallRecord, Step,
+    Allocation, AssignmentRecord, AttemptRecord, BulkItemRecord, Candidate, CertificateSummary,
+    ConnectionRecord, Enrollment, Event, LinkProbeRecord, ManagementCallRecord, Operation, Outcome,
+    SasSummary, Score, ServiceCallRecord, Step, WebhookCall,
 };
 pub use recorder::Recorder;
 pub use row::LogRow;

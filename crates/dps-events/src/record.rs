@@ -191,6 +191,44 @@ pub struct SasSummary {
     pub signature_hash: String,
 }
 
+/// How a hub was chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Allocation {
+    /// The policy that was asked: `hashed`, `geoLatency`, `static`, `custom`; or `kept` where none was, because the
+    /// reprovision policy keeps the device where it is.
+    pub policy: &'static str,
+    /// The region that the device called from, where the policy asks for it and it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// What was known of the candidates; at most `limits::MAX_SCORES`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scores: Vec<Score>,
+}
+
+/// A candidate hub, as allocation saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Score {
+    /// The hub.
+    pub hub: String,
+    /// Expected round trip from the device's region, in milliseconds, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<u32>,
+}
+
+/// What a custom-allocation webhook was asked and said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookCall {
+    /// Its URL, without what opens it.
+    pub url: String,
+    /// Calls made so far.
+    pub calls: u32,
+    /// What the last one came to, in a few words.
+    pub answer: String,
+}
+
 /// A device's request: everything an explanation needs.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -245,6 +283,8 @@ pub struct AttemptRecord {
     pub status: Option<dps_model::registration::Status>,
     /// The hub, once known.
     pub hub: Option<String>,
+    /// How it was chosen.
+    pub allocation: Option<Allocation>,
     /// Durations, in order.
     pub steps: Vec<Step>,
     /// How it ended.
@@ -280,6 +320,7 @@ impl AttemptRecord {
             operation_id: None,
             status: None,
             hub: None,
+            allocation: None,
             steps: Vec::new(),
             outcome: Outcome::Abandoned,
         }
@@ -312,6 +353,13 @@ pub struct AssignmentRecord {
     pub device_id: Option<String>,
     /// How it came there.
     pub substatus: Option<dps_model::registration::Substatus>,
+    /// The hub that it was on before, where that was another one or another identity.
+    pub moved_from: Option<String>,
+    /// What became of its twin: `initial`, `kept`, `carried`, `carriedWithoutReported`, `reset`, or `lost` where it
+    /// should have been carried and there was none to read.
+    pub twin: Option<&'static str>,
+    /// The custom-allocation webhook, where there is one.
+    pub webhook: Option<WebhookCall>,
     /// Attempts made at the hub.
     pub attempts: u32,
     /// True when a crash or a lost lease made this node take it over.

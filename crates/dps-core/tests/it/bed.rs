@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use dps_attestation::sas_token::sign_for_device;
 use dps_attestation::symmetric_key::derive_device_key;
 use dps_attestation::tpm::ChallengeSecret;
+use dps_core::allocation::regions::ReloadableRegions;
 use dps_core::enrollment::find::Finder;
 use dps_core::enrollment::group_lane::GroupLane;
 use dps_core::enrollment::{Enrollments, KeyRings};
@@ -86,6 +87,13 @@ impl Events {
         self.attempts().pop().unwrap()
     }
 
+    /// The last register request.
+    pub fn last_register(&self) -> AttemptRecord {
+        let mut attempts = self.attempts();
+        attempts.retain(|record| record.operation == dps_events::Operation::Register);
+        attempts.pop().unwrap()
+    }
+
     pub fn assignments(&self) -> Vec<AssignmentRecord> {
         let assignment = |event| match event {
             Event::Assignment(record) => Some(*record),
@@ -163,6 +171,7 @@ pub struct Bed {
     pub enrollments: Enrollments,
     pub operations: Arc<Operations>,
     pub throttle: Arc<Throttle>,
+    pub regions: Arc<ReloadableRegions>,
     pub provisioning: Arc<Provisioning>,
 }
 
@@ -210,19 +219,21 @@ impl Bed {
         let time: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let sink: Arc<dyn EventSink> = Arc::clone(&events) as _;
         let port: Arc<dyn Hubs> = Arc::clone(&hubs) as _;
-        let operations = Arc::new(Operations::new(
+        let operations = Operations::new(
             Arc::clone(&store),
             port,
             Arc::clone(&time),
             Arc::clone(&sink),
             Arc::clone(&instances),
-        ));
+        );
+        let operations = Arc::new(operations.with_webhook(Arc::clone(&hubs) as _));
         let enrollments =
             Enrollments::new(Arc::clone(&store), Arc::clone(&time), Arc::clone(&rings), Arc::clone(&lane));
         let instance = instances.default_instance();
         let throttle = Arc::new(throttle(Arc::clone(&time)));
         let finder = Finder::new(Arc::clone(&store), rings, lane);
-        let provisioning = Arc::new(Provisioning::new(
+        let regions = Arc::new(ReloadableRegions::default());
+        let provisioning = Provisioning::new(
             Arc::clone(&instances),
             finder,
             Arc::clone(&operations),
@@ -230,7 +241,8 @@ impl Bed {
             ChallengeSecret::new(&Secret::new(vec![9; 32])),
             time,
             sink,
-        ));
+        );
+        let provisioning = Arc::new(provisioning.with_regions(Arc::clone(&regions) as _));
         Self {
             store,
             hubs,
@@ -241,6 +253,7 @@ impl Bed {
             enrollments,
             operations,
             throttle,
+            regions,
             provisioning,
         }
     }
@@ -316,6 +329,16 @@ impl Bed {
     /// The stored registration.
     pub async fn document(&self, id: &str) -> Option<Document> {
         self.store.get(Collection::Registrations, "dps", id).await.unwrap()
+    }
+}
+
+/// So many seconds pass, in steps: who waits is woken at its time, and may wait anew.
+pub async fn later(seconds: u64) {
+    for _ in 0..4 * seconds {
+        tokio::time::advance(std::time::Duration::from_millis(250)).await;
+        for _ in 0..16 {
+            tokio::task::yield_now().await;
+        }
     }
 }
 

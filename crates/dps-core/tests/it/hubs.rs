@@ -1,4 +1,4 @@
-//! Hubs that remember what was written, and fail as a test tells them. Their delays are for tests that hold the clock
+//! Hubs that remember what was written, a webhook that was asked, and both fail as a test tells them. Their delays are for tests that hold the clock
 //! (`start_paused`).
 
 use std::collections::BTreeMap;
@@ -6,9 +6,10 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dps_core::ports::{HubError, Hubs, TwinTaken};
-use dps_model::DeviceId;
+use dps_core::ports::{HubError, Hubs, TwinTaken, Webhook, WebhookAnswer, WebhookError};
 use dps_model::hub::{HubAuthentication, HubDevice, HubTwin, LinkedHub};
+use dps_model::{DeviceId, Secret};
+use serde_json::Value;
 
 /// What becomes of one call.
 #[derive(Clone, Debug, Default)]
@@ -28,10 +29,13 @@ pub struct Behaviour {
 pub enum Call {
     Put,
     Delete,
+    Twin,
     Probe,
+    Ask,
 }
 
 type Script = Box<dyn FnMut(&str, Call) -> Behaviour + Send>;
+type Answers = Box<dyn FnMut(&Value) -> Result<WebhookAnswer, WebhookError> + Send>;
 
 /// All hubs. A device is kept under (hub, device id).
 #[derive(Default)]
@@ -44,6 +48,9 @@ struct Inner {
     devices: BTreeMap<(String, String), (HubDevice, HubTwin)>,
     puts: Vec<(String, String)>,
     script: Option<Script>,
+    answers: Option<Answers>,
+    asked: Vec<Value>,
+    keeps_reported: bool,
 }
 
 impl FakeHubs {
@@ -60,6 +67,24 @@ impl FakeHubs {
     pub fn fail(&self, errors: Vec<HubError>) {
         let mut errors = errors.into_iter();
         self.behave(move |_, _| Behaviour { before: errors.next(), ..Behaviour::default() });
+    }
+
+    /// What the webhook answers from now on; it is given the request.
+    pub fn answer(
+        &self,
+        answers: impl FnMut(&Value) -> Result<WebhookAnswer, WebhookError> + Send + 'static,
+    ) {
+        self.lock().answers = Some(Box::new(answers));
+    }
+
+    /// What the webhook was asked, in order.
+    pub fn asked(&self) -> Vec<Value> {
+        self.lock().asked.clone()
+    }
+
+    /// From now on only the device itself writes what it reports.
+    pub fn keep_reported_to_the_device(&self) {
+        self.lock().keeps_reported = true;
     }
 
     /// Every call does as it is asked.
@@ -91,21 +116,39 @@ impl FakeHubs {
         self.lock().puts.clone()
     }
 
+    /// What the device reports on that hub.
+    pub fn report(&self, hub: &str, id: &str, key: &str, value: Value) {
+        let mut inner = self.lock();
+        let (_, twin) = inner.devices.get_mut(&(hub.to_owned(), id.to_owned())).unwrap();
+        twin.reported.insert(key.to_owned(), value);
+    }
+
+    /// Somebody else removes the device.
+    pub fn forget(&self, hub: &str, id: &str) {
+        self.lock().devices.remove(&(hub.to_owned(), id.to_owned()));
+    }
+
     fn put(&self, hub: &str, device: &HubDevice, twin: Option<&HubTwin>) {
         let mut inner = self.lock();
         let key = (hub.to_owned(), device.device_id.as_str().to_owned());
         inner.puts.push(key.clone());
         let kept = inner.devices.remove(&key).map(|(_, twin)| twin).unwrap_or_default();
         let twin = match twin {
-            Some(twin) => HubTwin { tags: twin.tags.clone(), desired: twin.desired.clone(), ..kept },
+            Some(twin) if twin.reported.is_empty() || inner.keeps_reported => {
+                HubTwin { tags: twin.tags.clone(), desired: twin.desired.clone(), ..kept }
+            }
+            Some(twin) => twin.clone(),
             None => kept,
         };
         inner.devices.insert(key, (device.clone(), twin));
     }
 
     async fn behaviour(&self, hub: &LinkedHub, call: Call) -> Behaviour {
-        let behaviour =
-            self.lock().script.as_mut().map(|script| script(hub.name.as_str(), call)).unwrap_or_default();
+        self.behaviour_of(hub.name.as_str(), call).await
+    }
+
+    async fn behaviour_of(&self, whom: &str, call: Call) -> Behaviour {
+        let behaviour = self.lock().script.as_mut().map(|script| script(whom, call)).unwrap_or_default();
         if !behaviour.delay.is_zero() {
             tokio::time::sleep(behaviour.delay).await;
         }
@@ -126,11 +169,18 @@ impl Hubs for FakeHubs {
             return Err(error);
         }
         self.put(&hub.name.key(), device, twin);
-        answered(behaviour).await.map(|()| TwinTaken::Whole)
+        let whole = !self.lock().keeps_reported || twin.is_none_or(|twin| twin.reported.is_empty());
+        let taken = if whole { TwinTaken::Whole } else { TwinTaken::WithoutReported };
+        answered(behaviour).await.map(|()| taken)
     }
 
     async fn twin(&self, hub: &LinkedHub, device_id: &DeviceId) -> Result<Option<HubTwin>, HubError> {
-        Ok(self.device(&hub.name.key(), device_id.as_str()).map(|(_, twin)| twin))
+        let behaviour = self.behaviour(hub, Call::Twin).await;
+        if let Some(error) = behaviour.before {
+            return Err(error);
+        }
+        let twin = self.device(&hub.name.key(), device_id.as_str()).map(|(_, twin)| twin);
+        answered(behaviour).await.map(|()| twin)
     }
 
     async fn delete_device(&self, hub: &LinkedHub, device_id: &DeviceId) -> Result<(), HubError> {
@@ -145,6 +195,27 @@ impl Hubs for FakeHubs {
     async fn probe(&self, hub: &LinkedHub) -> Result<(), HubError> {
         let behaviour = self.behaviour(hub, Call::Probe).await;
         behaviour.before.map_or(Ok(()), Err)
+    }
+}
+
+#[async_trait]
+impl Webhook for FakeHubs {
+    async fn ask(&self, url: &Secret, body: &str) -> Result<WebhookAnswer, WebhookError> {
+        assert!(url.expose().starts_with(b"https://"));
+        let request: Value = serde_json::from_str(body).unwrap();
+        let behaviour = self.behaviour_of("webhook", Call::Ask).await;
+        if behaviour.before.is_some() {
+            return Err(WebhookError::Unreachable("connection refused".into()));
+        }
+        let answer = {
+            let mut inner = self.lock();
+            inner.asked.push(request.clone());
+            inner.answers.as_mut().expect("nobody told the webhook what to answer")(&request)
+        };
+        match answered(behaviour).await {
+            Ok(()) => answer,
+            Err(_) => Err(WebhookError::Busy { status: 503, retry_after: None }),
+        }
     }
 }
 

@@ -15,5 +15,8 @@ mod pki;
 mod properties;
 mod provisioning;
 mod refusals;
+mod reprovision;
+mod rng;
 mod simulation;
 mod throttle;
+mod webhook;

@@ -14,7 +14,7 @@ use dps_store::MemoryStore;
 use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::bed::{Bed, Device, NOW, code, linked, primary, register, symmetric, with};
+use crate::bed::{Bed, Device, NOW, code, later, linked, primary, register, symmetric, with};
 use crate::hubs::{Behaviour, Call, unauthorized, unreachable};
 use crate::pki::{clients, self_signed};
 
@@ -24,16 +24,6 @@ const B: &str = "hub-b.example";
 /// Every call takes so many seconds.
 fn slow(seconds: u64) -> impl FnMut(&str, Call) -> Behaviour + Send + 'static {
     move |_, _| Behaviour { delay: Duration::from_secs(seconds), ..Behaviour::default() }
-}
-
-/// So many seconds pass, in steps: who waits is woken at its time, and may wait anew.
-async fn later(seconds: u64) {
-    for _ in 0..4 * seconds {
-        tokio::time::advance(Duration::from_millis(250)).await;
-        for _ in 0..16 {
-            tokio::task::yield_now().await;
-        }
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,6 +148,8 @@ async fn disabling_under_way_does_not_break_the_promise() {
 async fn failed_registering_again_does_not_forget_where_the_device_is() {
     let bed = Bed::new().await;
     let device = bed.keyed("dev-1").await;
+    let never = json!({"updateHubAssignment": false, "migrateDeviceData": false});
+    bed.enroll("dev-1", with(symmetric(), "reprovisionPolicy", never)).await;
     bed.provision(&device).await;
     let others: Vec<String> = (0..8).map(|n| format!("hub-{n}.example")).collect();
     let mut names: Vec<&str> = others.iter().map(String::as_str).collect();

@@ -1,12 +1,15 @@
 //! Properties: shares of an allocation, and a registration that reads back as it was written.
 
-use dps_core::allocation;
+use dps_core::allocation::regions::RegionMap;
+use dps_core::allocation::{self, Client};
+use dps_core::plan::{Plan, TwinFate};
 use dps_core::ports::Write;
 use dps_core::registration::{
-    EnrollmentName, Identities, Identity, OperationRecord, Plan, Proof, RegistrationRecord, Versioned,
+    EnrollmentName, Identities, Identity, OperationRecord, Proof, RegistrationRecord, Versioned,
 };
 use dps_model::enrollment::{DeviceCapabilities, EnrollmentSettings};
 use dps_model::hub::{HubAuthentication, HubTwin};
+use dps_model::instance::Instance;
 use dps_model::registration::{DeviceRegistrationResult, Status, Substatus};
 use dps_model::{DeviceId, HubName, OperationId, Protocol, RegistrationId, Secret, Timestamp};
 use proptest::prelude::*;
@@ -16,21 +19,25 @@ use crate::bed::{NOW, instance, linked};
 
 const DEVICES: u16 = 2_000;
 
-fn choose(weights: &[u32], id: &str) -> String {
-    let hubs = weights.iter().enumerate().map(|(n, weight)| linked(&format!("hub-{n}.example"), *weight));
-    let instance = instance(hubs.collect());
+fn hub_of(service: &Instance, id: &str) -> String {
     let id = RegistrationId::parse(id).unwrap();
-    allocation::choose(&EnrollmentSettings::default(), &instance, &id).unwrap().name.key()
+    let regions = RegionMap::default();
+    let client = Client { address: [192, 0, 2, 1].into(), regions: &regions };
+    allocation::choose(&EnrollmentSettings::default(), service, &id, client).unwrap().0.name.key()
+}
+
+fn service(weights: &[u32]) -> Instance {
+    let hubs = weights.iter().enumerate().map(|(n, weight)| linked(&format!("hub-{n}.example"), *weight));
+    instance(hubs.collect())
+}
+
+fn choose(weights: &[u32], id: &str) -> String {
+    hub_of(&service(weights), id)
 }
 
 fn chosen(weights: &[u32], prefix: &str) -> Vec<String> {
-    let hubs = weights.iter().enumerate().map(|(n, weight)| linked(&format!("hub-{n}.example"), *weight));
-    let instance = instance(hubs.collect());
-    let choose = |n| {
-        let id = RegistrationId::parse(&format!("{prefix}-{n}")).unwrap();
-        allocation::choose(&EnrollmentSettings::default(), &instance, &id).unwrap().name.key()
-    };
-    (0..DEVICES).map(choose).collect()
+    let service = service(weights);
+    (0..DEVICES).map(|n| hub_of(&service, &format!("{prefix}-{n}"))).collect()
 }
 
 /// What a registration is made of; shown when a property fails, so the keys are plain bytes.
@@ -96,13 +103,20 @@ impl Parts {
             }),
             substatus: Substatus::InitialAssignment,
             attempts: self.attempts,
+            origin: None,
+            reads_twin: self.edge,
+            fate: TwinFate::Carried,
+            stale_target: false,
+            payload: self.edge.then(|| json!({"a": 1})),
         });
         let operation = OperationRecord {
             id: OperationId::fresh(u64::from(self.attempts)),
             superseded: (0..self.superseded).map(OperationId::fresh).collect(),
             admitted: Timestamp::from_millis(NOW),
             protocol: Protocol::Http,
+            ask: None,
             plan,
+            resume_at: None,
         };
         RegistrationRecord {
             state: DeviceRegistrationResult {
@@ -113,6 +127,7 @@ impl Parts {
             proof: Proof::SasToken("hash".into()),
             operation: Some(operation),
             identities: Identities { home: Some(Identity { hub, device_id }), strays: Vec::new() },
+            carried: None,
         }
     }
 }
@@ -145,6 +160,22 @@ proptest! {
         let new = format!("hub-{}.example", weights.len());
         for (was, is) in before.iter().zip(chosen(&more, &prefix)) {
             prop_assert!(is == *was || is == new);
+        }
+    }
+
+    #[test]
+    fn weight_raised_takes_devices_and_moves_none_between_the_others(
+        weights in prop::collection::vec(1_u32..=1000, 1..=5),
+        raised in any::<prop::sample::Index>(),
+        by in 1_u32..=1000,
+        prefix in "[a-z]{1,8}",
+    ) {
+        let at = raised.index(weights.len());
+        let mut after = weights.clone();
+        after[at] = after[at].saturating_add(by).min(dps_model::limits::MAX_ALLOCATION_WEIGHT);
+        let heavier = format!("hub-{at}.example");
+        for (was, is) in chosen(&weights, &prefix).iter().zip(chosen(&after, &prefix)) {
+            prop_assert!(is == *was || is == heavier);
         }
     }
 

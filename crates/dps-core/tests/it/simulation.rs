@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dps_core::ports::{Clock as _, Collection, HubError, Page, Store};
+use dps_core::ports::{Clock as _, Collection, HubError, Page, Store, WebhookAnswer, WebhookError};
 use dps_core::registration::Versioned;
 use dps_core::{DeviceOperation, DeviceResponse};
 use dps_events::Outcome;
 use dps_model::hub::{HubAuthentication, LinkedHub};
-use dps_model::registration::{DeviceRegistrationResult, Status};
+use dps_model::registration::{DeviceRegistrationResult, Status, Substatus};
 use dps_model::{Error, TrackingId, limits};
 use dps_store::{Fault, FaultyStore, MemoryStore, Schedule};
 use proptest::prelude::*;
@@ -24,46 +24,12 @@ use tokio::time::{sleep, timeout};
 use crate::bed::{Bed, Credential, Device, NOW, linked, primary, register, symmetric, with};
 use crate::hubs::{Behaviour, Call, FakeHubs, unauthorized, unreachable};
 use crate::pki::{Ca, clients, self_signed, signers};
+use crate::rng::Rng;
 
 const DEVICES: usize = 9;
 const LIVES: usize = 4;
 const STEPS: usize = 14;
 const HUBS: [&str; 4] = ["hub-a.example", "hub-b.example", "hub-c.example", "hub-d.example"];
-
-/// `SplitMix64`: enough for a schedule.
-#[derive(Clone)]
-struct Rng(u64);
-
-impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        let at = self.below(from.len() as u64);
-        &from[usize::try_from(at).unwrap()]
-    }
-
-    fn chance(&mut self, per_cent: u64) -> bool {
-        self.below(100) < per_cent
-    }
-
-    fn millis(&mut self, most: u64) -> Duration {
-        Duration::from_millis(self.below(most))
-    }
-
-    fn fork(&mut self) -> Self {
-        Self(self.next())
-    }
-}
 
 /// One device and what it knows; survives the server.
 struct Sim {
@@ -74,6 +40,16 @@ struct Sim {
     told: Vec<(String, usize, usize)>,
     /// A register request went out whose answer never came: the server may know more than the device.
     unsure: bool,
+    /// Where the device last was and what it reported there; nothing while it has never been anywhere.
+    lived: Option<(String, String, u64)>,
+}
+
+/// What an enrollment does to a device that registers again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Policy {
+    Migrate,
+    Reset,
+    Never,
 }
 
 /// What outlives a crash.
@@ -141,8 +117,15 @@ impl World {
             (0..3).map(|n| vec![Device::new(&name(n), Credential::Nothing)]).collect();
         devices.extend(pki().own.iter().enumerate().map(|(n, pair)| certified(3 + n, pair)));
         devices.extend(pki().issued.iter().enumerate().map(|(n, pair)| certified(6 + n, pair)));
-        let sim = |devices| Arc::new(Mutex::new(Sim { devices, using: 0, told: Vec::new(), unsure: false }));
+        let sim = |devices| {
+            Arc::new(Mutex::new(Sim { devices, using: 0, told: Vec::new(), unsure: false, lived: None }))
+        };
         let mut bodies: Vec<_> = (0..3).map(|n| (false, name(n), symmetric())).collect();
+        bodies[0].2["reprovisionPolicy"] = json!({"updateHubAssignment": true, "migrateDeviceData": false});
+        bodies[1].2["reprovisionPolicy"] = json!({"updateHubAssignment": false, "migrateDeviceData": true});
+        bodies[2].2["allocationPolicy"] = json!("custom");
+        bodies[2].2["customAllocationDefinition"] =
+            json!({"webhookUrl": "https://hook.example/?code=x", "apiVersion": "2021-10-01"});
         bodies.extend(
             pki()
                 .own
@@ -151,6 +134,9 @@ impl World {
                 .map(|(n, [one, two])| (false, name(3 + n), json!({"attestation": clients(one, Some(two))}))),
         );
         bodies.push((true, "line".to_owned(), json!({"attestation": signers(&pki().ca.der)})));
+        for (_, _, body) in &mut bodies {
+            body["initialTwin"] = json!({"tags": {"of": "enrollment"}, "properties": {"desired": {"n": 1}}});
+        }
         Self {
             rng: Rng(seed),
             store: Arc::new(FaultyStore::new(MemoryStore::new(), Schedule::quiet())),
@@ -178,6 +164,7 @@ impl World {
             tokio::spawn(administrator(life.clone(), self.bodies.clone(), self.rng.fork()));
             let crash = Arc::clone(&life.crash);
             self.hubs.behave(hubs_that_fail(self.rng.fork(), Arc::clone(&crash)));
+            self.hubs.answer(webhook_that_fails(self.rng.fork()));
             let seed = self.rng.next();
             let mut schedule = Schedule::seeded(seed, 15, 40);
             if self.rng.chance(70) {
@@ -200,6 +187,7 @@ impl World {
     async fn start(&mut self, number: usize) -> Life {
         self.store.revive(Schedule::quiet());
         self.hubs.heal();
+        self.hubs.answer(|request| offered(request, 0));
         let hubs = self.links(number);
         let store: Arc<dyn Store> = Arc::clone(&self.store) as _;
         let bed = Bed::over(store, Arc::clone(&self.hubs), Arc::clone(&self.events), hubs, self.now).await;
@@ -261,8 +249,8 @@ impl World {
         for document in &documents {
             let kept = Versioned::read(document).unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(kept.record.state.status, Status::Assigned);
-            assert!(document.due.is_none() && document.sealed.is_none() && kept.record.running().is_none());
-            assert!(kept.record.identities.strays.is_empty());
+            assert!(document.due.is_none() && document.sealed.is_none() && !kept.record.runs());
+            assert!(kept.record.identities.strays.is_empty() && kept.record.carried.is_none());
             let state = kept.record.state;
             expected.push((state.assigned_hub.unwrap().key(), state.device_id.unwrap().as_str().to_owned()));
         }
@@ -315,7 +303,9 @@ fn hubs_that_fail(mut rng: Rng, crash: Arc<Notify>) -> impl FnMut(&str, Call) ->
             0..8 => Behaviour { before: Some(unreachable()), ..behaviour },
             8..10 => Behaviour { before: Some(throttled), ..behaviour },
             10..16 => Behaviour { after: Some(unreachable()), ..behaviour },
-            16..19 if call == Call::Put => Behaviour { before: Some(unauthorized()), ..behaviour },
+            16..19 if matches!(call, Call::Put | Call::Twin) => {
+                Behaviour { before: Some(unauthorized()), ..behaviour }
+            }
             19..22 if call == Call::Put => Behaviour { after: Some(unauthorized()), ..behaviour },
             22 => {
                 crash.notify_one();
@@ -330,6 +320,22 @@ fn hubs_that_fail(mut rng: Rng, crash: Arc<Notify>) -> impl FnMut(&str, Call) ->
     }
 }
 
+/// A webhook that does not know what it wants.
+fn webhook_that_fails(mut rng: Rng) -> impl FnMut(&Value) -> Result<WebhookAnswer, WebhookError> + Send {
+    move |request| match rng.below(100) {
+        0..20 => Err(WebhookError::Busy { status: 503, retry_after: None }),
+        20..24 => Err(WebhookError::Unauthorized),
+        pick => offered(request, usize::try_from(pick).unwrap()),
+    }
+}
+
+/// One of the hubs that were offered.
+fn offered(request: &Value, pick: usize) -> Result<WebhookAnswer, WebhookError> {
+    let hubs = request["linkedHubs"].as_array().unwrap();
+    let hub = hubs[pick % hubs.len()].as_str().map(ToOwned::to_owned);
+    Ok(WebhookAnswer { hub, ..WebhookAnswer::default() })
+}
+
 /// Changes which hubs and which device ids enrollments allow.
 async fn administrator(life: Life, bodies: Vec<(bool, String, Value)>, mut rng: Rng) {
     loop {
@@ -338,7 +344,8 @@ async fn administrator(life: Life, bodies: Vec<(bool, String, Value)>, mut rng: 
         let linked = &life.bed.instance.linked_hubs;
         let hubs: Vec<_> = linked.iter().filter(|_| rng.chance(50)).map(|hub| hub.name.as_str()).collect();
         let mut body = with(body, "iotHubs", json!(hubs));
-        if !is_group && rng.chance(30) {
+        // A device that is never moved keeps its id here: another one begins anew, and that is another story.
+        if !is_group && id != name(1) && rng.chance(30) {
             body = with(body, "deviceId", json!(format!("{id}-alias")));
         }
         let input = crate::bed::input(&body);
@@ -432,10 +439,14 @@ impl Life {
                 let state = status.registration_state.unwrap();
                 self.require(status.operation_id == id, || format!("{}: another operation", device.id));
                 match status.status {
-                    Status::Assigned => self.check_assigned(&sim.lock().unwrap(), &state, back == 0),
+                    Status::Assigned => {
+                        let mut sim = sim.lock().unwrap();
+                        self.check_assigned(&sim, &state, back == 0);
+                        self.check_twin(&mut sim, &state);
+                    }
                     Status::Assigning => {}
                     Status::Failed => self.require(
-                        matches!(state.error_code, Some(500_101 | 429_003 | 401_002 | 401_003)),
+                        matches!(state.error_code, Some(500_101 | 429_003 | 401_002 | 400_207 | 400_209)),
                         || format!("{}: failed with {:?}", device.id, state.error_code),
                     ),
                     other => self.require(false, || format!("{}: became {other:?}", device.id)),
@@ -479,6 +490,45 @@ impl Life {
             sim.devices.iter().any(|device| *primary_thumbprint == thumbprint(device))
         };
         self.require(fits, || format!("{id}: the hub knows another certificate"));
+    }
+
+    /// The twin went where the device went, or began anew, as its enrollment says; and so says the substatus.
+    fn check_twin(&self, sim: &mut Sim, state: &DeviceRegistrationResult) {
+        let id = sim.devices[0].id.clone();
+        let policy = match id.as_str() {
+            "dev-0" => Policy::Reset,
+            "dev-1" => Policy::Never,
+            _ => Policy::Migrate,
+        };
+        let hub = state.assigned_hub.as_ref().unwrap().key();
+        let device = state.device_id.as_ref().unwrap().as_str().to_owned();
+        let Some((_, twin)) = self.bed.hubs.device(&hub, &device) else { return };
+        let begun = json!([twin.tags, twin.desired]) == json!([{"of": "enrollment"}, {"n": 1}]);
+        self.require(begun, || format!("{id}: its twin is {:?}, {:?}", twin.tags, twin.desired));
+        let now = twin.reported.get("lived").and_then(Value::as_u64);
+        let last = sim.lived.as_ref().map(|(_, _, lived)| *lived);
+        let stayed = sim.lived.as_ref().is_none_or(|(at, name, _)| (at, name) == (&hub, &device));
+        let kept = match policy {
+            Policy::Migrate => now == last,
+            Policy::Never => now == last && stayed,
+            Policy::Reset => now.is_none() || (stayed && now == last),
+        };
+        self.require(kept, || format!("{id}: reported {last:?}, now {now:?} on {hub}; stayed: {stayed}"));
+        let told = state.substatus.unwrap();
+        let fits = match policy {
+            Policy::Migrate => matches!(told, Substatus::InitialAssignment | Substatus::DeviceDataMigrated),
+            Policy::Reset => matches!(told, Substatus::InitialAssignment | Substatus::DeviceDataReset),
+            Policy::Never => {
+                matches!(told, Substatus::InitialAssignment | Substatus::ReprovisionedToInitialAssignment)
+            }
+        };
+        self.require(fits, || format!("{id}: substatus {told:?}"));
+        // While a request of its own may be under way, it does not know whether this hub is still listening.
+        if !sim.unsure {
+            let lived = last.unwrap_or(0) + 1;
+            self.bed.hubs.report(&hub, &device, "lived", json!(lived));
+            sim.lived = Some((hub, device, lived));
+        }
     }
 
     /// What was promised comes true; who was promised nothing, or failed for good, registers again.
