@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::answer::Answer;
 use crate::tokens::Tokens;
-use crate::{identity, name};
+use crate::{identity, name, wire};
 
 const API_VERSION: &str = "2021-04-12";
 const ANY: &str = "\"*\"";
@@ -32,6 +32,12 @@ pub struct SetupError(reqwest::Error);
 impl std::fmt::Display for SetupError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "the client of linked hubs cannot be made: {}", self.0)
+    }
+}
+
+impl From<reqwest::Error> for SetupError {
+    fn from(error: reqwest::Error) -> Self {
+        Self(error)
     }
 }
 
@@ -268,13 +274,7 @@ async fn read(mut response: Response) -> Result<Option<Answer>, reqwest::Error> 
             .map(ToOwned::to_owned)
     };
     let (code, retry_after) = (header("iothub-errorcode"), header(RETRY_AFTER.as_str()));
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > MAX_HUB_ANSWER {
-            return Ok(None);
-        }
-        body.extend_from_slice(&chunk);
-    }
+    let Some(body) = wire::within(&mut response, MAX_HUB_ANSWER).await? else { return Ok(None) };
     let retry_after = retry_after.and_then(|text| text.parse().ok());
     Ok(Some(Answer { status: response.status().as_u16(), code, retry_after, body }))
 }
@@ -285,7 +285,5 @@ fn unreachable(link: &LinkedHub, error: reqwest::Error) -> HubError {
     if let Some(missing) = name::missing(&error) {
         return HubError::NotFound(format!("iothub not found: {missing}"));
     }
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    let chain: Vec<String> = causes.map(ToString::to_string).collect();
-    HubError::Unreachable(format!("no answer from {}: {error} ({})", link.connection.host, chain.join(": ")))
+    HubError::Unreachable(format!("no answer from {}: {}", link.connection.host, wire::why(&error)))
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)] // helpers of tests fail like tests
 
 mod scripted;
+mod webhook;
 
 use dps_attestation::SasToken;
 use dps_core::ports::{Clock, HubError, Hubs, SystemClock, TwinTaken};
@@ -163,6 +164,17 @@ async fn probe_asks_the_statistics_and_gives_the_mapped_failure() {
     assert_eq!(hub.client.probe(&hub.link).await, Err(HubError::NotFound(gone.into())));
     assert!(matches!(hub.client.probe(&hub.link).await, Err(HubError::Unauthorized(_))));
     assert_eq!(hub.requests()[0].line, "GET /statistics/devices?api-version=2021-04-12 HTTP/1.1");
+}
+
+#[tokio::test]
+async fn connection_is_kept_from_one_request_to_the_next() {
+    let kept = |body: &str| answer("200 OK", &[], body).replace("Connection: close\r\n", "");
+    let hub = Scripted::start([kept("{}"), kept("{}"), kept("{}")]).await;
+    for _ in 0..3 {
+        hub.client.probe(&hub.link).await.unwrap();
+    }
+    assert_eq!(hub.requests().len(), 3);
+    assert_eq!(hub.connections.load(std::sync::atomic::Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! A server that reads requests and gives the answers of a script, one connection each, over TLS on a free port.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use dps_core::ports::SystemClock;
-use dps_hub::{RestHubs, client_config};
+use dps_hub::{HttpWebhook, Reach, RestHubs, client_config};
 use dps_model::connection_string::ConnectionString;
 use dps_model::hub::LinkedHub;
 use dps_model::{HubName, Secret};
@@ -30,6 +31,9 @@ impl Request {
 
 pub struct Scripted {
     pub client: RestHubs,
+    pub webhook: HttpWebhook,
+    /// Connections that were made.
+    pub connections: Arc<AtomicUsize>,
     pub link: LinkedHub,
     requests: Arc<Mutex<Vec<Request>>>,
     task: Option<JoinHandle<()>>,
@@ -60,9 +64,15 @@ impl Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let requests = Arc::new(Mutex::new(Vec::new()));
+        let connections = Arc::new(AtomicUsize::new(0));
         let script: Vec<String> = script.into_iter().collect();
-        let task =
-            tokio::spawn(serve(listener, TlsAcceptor::from(Arc::new(config)), script, requests.clone()));
+        let task = tokio::spawn(serve(
+            listener,
+            TlsAcceptor::from(Arc::new(config)),
+            script,
+            requests.clone(),
+            connections.clone(),
+        ));
         let tls = client_config(provider, [certificate]).unwrap();
         let link = LinkedHub {
             name: HubName::parse("127.0.0.1").unwrap(),
@@ -75,8 +85,9 @@ impl Scripted {
             apply_allocation_policy: true,
             location: String::new(),
         };
+        let webhook = HttpWebhook::new(tls.clone(), Reach::LoopbackToo).unwrap();
         let client = RestHubs::new(Arc::new(SystemClock::new()), tls).unwrap();
-        Self { client, link, requests, task: Some(task) }
+        Self { client, webhook, connections, link, requests, task: Some(task) }
     }
 
     pub fn requests(&self) -> Vec<Request> {
@@ -96,15 +107,21 @@ async fn serve(
     acceptor: TlsAcceptor,
     script: Vec<String>,
     requests: Arc<Mutex<Vec<Request>>>,
+    connections: Arc<AtomicUsize>,
 ) {
     let mut script = script.into_iter();
     while let Ok((stream, _)) = listener.accept().await {
+        connections.fetch_add(1, Ordering::Relaxed);
         let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-        let Some(request) = read(&mut stream).await else { continue };
-        requests.lock().unwrap().push(request);
-        let Some(answer) = script.next() else { continue };
-        stream.write_all(answer.as_bytes()).await.ok();
-        stream.shutdown().await.ok();
+        while let Some(request) = read(&mut stream).await {
+            requests.lock().unwrap().push(request);
+            let Some(answer) = script.next() else { break };
+            stream.write_all(answer.as_bytes()).await.ok();
+            if answer.contains("Connection: close") {
+                stream.shutdown().await.ok();
+                break;
+            }
+        }
     }
 }
 
