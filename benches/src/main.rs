@@ -61,6 +61,8 @@ enum Measurement {
     Tpm,
     /// Latency with many enrollments and groups, against few.
     Lookup,
+    /// A million enrollments imported by bulk operations and queried to the end: rates, and the server's memory.
+    Enrollments,
     /// Clients in a process of their own; reads its plan on standard input.
     #[command(hide = true)]
     Load,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use dps_model::IdScope;
+use dps_model::connection_string::ConnectionString;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
@@ -84,6 +85,12 @@ impl Muster {
     /// The default instance's id scope.
     pub fn id_scope(&self) -> Result<IdScope> {
         IdScope::parse(self.get("MUSTER_ID_SCOPE")?).context("the id scope of dev.env")
+    }
+
+    /// The owner's connection string of the service API.
+    pub fn service(&self) -> Result<ConnectionString> {
+        ConnectionString::parse(self.get("MUSTER_SERVICE_CONNECTION_STRING")?)
+            .context("the service connection string of dev.env")
     }
 
     /// The default instance's name.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use bytes::{Buf as _, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::sleep;
 
@@ -14,27 +14,46 @@ use crate::devices::Device;
 
 /// The version that current SDKs send.
 const VERSION: &str = "api-version=2021-06-01";
-/// Largest answer that is taken.
-const MAX_ANSWER: usize = 64 * 1024;
+/// Largest answer that is taken: a full page of a query.
+const MAX_ANSWER: usize = 8 * 1024 * 1024;
 /// Pause after a poll that came too early.
 pub(super) const PAUSE: Duration = Duration::from_millis(2);
 
 /// A connection and what was read but not used.
-pub(super) struct Connection {
+pub struct Connection {
     stream: Stream,
     input: BytesMut,
 }
 
 /// An answer.
-struct Answer {
-    status: u16,
-    body: BytesMut,
+pub struct Answer {
+    /// Status.
+    pub status: u16,
+    head: BytesMut,
+    /// Body.
+    pub body: BytesMut,
+}
+
+impl Answer {
+    /// A header; `name` is in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let head = std::str::from_utf8(&self.head).ok()?;
+        head.split("\r\n").find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
 }
 
 impl Connection {
     pub(super) async fn open(crowd: &Crowd, device: &Device) -> Result<Self> {
         let stream = crowd.tls.connect(crowd.plan.address, 0, device).await?;
-        Ok(Self { stream, input: BytesMut::with_capacity(4 * 1024) })
+        Ok(Self::over(stream))
+    }
+
+    /// Over a stream that somebody else opened.
+    pub fn over(stream: Stream) -> Self {
+        Self { stream, input: BytesMut::with_capacity(4 * 1024) }
     }
 
     /// A whole registration, as a device that does not wait between its requests.
@@ -130,15 +149,16 @@ impl Connection {
         if answer.status == 200 { Ok(()) } else { bail!("/{name} was answered {}", answer.status) }
     }
 
-    async fn ask(&mut self, request: &str) -> Result<Answer> {
+    /// One request and its answer.
+    pub async fn ask(&mut self, request: &str) -> Result<Answer> {
         self.stream.write_all(request.as_bytes()).await?;
         self.stream.flush().await?;
         loop {
             if let Some((status, head, length)) = head(&self.input)?
                 && self.input.len() >= head + length
             {
-                self.input.advance(head);
-                return Ok(Answer { status, body: self.input.split_to(length) });
+                let head = self.input.split_to(head);
+                return Ok(Answer { status, head, body: self.input.split_to(length) });
             }
             if self.input.len() > MAX_ANSWER {
                 bail!("the answer is too long");

@@ -4,9 +4,9 @@
 //! crate's MQTT packets and AMQP frames), and the same for Muster and for what it is compared with.
 
 mod amqp;
-mod http;
+pub mod http;
 mod mqtt;
-mod tls;
+pub mod tls;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;

@@ -48,14 +48,23 @@ impl Tls {
         if let Some(certificate) = &device.certificate {
             config.client_auth_cert_resolver = Arc::new(Own(Arc::clone(certificate)));
         }
-        let socket = TcpSocket::new_v4()?;
         let source = u8::try_from(index / PER_SOURCE + 1).context("too many connections")?;
-        socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 0, source), 0)))?;
-        let tcp = socket.connect(address).await.context("cannot connect")?;
-        tcp.set_nodelay(true)?;
-        let name = ServerName::try_from("localhost")?;
-        TlsConnector::from(Arc::new(config)).connect(name, tcp).await.context("TLS")
+        open(config, address, source).await
     }
+
+    /// Connects as nobody in particular.
+    pub async fn connect_plainly(&self, address: SocketAddr) -> Result<Stream> {
+        open(self.0.clone(), address, 1).await
+    }
+}
+
+async fn open(config: ClientConfig, address: SocketAddr, source: u8) -> Result<Stream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 0, source), 0)))?;
+    let tcp = socket.connect(address).await.context("cannot connect")?;
+    tcp.set_nodelay(true)?;
+    let name = ServerName::try_from("localhost")?;
+    TlsConnector::from(Arc::new(config)).connect(name, tcp).await.context("TLS")
 }
 
 #[derive(Debug)]

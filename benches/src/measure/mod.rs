@@ -2,6 +2,7 @@
 
 mod amqp;
 mod amqp_memory;
+mod enrollments;
 mod lookup;
 mod mqtt;
 mod mqtt_memory;
@@ -143,6 +144,9 @@ pub async fn run(cli: &Cli) -> Result<()> {
     }
     if wanted(Measurement::Lookup) {
         lookup::run(&bench).await?;
+    }
+    if wanted(Measurement::Enrollments) {
+        enrollments::run(&bench).await?;
     }
     Ok(())
 }

@@ -66,18 +66,37 @@ impl Enrollments {
         &self,
         instance: &Instance,
         id: &str,
-        mut input: EnrollmentInput,
+        input: EnrollmentInput,
+        if_match: Option<IfMatch>,
+    ) -> Result<Changed<E>, Error> {
+        E::key(id)?;
+        E::check(id, &input)?;
+        let any = if_match == Some(IfMatch::Any);
+        let mut attempts = ENROLLMENT_WRITE_ATTEMPTS;
+        loop {
+            match self.put_once(instance, id, &input, if_match.clone()).await {
+                // Somebody else wrote in between, and any version is to be replaced.
+                Err(error) if any && error.code == ErrorCode::EtagMismatch && attempts > 1 => attempts -= 1,
+                done => return done,
+            }
+        }
+    }
+
+    async fn put_once<E: Enrolled>(
+        &self,
+        instance: &Instance,
+        id: &str,
+        input: &EnrollmentInput,
         if_match: Option<IfMatch>,
     ) -> Result<Changed<E>, Error> {
         let key = E::key(id)?;
-        E::check(id, &input)?;
         let current = self.document(instance, E::COLLECTION, &key).await?;
         let precondition = precondition(current.as_ref(), if_match)?;
         let current = current.as_ref().map(E::read).transpose()?;
         let before = current.as_ref().map(E::attestation);
-        let attestation = attestation(&input, E::KIND, before)?;
+        let attestation = attestation(input, E::KIND, before)?;
         references::check(instance, &attestation)?;
-        let settings = settings::take(&mut input, self.plain_webhooks)?;
+        let settings = settings::read(input, self.plain_webhooks)?;
         let moves =
             |before: &Mechanism| E::KIND == EnrollmentKind::Group && before.kind() != attestation.kind();
         if before.is_none_or(moves) {

@@ -35,7 +35,7 @@ pub trait Enrolled: Sized + Send + Sync + 'static {
     /// Made of an input that was checked, and of what was read from it.
     fn make(
         id: &str,
-        input: EnrollmentInput,
+        input: &EnrollmentInput,
         attestation: Mechanism,
         settings: EnrollmentSettings,
         stamp: Stamp,
@@ -78,7 +78,7 @@ impl Enrolled for IndividualEnrollment {
 
     fn make(
         id: &str,
-        input: EnrollmentInput,
+        input: &EnrollmentInput,
         attestation: Mechanism,
         settings: EnrollmentSettings,
         stamp: Stamp,
@@ -90,7 +90,7 @@ impl Enrolled for IndividualEnrollment {
             device_id: device_id.map(DeviceId::parse).transpose()?,
             attestation,
             settings,
-            optional_device_information: input.optional_device_information,
+            optional_device_information: input.optional_device_information.clone(),
             stamp,
         })
     }
@@ -139,7 +139,7 @@ impl Enrolled for EnrollmentGroup {
 
     fn make(
         id: &str,
-        _input: EnrollmentInput,
+        _input: &EnrollmentInput,
         attestation: Mechanism,
         settings: EnrollmentSettings,
         stamp: Stamp,

@@ -6,8 +6,8 @@ use dps_model::enrollment::{
 };
 use dps_model::{Error, HubName, limits};
 
-/// Takes them out of the input.
-pub(super) fn take(input: &mut EnrollmentInput, plain: PlainWebhooks) -> Result<EnrollmentSettings, Error> {
+/// Reads and checks them.
+pub(super) fn read(input: &EnrollmentInput, plain: PlainWebhooks) -> Result<EnrollmentSettings, Error> {
     // Azure's clients send an empty text for what is not set.
     let single = input.iot_hub_host_name.as_deref().filter(|name| !name.is_empty());
     let iot_hub_host_name = single.map(hub_name).transpose()?;
@@ -31,13 +31,13 @@ pub(super) fn take(input: &mut EnrollmentInput, plain: PlainWebhooks) -> Result<
     Ok(EnrollmentSettings {
         capabilities: input.capabilities,
         iot_hub_host_name,
-        initial_twin: input.initial_twin.take(),
+        initial_twin: input.initial_twin.clone(),
         provisioning_status: input.provisioning_status,
         reprovision_policy: input.reprovision_policy,
         allocation_policy: input.allocation_policy,
         iot_hubs,
-        custom_allocation_definition: input.custom_allocation_definition.take(),
-        credential_policy_name: input.credential_policy_name.take(),
+        custom_allocation_definition: input.custom_allocation_definition.clone(),
+        credential_policy_name: input.credential_policy_name.clone(),
     })
 }
 

@@ -135,7 +135,25 @@ async fn deletion_that_meets_a_change_deletes_what_is_there_then() {
     assert_eq!(bed.store.count(Collection::CertificateClaims, &bed.instance.name).await.unwrap(), 0);
 }
 
-/// A store in which somebody else changes a group just before each of the next deletions.
+#[tokio::test]
+async fn replacement_of_any_version_that_meets_a_change_replaces_what_is_there_then() {
+    let store = Arc::new(Together { inner: MemoryStore::new(), both: Barrier::new(1) });
+    let bed = bed_over(Arc::clone(&store) as _).await;
+    let made = bed.enrollments.put_group(&bed.instance, "g", input(&crate::bed::symmetric()), None).await;
+    let first = made.unwrap().value.stamp.etag;
+    let bed = bed_over(Arc::new(Changing { inner: store, left: 3.into() })).await;
+    let body = || input(&crate::bed::symmetric());
+    let put = |if_match| bed.enrollments.put_group(&bed.instance, "g", body(), Some(if_match));
+    let changed = put(IfMatch::Any).await.unwrap();
+    assert_ne!(changed.previous, Some(first), "what somebody else had made of it");
+    // One version, and no other, is not tried again.
+    let bed = bed_over(Arc::new(Changing { inner: Arc::clone(&bed.store), left: 1.into() })).await;
+    let put =
+        bed.enrollments.put_group(&bed.instance, "g", body(), Some(IfMatch::Tag(changed.value.stamp.etag)));
+    assert_eq!(code(put.await), 412_001);
+}
+
+/// A store in which somebody else changes a group just before each of the next writes.
 struct Changing {
     inner: Arc<dyn Store>,
     left: std::sync::atomic::AtomicU32,
@@ -147,8 +165,16 @@ impl Store for Changing {
         self.inner.get(c, instance, id).await
     }
     async fn write(&self, writes: Vec<Write>) -> Result<(), StoreError> {
-        if let Some(Write::Delete { collection: Collection::EnrollmentGroups, instance, id, .. }) =
-            writes.first()
+        let of_group = match writes.first() {
+            Some(Write::Delete { collection: Collection::EnrollmentGroups, instance, id, .. }) => {
+                Some((instance, id))
+            }
+            Some(Write::Put { collection: Collection::EnrollmentGroups, instance, document, .. }) => {
+                Some((instance, &document.id))
+            }
+            _ => None,
+        };
+        if let Some((instance, id)) = of_group
             && self.left.load(std::sync::atomic::Ordering::Relaxed) > 0
         {
             self.left.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);

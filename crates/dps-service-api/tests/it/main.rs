@@ -16,4 +16,5 @@ mod query_page;
 mod query_properties;
 mod registrations;
 mod rights;
+mod service_page;
 mod throttled;

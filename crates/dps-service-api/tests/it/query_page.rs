@@ -5,14 +5,19 @@ use serde_json::Value;
 
 const PAGE: &str = include_str!("../../../../docs/reference/query.md");
 
-/// Lines of the table below a heading, cells apart, code marks taken off.
 fn table(heading: &str) -> Vec<Vec<String>> {
-    let (_, below) = PAGE.split_once(&format!("\n## {heading}\n")).unwrap();
+    table_of(PAGE, heading)
+}
+
+/// Lines of the first table below a heading of a page, cells apart, code marks taken off.
+pub fn table_of(page: &str, heading: &str) -> Vec<Vec<String>> {
+    let (_, below) = page.split_once(&format!("\n## {heading}\n")).unwrap();
     let section = below.split("\n## ").next().unwrap();
     let cells = |line: &str| {
         line.trim_matches('|').split(" | ").map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
     };
-    section.lines().filter(|line| line.starts_with('|')).skip(2).map(cells).collect()
+    let lines = section.lines().skip_while(|line| !line.starts_with('|'));
+    lines.take_while(|line| line.starts_with('|')).skip(2).map(cells).collect()
 }
 
 fn rows() -> Vec<Value> {

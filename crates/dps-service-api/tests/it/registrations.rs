@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::bed::{Bed, INSTANCE, NOW, NOW_TEXT, ask};
 
-async fn register(bed: &Bed, id: &str) {
+pub async fn register(bed: &Bed, id: &str) {
     let id = RegistrationId::parse(id).unwrap();
     let at = Timestamp::from_millis(NOW * 1000);
     let state = DeviceRegistrationResult {
