@@ -2,6 +2,7 @@
 //! `Retry-After`, and bounded. Must not know which API is asked.
 
 use std::error::Error as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,6 +76,9 @@ impl Sender {
             .timeout(Duration::from_secs(REQUEST_TIMEOUT));
         if is_loopback(base) {
             builder = builder.no_proxy();
+        }
+        if let Some(name) = name_of_this_machine(base) {
+            builder = builder.resolve(&name, SocketAddr::from(([127, 0, 0, 1], 0)));
         }
         Ok(Self {
             client: builder.build().context("the HTTP client cannot be made")?,
@@ -218,6 +222,13 @@ fn is_loopback(base: &str) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let is_name = host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost");
     is_name || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// A name below `localhost`, which is this machine (RFC 6761) although many resolvers do not know it: the instances of a
+/// `muster dev` have such names.
+fn name_of_this_machine(base: &str) -> Option<String> {
+    let url = reqwest::Url::parse(base).ok()?;
+    url.host_str().filter(|host| host.ends_with(".localhost")).map(ToOwned::to_owned)
 }
 
 #[cfg(test)]

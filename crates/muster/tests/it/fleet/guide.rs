@@ -62,9 +62,22 @@ fn guide_of_the_fleet_says_what_its_commands_say() {
         let ca = DeviceCa::new();
         site.write("old.pem", &ca.issue("camera-7").pem());
         site.write("new.pem", &ca.issue("camera-7").pem());
+        site.write("plant-ca.pem", &ca.pem);
+        site.write(
+            "hub-2.txt",
+            "HostName=hub-2.example;SharedAccessKeyName=iothubowner;SharedAccessKey=c2VjcmV0LWtleS1vZi1odWI=\n",
+        );
+        let line = |id: &str| {
+            format!("{{\"registrationId\":\"{id}\",\"attestation\":{{\"type\":\"symmetricKey\"}}}}\n")
+        };
+        site.write("devices.jsonl", &["meter-1", "thermostat-1", "meter-2"].map(line).concat());
         let commands = commands();
-        assert!(commands.len() >= 12, "{} commands", commands.len());
+        assert!(commands.len() >= 28, "{} commands", commands.len());
         for (line, shown) in commands {
+            if line.contains("certificate verify") {
+                let code = std::fs::read_to_string(site.path().join("code.txt")).unwrap();
+                site.write("proof.pem", &ca.issue(code.trim()).pem());
+            }
             let said = say(&site, &line);
             if shown.is_empty() {
                 // What is not shown is at least no refusal.

@@ -1,8 +1,10 @@
 //! The commands that manage a fleet, run as a person runs them: the binary, its output, its exit status.
 
 mod azure;
+mod bulk;
 mod control_plane;
 mod guide;
+mod own_control_plane;
 mod reference;
 mod service;
 
@@ -35,19 +37,28 @@ impl Site {
         std::fs::write(self.path().join(name), content).unwrap();
     }
 
-    /// Runs a command; words are cut at white space, and those in single quotes hold together.
+    /// Runs a command; words are cut as a shell cuts them.
     pub fn muster(&self, line: &str) -> Said {
         muster(self.path(), &words(line), &[])
     }
 }
 
-/// As a shell cuts a line.
+/// As a shell cuts a line: quotes of either kind hold together.
 pub fn words(line: &str) -> Vec<String> {
-    let part = |(index, part): (usize, &str)| match index % 2 {
-        0 => part.split_whitespace().map(str::to_owned).collect(),
-        _ => vec![part.to_owned()],
-    };
-    line.split('\'').enumerate().flat_map(part).collect()
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
 }
 
 /// Runs the binary in that folder, with no other variables than these.
@@ -67,7 +78,7 @@ pub fn muster(folder: &Path, words: &[String], variables: &[(&str, &str)]) -> Sa
 /// What a command said.
 pub struct Said {
     line: String,
-    status: Option<i32>,
+    pub status: Option<i32>,
     pub out: String,
     pub err: String,
 }

@@ -33,12 +33,22 @@ pub struct Batch {
     bytes: usize,
 }
 
+/// What becomes of a line's etag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Etags {
+    /// Sent as it is.
+    Kept,
+    /// Left out: any version is meant, or none.
+    Dropped,
+    /// Replaced by the one that stands for any version.
+    Any,
+}
+
 /// The batches of a file, read as they are asked for.
 pub struct Batches {
     reader: Box<dyn BufRead + Send>,
     collection: Collection,
-    /// Etags are of no use to what is new.
-    drop_etags: bool,
+    etags: Etags,
     done: Done,
     number: usize,
     /// A line that did not fit into the last batch.
@@ -47,13 +57,8 @@ pub struct Batches {
 }
 
 impl Batches {
-    pub fn new(
-        reader: Box<dyn BufRead + Send>,
-        collection: Collection,
-        drop_etags: bool,
-        done: Done,
-    ) -> Self {
-        Self { reader, collection, drop_etags, done, number: 0, kept: None, ended: false }
+    pub fn new(reader: Box<dyn BufRead + Send>, collection: Collection, etags: Etags, done: Done) -> Self {
+        Self { reader, collection, etags, done, number: 0, kept: None, ended: false }
     }
 
     /// The next line; none at the end. A line that is too long is read to its end and kept in part.
@@ -94,10 +99,12 @@ impl Batches {
             return Err(reject(&id, "its webhookUrl is masked: export it with --show-keys".to_owned(), text));
         }
         if let Some(members) = item.as_object_mut() {
-            members.retain(|name, _| {
-                let is_etag = self.drop_etags && name == "etag";
-                !is_etag && !READ_ONLY.contains(&name.as_str())
-            });
+            members.retain(|name, _| !READ_ONLY.contains(&name.as_str()));
+            match self.etags {
+                Etags::Kept => None,
+                Etags::Dropped => members.remove("etag"),
+                Etags::Any => members.insert("etag".into(), "*".into()),
+            };
         }
         Ok(Line { number: self.number, id, item, text })
     }
@@ -166,8 +173,9 @@ impl Batch {
     }
 
     fn fits(&self, line: &Line) -> bool {
-        // A line alone is always sent: the service says what it thinks of it.
-        self.lines.is_empty() || self.bytes + line.text.len() < MAX_BULK_BODY
+        // A line alone is always sent: the service says what it thinks of it. An answer tells items apart by their ids.
+        let is_new = self.lines.iter().all(|other| !other.id.eq_ignore_ascii_case(&line.id));
+        self.lines.is_empty() || is_new && self.bytes + line.text.len() < MAX_BULK_BODY
     }
 
     fn push(&mut self, line: Line) {
@@ -185,7 +193,7 @@ mod tests {
 
     fn batches(text: &str, done: Done) -> Vec<Batch> {
         let reader = Box::new(Cursor::new(text.to_owned().into_bytes()));
-        Batches::new(reader, Collection::Enrollments, true, done).map(Result::unwrap).collect()
+        Batches::new(reader, Collection::Enrollments, Etags::Dropped, done).map(Result::unwrap).collect()
     }
 
     fn enrollments(count: usize) -> String {
@@ -229,6 +237,25 @@ mod tests {
         let batches = batches(&text, Done::default());
         assert_eq!(shape(&batches), [(1, 1, 1), (2, 4, 2)]);
         assert_eq!((batches[1].rejects[0].line, batches[1].lines[1].id.as_str()), (3, "d"));
+    }
+
+    #[test]
+    fn etags_are_what_the_mode_needs() {
+        for (etags, sent) in [
+            (Etags::Kept, r#"{"etag":"x","registrationId":"d1"}"#),
+            (Etags::Dropped, r#"{"registrationId":"d1"}"#),
+            (Etags::Any, r#"{"etag":"*","registrationId":"d1"}"#),
+        ] {
+            let reader = Box::new(Cursor::new(enrollments(1).into_bytes()));
+            let mut batches = Batches::new(reader, Collection::Enrollments, etags, Done::default());
+            assert_eq!(batches.next().unwrap().unwrap().lines[0].item.to_string(), sent);
+        }
+    }
+
+    #[test]
+    fn lines_of_one_id_share_no_batch() {
+        let text = "{\"registrationId\":\"a\"}\n{\"registrationId\":\"A\"}\n{\"registrationId\":\"b\"}\n";
+        assert_eq!(shape(&batches(text, Done::default())), [(1, 1, 1), (2, 3, 2)]);
     }
 
     #[test]

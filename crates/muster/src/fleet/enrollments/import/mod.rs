@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 
-use self::batches::{Batch, Batches, Line};
+use self::batches::{Batch, Batches, Etags, Line};
 use self::progress::Progress;
 use crate::fleet::api::failure::{Failure, shown};
 use crate::fleet::api::{Collection, ServiceApi};
@@ -32,7 +32,7 @@ pub enum Mode {
     /// Replace the version whose etag the line has
     #[value(name = "updateIfMatchETag", alias = "updateifmatchetag")]
     UpdateIfMatchEtag,
-    /// Delete
+    /// Delete, whatever the version
     #[value(name = "delete")]
     Delete,
 }
@@ -44,6 +44,14 @@ impl Mode {
             Self::Update => "update",
             Self::UpdateIfMatchEtag => "updateIfMatchETag",
             Self::Delete => "delete",
+        }
+    }
+
+    fn etags(self) -> Etags {
+        match self {
+            Self::Create | Self::Delete => Etags::Dropped,
+            Self::Update => Etags::Any,
+            Self::UpdateIfMatchEtag => Etags::Kept,
         }
     }
 }
@@ -101,7 +109,7 @@ pub async fn run(options: &ImportOptions, collection: Collection) -> Result<(), 
     };
     let mut tally = Tally::default();
     let mut rejects = options.rejects.as_deref().map(Rejects::open).transpose()?;
-    let batches = Batches::new(reader, collection, options.mode == Mode::Create, progress.done());
+    let batches = Batches::new(reader, collection, options.mode.etags(), progress.done());
     let mut sent = stream::iter(batches).map(|batch| import.send(batch)).buffer_unordered(MAX_CALLS_AT_ONCE);
     while let Some(settled) = sent.next().await {
         let settled = settled.inspect_err(|_| progress.hint(&name))?;
@@ -122,7 +130,10 @@ pub async fn run(options: &ImportOptions, collection: Collection) -> Result<(), 
     options.output.item(json!({ "imported": imported, "failed": failed, "importedBefore": resumed }))?;
     match failed {
         0 => Ok(()),
-        _ => Err(Failure::Incomplete(format!("{failed} lines of {name} failed, as told above"))),
+        _ => {
+            let all = imported + failed;
+            Err(Failure::Incomplete(format!("{failed} of {all} lines of {name} failed, as told above")))
+        }
     }
 }
 
