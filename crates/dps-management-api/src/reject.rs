@@ -58,6 +58,7 @@ fn code(code: ErrorCode, status: StatusCode) -> &'static str {
         (ErrorCode::InstanceNotFound | ErrorCode::CaCertificateNotFound, _) => "ResourceNotFound",
         (ErrorCode::RouteNotFound, _) => "InvalidResourceType",
         (ErrorCode::InstanceExists, _) => "NameNotAvailable",
+        (ErrorCode::QuotaExceeded, _) => "QuotaExceeded",
         (_, 400) => "BadRequest",
         (_, 401) => "AuthenticationFailed",
         (_, 403) => "AuthorizationFailed",

@@ -35,7 +35,7 @@ impl CaCertificates {
 
     /// Uploads a certificate, or replaces the one of that name. Another certificate than the kept one has to be verified
     /// again, unless `is_verified` says that it is trusted.
-    /// Errors: `ArgumentInvalid`, `EtagMismatch`, `InstanceNotFound`.
+    /// Errors: `ArgumentInvalid`, `EtagMismatch`, `InstanceNotFound`, `QuotaExceeded`.
     pub async fn put(
         &self,
         instance: &str,
@@ -207,10 +207,13 @@ fn place(
     let Some(current) = kept.certificates.iter_mut().find(|other| other.is_named(&new.name)) else {
         allowed(None, if_match)?;
         if !room {
-            return Err(Error::argument(format!(
-                "The provisioning service has {} CA certificates, the most it takes; delete one first.",
-                limits::MAX_CA_CERTIFICATES
-            )));
+            return Err(Error::with(
+                ErrorCode::QuotaExceeded,
+                format!(
+                    "The provisioning service has {} CA certificates, the most it takes; delete one first.",
+                    limits::MAX_CA_CERTIFICATES
+                ),
+            ));
         }
         kept.certificates.push(new.clone());
         return Ok(CertificateChange { certificate: new, previous: None });

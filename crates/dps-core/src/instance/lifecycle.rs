@@ -35,17 +35,20 @@ impl Lifecycle {
     }
 
     /// Writes a new instance, which becomes active by itself.
-    /// Errors: `InstanceExists`, and `ArgumentInvalid` when the server has as many as it takes.
+    /// Errors: `InstanceExists`, `QuotaExceeded`.
     pub async fn create(&self, mut instance: Instance) -> Result<Change, Error> {
         if self.hosting.is_reserved(&instance.name) {
             return Err(Error::new(ErrorCode::InstanceExists)
                 .because("the name is the first label of a host name of this server"));
         }
         if self.instances.all().len() >= limits::MAX_INSTANCES {
-            return Err(Error::argument(format!(
-                "This server has {} provisioning services, the most it takes; delete one first.",
-                limits::MAX_INSTANCES
-            )));
+            return Err(Error::with(
+                ErrorCode::QuotaExceeded,
+                format!(
+                    "This server has {} provisioning services, the most it takes; delete one first.",
+                    limits::MAX_INSTANCES
+                ),
+            ));
         }
         instance.resource.state = InstanceState::Activating;
         let change = self.instances.create(instance).await?;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod bed;
+mod ca_certificates;
 mod certificate_claims;
 mod enrollments;
 mod events;
@@ -10,6 +11,7 @@ mod group_lane;
 mod herd;
 mod hubs;
 mod instances;
+mod lifecycle;
 mod operations;
 mod pki;
 mod properties;

@@ -51,6 +51,16 @@ impl Ca {
     }
 }
 
+/// Base64 of DER, as the APIs take it.
+pub fn text(der: &[u8]) -> String {
+    STANDARD.encode(der)
+}
+
+/// `attestation` of an enrollment that refers to uploaded CA certificates.
+pub fn references(primary: &str, secondary: Option<&str>) -> Value {
+    json!({"type": "x509", "x509": {"caReferences": {"primary": primary, "secondary": secondary}}})
+}
+
 pub fn self_signed(common_name: &str) -> Vec<u8> {
     params(common_name).self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
 }

@@ -1,0 +1,253 @@
+//! One management API over an empty store, a clock that stands still and a sink that keeps what it is given.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use dps_access::AccessControl;
+use dps_core::ports::{Clock, HostNames, Hosting, Store};
+use dps_core::{Instances, Lifecycle};
+use dps_events::{Event, EventSink, ManagementCallRecord};
+use dps_management_api::{Body, ManagementApi};
+use dps_model::enrollment::AllocationPolicy;
+use dps_model::instance::{AccessPolicy, Instance, Resource, Right};
+use dps_model::network::NetworkAccess;
+use dps_model::{Channel, Error, Etag, IdScope, Protocol, Secret, Timestamp, TlsSession};
+use dps_store::MemoryStore;
+use http::{HeaderMap, Request};
+use http_body_util::{BodyExt as _, Full};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+/// 2026-12-01T00:00:00Z.
+pub const NOW: i64 = 1_796_083_200;
+pub const TOKEN: &str = "token-of-this-server";
+/// The default instance.
+pub const DEFAULT: &str =
+    "/subscriptions/S-1/resourceGroups/muster/providers/Microsoft.Devices/provisioningServices/dps";
+
+/// The id of another instance.
+pub fn service(name: &str) -> String {
+    format!("/subscriptions/s-1/resourceGroups/fleet/providers/Microsoft.Devices/provisioningServices/{name}")
+}
+
+#[derive(Default)]
+struct StandingClock(std::sync::atomic::AtomicU64);
+
+impl Clock for StandingClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(NOW * 1000)
+    }
+
+    fn monotonic_micros(&self) -> u64 {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+#[derive(Default)]
+struct Recorder(Mutex<Vec<ManagementCallRecord>>);
+
+impl EventSink for Recorder {
+    fn record(&self, event: Event) {
+        match event {
+            Event::ManagementCall(record) => self.0.lock().unwrap().push(*record),
+            other => panic!("the management API recorded {other:?}"),
+        }
+    }
+}
+
+/// Hosts whoever it has a permit for.
+struct Gate(Arc<Semaphore>);
+
+#[async_trait]
+impl Hosting for Gate {
+    async fn host(&self, _instance: &Instance) -> Result<(), Error> {
+        self.0.acquire().await.unwrap().forget();
+        Ok(())
+    }
+
+    async fn unhost(&self, _instance: &Instance) {}
+
+    fn host_names(&self, instance: &Instance) -> HostNames {
+        let service = format!("{}.example", instance.name);
+        HostNames { portal: service.clone(), service, device: "example".into() }
+    }
+
+    fn is_reserved(&self, name: &str) -> bool {
+        name == "www"
+    }
+}
+
+/// An answer, read to its end.
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Reply {
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("{} {}", self.status, self.text))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The body of a success.
+    #[track_caller]
+    pub fn ok(&self) -> Value {
+        assert!(self.status < 300, "{} {}", self.status, self.text);
+        self.json()
+    }
+
+    /// Status, ARM's code and the message of a failure.
+    #[track_caller]
+    pub fn refusal(&self) -> (u16, String, String) {
+        let body = self.json();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        assert_eq!(body["message"], body["error"]["message"]);
+        assert_eq!(body["code"].to_string(), self.header("x-ms-error-code"));
+        (self.status, text(&body["error"]["code"]), text(&body["error"]["message"]))
+    }
+}
+
+/// A call to be made.
+pub struct Ask {
+    method: &'static str,
+    pub uri: String,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+/// A call of whoever has the token, with a version.
+pub fn ask(method: &'static str, path: &str) -> Ask {
+    let uri = format!("{path}?api-version=2022-02-05");
+    let ask = Ask { method, uri, headers: HeaderMap::new(), body: Vec::new() };
+    ask.header("host", "example:8443").header("authorization", &format!("Bearer {TOKEN}"))
+}
+
+impl Ask {
+    pub fn json(self, body: &Value) -> Self {
+        Self { body: body.to_string().into_bytes(), ..self.header("content-type", "application/json") }
+    }
+
+    pub fn bytes(self, body: &[u8]) -> Self {
+        Self { body: body.to_vec(), ..self.header("content-type", "application/json") }
+    }
+
+    pub fn uri(self, uri: &str) -> Self {
+        Self { uri: uri.to_owned(), ..self }
+    }
+
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.insert(name, value.parse().unwrap());
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.remove(name);
+        self
+    }
+}
+
+/// The management API and what stands around it.
+pub struct Bed {
+    pub api: ManagementApi,
+    pub instances: Arc<Instances>,
+    pub life: Lifecycle,
+    pub gate: Arc<Semaphore>,
+    recorder: Arc<Recorder>,
+}
+
+impl Bed {
+    /// One that hosts everybody.
+    pub async fn new() -> Self {
+        Self::over(Arc::new(MemoryStore::new()), Semaphore::MAX_PERMITS).await
+    }
+
+    pub async fn over(store: Arc<dyn Store>, permits: usize) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(StandingClock::default());
+        let recorder = Arc::new(Recorder::default());
+        let instances = Arc::new(Instances::open(store, default(), |_, _| {}).await.unwrap());
+        let gate = Arc::new(Semaphore::new(permits));
+        let life = Lifecycle::new(Arc::clone(&instances), Arc::new(Gate(Arc::clone(&gate))));
+        let access = Arc::new(AccessControl::local().with_management_token(TOKEN.to_owned().into()));
+        let sink: Arc<dyn EventSink> = Arc::<Recorder>::clone(&recorder);
+        let api = ManagementApi::new(Arc::clone(&instances), life.clone(), access, sink, clock);
+        Self { api, instances, life, gate, recorder }
+    }
+
+    pub async fn call(&self, ask: Ask) -> Reply {
+        let body: Body = Full::new(bytes::Bytes::from(ask.body)).map_err(|never| match never {}).boxed();
+        let mut request = Request::builder().method(ask.method).uri(ask.uri).body(body).unwrap();
+        *request.headers_mut() = ask.headers;
+        request.extensions_mut().insert(Arc::new(Channel {
+            protocol: Protocol::Http,
+            peer: SocketAddr::from(([192, 0, 2, 7], 50_000)),
+            tls: TlsSession::default(),
+        }));
+        let (head, body) = self.api.serve(request).await.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Reply { status: head.status.as_u16(), headers: head.headers, text }
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.call(ask("GET", path)).await
+    }
+
+    /// Creates or changes an instance and follows the operation to its end.
+    pub async fn put(&self, name: &str, body: Value) -> Value {
+        let reply = self.call(ask("PUT", &service(name)).json(&body)).await;
+        assert_eq!(reply.status, 201, "{}", reply.text);
+        self.followed(&reply).await;
+        self.get(&service(name)).await.ok()
+    }
+
+    /// Follows the operation of an answer to its end.
+    pub async fn followed(&self, reply: &Reply) -> Value {
+        let url = reply.header("azure-asyncoperation").to_owned();
+        let path = url.strip_prefix("https://example:8443").unwrap_or_else(|| panic!("{url}")).to_owned();
+        loop {
+            let progress = self.call(ask("GET", "").uri(&path)).await.ok();
+            if progress["status"] != "Running" {
+                return progress;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The events recorded since the last look.
+    pub fn events(&self) -> Vec<ManagementCallRecord> {
+        std::mem::take(&mut *self.recorder.0.lock().unwrap())
+    }
+}
+
+/// The least that makes an instance.
+pub fn least() -> Value {
+    json!({"location": "westus", "properties": {}, "sku": {"name": "S1", "capacity": 1}})
+}
+
+fn default() -> Instance {
+    Instance {
+        name: "dps".into(),
+        id_scope: IdScope::parse("0ne00ABCDEF").unwrap(),
+        allocation_policy: AllocationPolicy::Hashed,
+        linked_hubs: Vec::new(),
+        access_policies: vec![AccessPolicy {
+            name: "provisioningserviceowner".into(),
+            primary: Secret::new(vec![1; 32]),
+            secondary: Secret::new(vec![2; 32]),
+            rights: vec![Right::ServiceConfig],
+        }],
+        certificates: Vec::new(),
+        network: NetworkAccess::default(),
+        disable_local_auth: false,
+        resource_id: DEFAULT.into(),
+        location: "local".into(),
+        resource: Resource::default(),
+        etag: Etag::fresh(),
+    }
+}

@@ -1,0 +1,10 @@
+//! The management API from outside: its routes over a store in memory, with hosting that tests hold back.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+mod bed;
+mod certificates;
+mod events;
+mod page;
+mod refusals;
+mod services;
