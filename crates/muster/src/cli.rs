@@ -91,6 +91,9 @@ pub struct DevOptions {
     /// Throttles and quotas: azure, self-hosted or none
     #[arg(long, value_name = "PROFILE", default_value = "self-hosted", value_parser = profile)]
     pub limits: Profile,
+    /// An OIDC provider whose access tokens the APIs accept, as a TOML file; repeat for more providers
+    #[arg(long = "identity-provider", value_name = "FILE")]
+    pub identity_providers: Vec<PathBuf>,
     /// Provision a few devices after the start, and end
     #[arg(long)]
     pub demo: bool,
@@ -153,6 +156,7 @@ impl DemoOptions {
             http_port: 0,
             hubs: Vec::new(),
             limits: Profile::SelfHosted,
+            identity_providers: Vec::new(),
             demo: true,
         }
     }

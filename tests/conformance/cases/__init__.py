@@ -7,6 +7,7 @@ SUITE = Suite()
 # Written, not yet built: `SUITE.pend(name, reason)`, taken out when the server can do it.
 
 from cases import (  # noqa: E402, F401
+    access,
     amqp_by_hand,
     amqp_links,
     amqp_protocol,

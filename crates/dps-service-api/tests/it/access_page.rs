@@ -78,11 +78,15 @@ fn lacking<'a>(cause: &'a str, between: (&str, &str)) -> &'a str {
     rest.split(between.1).next().unwrap()
 }
 
+/// The head of a table.
+fn head<'a>(first: &[&'a str], others: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = first.iter().copied().chain(others).collect();
+    format!("| {} |\n{}|\n", names.join(" | "), "|---".repeat(names.len()))
+}
+
 async fn rights(bed: &Bed) -> String {
-    let mut page = "| call | right | owner".to_owned();
-    let single = &POLICIES[1..];
-    single.iter().for_each(|(name, _)| write!(page, " | {name}").unwrap());
-    page.push_str(&format!(" |\n{}\n", "|---".repeat(3 + single.len()) + "|"));
+    let single = POLICIES[1..].iter().map(|(name, _)| *name);
+    let mut page = head(&["call", "right", "owner"], single);
     for route in ROUTES {
         let (_, cause) = call(bed, route, &token("DeviceConnect"), "localhost").await;
         let _ = write!(page, "| `{} {}` | {}", route.0, route.1, lacking(&cause, ("the right ", "\n")));
@@ -97,9 +101,7 @@ async fn rights(bed: &Bed) -> String {
 }
 
 async fn roles(bed: &Bed) -> String {
-    let mut page = "| call | data action".to_owned();
-    Role::ALL.iter().for_each(|role| write!(page, " | {}", role.name()).unwrap());
-    page.push_str(&format!(" |\n{}\n", "|---".repeat(2 + Role::ALL.len()) + "|"));
+    let mut page = head(&["call", "data action"], Role::ALL.map(Role::name));
     for route in ROUTES {
         let (_, cause) = call(bed, route, &bed.issuer.token(Role::Owner), "localhost").await;
         let action = lacking(&cause, ("role that allows \"Microsoft.Devices/provisioningServices/", "\""));
@@ -115,9 +117,7 @@ async fn roles(bed: &Bed) -> String {
 }
 
 fn control() -> String {
-    let mut page = "| control action".to_owned();
-    Role::ALL.iter().for_each(|role| write!(page, " | {}", role.name()).unwrap());
-    page.push_str(&format!(" |\n{}\n", "|---".repeat(1 + Role::ALL.len()) + "|"));
+    let mut page = head(&["control action"], Role::ALL.map(Role::name));
     for action in CONTROL {
         let _ = write!(page, "| `{action}`");
         for role in Role::ALL {

@@ -24,6 +24,14 @@ fn callers(bed: &Bed) -> [(String, Who); 3] {
     ]
 }
 
+/// The part of a credential that nobody else may see: a signature, or the whole of a token without one.
+fn secret_of(authorization: &str) -> &str {
+    match authorization.split_once("sig=") {
+        Some((_, rest)) => rest.split('&').next().unwrap(),
+        None => authorization.rsplit(['.', ' ']).next().unwrap(),
+    }
+}
+
 /// Makes the call; its body, and the versions before and after of its event.
 async fn change(
     bed: &Bed,
@@ -40,12 +48,8 @@ async fn change(
         (Some(caller), Some(auth), credential)
     );
     let shown = serde_json::to_string(&event).unwrap();
-    let secret = authorization.rsplit(['.', ' ', '=']).next().unwrap();
-    assert!(!shown.contains(secret) || secret.len() < 8, "the event shows a credential");
+    assert!(!shown.contains(secret_of(authorization)), "the event shows a credential");
     let body = if reply.text.is_empty() { Value::Null } else { reply.json() };
-    for items in event.items {
-        assert!(!items.id.is_empty());
-    }
     (body, event.previous_etag, event.etag)
 }
 

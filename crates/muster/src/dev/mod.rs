@@ -4,6 +4,7 @@ mod authority;
 pub mod env_file;
 mod hosting;
 mod hubs;
+mod identity_providers;
 pub mod server;
 mod settings;
 pub mod terminal;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use dps_access::AccessControl;
 use dps_attestation::tpm::ChallengeSecret;
 use dps_core::ports::{Clock, Store, SystemClock};
 use dps_core::{Instances, Throttle};
@@ -18,7 +17,7 @@ use dps_model::connection_string::ConnectionString;
 use dps_model::enrollment::{AllocationPolicy, PlainWebhooks};
 use dps_model::hub::LinkedHub;
 use dps_model::instance::{AccessPolicy, Instance, Resource, Right};
-use dps_model::limits::{self, Profile};
+use dps_model::limits;
 use dps_model::network::NetworkAccess;
 use dps_model::{Etag, HubName, Secret, Timestamp};
 use dps_store::{OpenOptions, SqliteStore};
@@ -29,6 +28,7 @@ use super::authority::{self, Authority};
 use super::env_file::DevEnv;
 use super::hosting::DevHosting;
 use super::hubs::LinkedHubs;
+use super::identity_providers;
 use super::settings::{Settings, decode};
 use crate::cli::DevOptions;
 use crate::server::data_dir::DataDir;
@@ -79,7 +79,7 @@ impl Server {
 
         let throttle = Arc::new(Throttle::new(options.limits, Arc::clone(&clock)));
         let outside = Outside { store: shared, clock, sink, throttle };
-        let site = site(&outside, &directory, &settings, options.limits, hubs, hook, hosting).await?;
+        let site = site(&outside, &directory, &settings, options, hubs, hook, hosting).await?;
         let rooms = rooms::join(&outside, site)?;
         rooms.life.resume().await;
         let probe_interval = Duration::from_secs(limits::LINK_PROBE_INTERVAL);
@@ -123,7 +123,7 @@ async fn site(
     outside: &Outside,
     directory: &DataDir,
     settings: &Settings,
-    limits: Profile,
+    options: &DevOptions,
     hubs: Vec<HubName>,
     hook: Arc<dyn Hook>,
     hosting: DevHosting,
@@ -132,26 +132,23 @@ async fn site(
     let instance = instance(settings, &hubs)?;
     let key = decode(&settings.hub_key)?;
     let own = Arc::new(DevHubs::new(&outside.store, clock(), sink(), hubs, key.clone(), hook));
-    let rest = linked_by_rest(directory, clock())?;
+    let rest = RestHubs::new(clock(), outbound_tls(directory)?)?;
+    let token = settings.bearer_token.clone().into();
+    let access = identity_providers::access(token, &options.identity_providers, outbound_tls(directory)?)?;
     let renewed = |kept: &mut Instance, wanted| renew(kept, wanted, &key);
     let instances = Instances::open(Arc::clone(&outside.store), instance, renewed).await?;
     Ok(Site {
         instances: Arc::new(instances),
-        access: Arc::new(access(settings)),
+        access: Arc::new(access),
         hosting: Arc::new(hosting),
         hubs: Arc::new(LinkedHubs { own: Arc::clone(&own), rest }),
         challenges: ChallengeSecret::new(&decode(&settings.challenge_secret)?),
-        limits,
+        limits: options.limits,
         plain_webhooks: PlainWebhooks::Loopback,
         bounds: Bounds::default(),
         http: vec![Arc::clone(&own) as _],
         devices: vec![own as _],
     })
-}
-
-/// The token of `dev.env` does everything, on the control plane and on the service API.
-fn access(settings: &Settings) -> AccessControl {
-    AccessControl::local().with_management_token(settings.bearer_token.clone().into())
 }
 
 /// Links to development hubs of this server follow the options, but keep what was set over ARM; links to other hubs,
@@ -177,12 +174,13 @@ fn renew(kept: &mut Instance, wanted: Instance, own_key: &Secret) {
     kept.location = wanted.location;
 }
 
-/// The client of hubs that are not of this server; the dev CA is trusted besides what the machine trusts.
-fn linked_by_rest(directory: &DataDir, clock: Arc<dyn Clock>) -> anyhow::Result<RestHubs> {
+/// Towards hubs that are not of this server and identity providers; the dev CA is trusted besides what the machine
+/// trusts.
+fn outbound_tls(directory: &DataDir) -> anyhow::Result<rustls::ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let ca = directory.read("ca.pem")?.unwrap_or_default();
     let roots = CertificateDer::pem_slice_iter(ca.as_bytes()).collect::<Result<Vec<_>, _>>()?;
-    Ok(RestHubs::new(clock, dps_hub::client_config(provider, roots)?)?)
+    Ok(dps_hub::client_config(provider, roots)?)
 }
 
 fn hub_names(options: &DevOptions) -> anyhow::Result<Vec<HubName>> {

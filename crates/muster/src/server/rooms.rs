@@ -75,8 +75,18 @@ pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
     let store = || Arc::clone(&outside.store);
     let clock = || Arc::clone(&outside.clock);
     let sink = || Arc::clone(&outside.sink);
-    let Site { instances, access, hosting, hubs, challenges, limits, plain_webhooks, bounds, mut http, devices } =
-        site;
+    let Site {
+        instances,
+        access,
+        hosting,
+        hubs,
+        challenges,
+        limits,
+        plain_webhooks,
+        bounds,
+        mut http,
+        devices,
+    } = site;
     let life = Lifecycle::new(Arc::clone(&instances), hosting);
     let rings = Arc::new(KeyRings::new(store()));
     let lane = Arc::new(GroupLane::start()?);
