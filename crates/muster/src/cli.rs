@@ -27,11 +27,15 @@ pub enum Command {
   muster dev --hub hub-1.localhost --hub hub-2.localhost")]
     Dev(DevOptions),
     /// Run in production, by a file of settings
+    #[command(after_help = "Example:
+  muster serve --config /etc/muster/muster.toml")]
     Serve(ServeOptions),
     /// Check a file of settings, show what is in effect, or print every key
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Ask a running server how it is; exit status 0 when it is well (for containers)
+    #[command(after_help = "Example:
+  muster health --url http://127.0.0.1:8080/health/ready")]
     Health(HealthOptions),
     /// Start the same on free ports, provision a few devices and show what happens
     #[command(after_help = "Example:
@@ -111,6 +115,9 @@ pub struct ServeOptions {
 #[derive(clap::Subcommand)]
 pub enum ConfigCommand {
     /// Tell every mistake with its line and column; exit status 1 when there is one
+    #[command(after_help = "Examples:
+  muster config check /etc/muster/muster.toml
+  muster config check --online /etc/muster/muster.toml")]
     Check {
         /// The file
         file: PathBuf,
@@ -119,11 +126,15 @@ pub enum ConfigCommand {
         online: bool,
     },
     /// Show the settings in effect, defaults filled in, secrets masked
+    #[command(after_help = "Example:
+  muster config print /etc/muster/muster.toml")]
     Print {
         /// The file
         file: PathBuf,
     },
     /// Print the page of every table and key
+    #[command(after_help = "Example:
+  muster config reference")]
     Reference,
 }
 

@@ -103,9 +103,11 @@ pub fn read(section: &Section<'_>, now: Timestamp) -> DeclaredInstance {
 pub fn hosts(section: &Section<'_>, key: &'static str) -> Vec<String> {
     let texts = section.texts(key).unwrap_or_default();
     let host = |text: At<String>| {
-        let bare = text.value.strip_prefix("*.").filter(|_| key == "hosts").unwrap_or(&text.value);
-        if let Err(error) = HubName::parse(bare) {
-            section.reading.wrong(text.at, format!("\"{}\" is no host name: {error}", text.value));
+        let bare = text.value.strip_prefix("*.").unwrap_or(&text.value);
+        if HubName::parse(bare).is_err() || bare.contains(':') {
+            let message =
+                format!("\"{}\" is no host name; write one like dps.example.com, no port", text.value);
+            section.reading.wrong(text.at, message);
         }
         text.value.to_ascii_lowercase()
     };

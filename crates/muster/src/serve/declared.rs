@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use dps_attestation::symmetric_key;
 use dps_core::Instances;
-use dps_core::ports::{Clock, Store};
+use dps_core::ports::{Clock, Collection, Store};
 use dps_model::certificate_authority::CaCertificate;
 use dps_model::instance::{AccessPolicy, Instance, Resource, Right};
 use dps_model::network::NetworkAccess;
@@ -61,21 +61,23 @@ pub async fn open(declared: &[DeclaredInstance], ground: &Ground<'_>) -> anyhow:
     Ok(Arc::new(instances))
 }
 
-/// The default instance. Its kept version is read first: opening changes it without a question.
+/// The default instance. Keys are made, and told, only where none is kept.
 async fn default(
     declared: &DeclaredInstance,
     before: &Declared,
     ground: &Ground<'_>,
 ) -> anyhow::Result<Instances> {
-    let fresh = fresh(declared, ground);
-    let mut wanted = fresh.clone();
-    make(&mut wanted, declared, &Members::default(), ground)?;
-    let (mut refused, mut made) = (None, None);
+    let mut wanted = fresh(declared, ground);
+    let id = declared.name.to_ascii_lowercase();
+    if ground.store.get(Collection::Instances, "", &id).await?.is_none() {
+        make(&mut wanted, declared, &Members::default(), ground)?;
+    }
+    let mut refused = None;
     let removed = of(before, declared);
     let renew = |kept: &mut Instance, _: Instance| {
         let mut changed = kept.clone();
         match make(&mut changed, declared, &removed, ground) {
-            Ok(()) => (*kept, made) = (changed, Some(())),
+            Ok(()) => *kept = changed,
             Err(error) => refused = Some(error),
         }
     };
@@ -157,7 +159,11 @@ fn make(
         instance.network.rules.clone_from(&declared.ip_filters);
     }
     let stays = |names: &[String], name: &str| !names.contains(&name.to_ascii_lowercase());
-    instance.linked_hubs.retain(|hub| stays(&removed.hubs, hub.name.as_str()));
+    let linked = |name: &str| declared.hubs.iter().any(|hub| hub.name.as_str().eq_ignore_ascii_case(name));
+    instance.linked_hubs.retain(|hub| {
+        let name = hub.name.as_str();
+        stays(&removed.hubs, name) || linked(name)
+    });
     for hub in &declared.hubs {
         match instance.linked_hubs.iter_mut().find(|kept| kept.name.key() == hub.name.key()) {
             Some(kept) => *kept = hub.clone(),

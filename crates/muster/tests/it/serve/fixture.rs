@@ -100,7 +100,7 @@ impl Site {
         let text = format!(
             "[server]\ndata_dir = \"data\"\n{server}\n[listeners]\nbind = \"127.0.0.1\"\nhttps_port = 0\n\
              mqtt_port = 0\namqp_port = 0\nhttp_port = 0\n[[certificate]]\nchain = \"chain.pem\"\n\
-             key = \"key.pem\"\n[[instance]]\nname = \"factory\"\n[[instance.hub]]\n\
+             key = \"key.pem\"\n[[instance]]\nname = \"factory\"\nhosts = [\"localhost\"]\n[[instance.hub]]\n\
              connection = {{ file = \"hub.txt\" }}\n[hubs]\ntrusted_ca = \"hub-ca.pem\"\nprobe_interval = \"1s\"\n\
              [limits]\nprofile = \"none\"\n[log]\nformat = \"json\"\n{more}\n"
         );
