@@ -77,18 +77,14 @@ fn after(
         return (LinkState { asked: now, unreachable, ..before }, None);
     }
     let error = Error::from(error);
-    match &before.trouble {
-        None => {
-            let state = LinkState { trouble: Some(error.clone()), unreachable, ..fresh };
-            (state, Some(News::Down(error)))
-        }
-        Some(_) => {
-            let due = now.seconds() - before.told.seconds() >= limits::LINK_REPORT_REPEAT;
-            let told = if due { now } else { before.told };
-            let state = LinkState { trouble: Some(error.clone()), asked: now, unreachable, told, ..before };
-            (state, due.then_some(News::StillDown(error)))
-        }
+    if before.trouble.is_none() {
+        let state = LinkState { trouble: Some(error.clone()), unreachable, ..fresh };
+        return (state, Some(News::Down(error)));
     }
+    let due = now.seconds() - before.told.seconds() >= limits::LINK_REPORT_REPEAT;
+    let told = if due { now } else { before.told };
+    let state = LinkState { trouble: Some(error.clone()), asked: now, unreachable, told, ..before };
+    (state, due.then_some(News::StillDown(error)))
 }
 
 /// How all links are.

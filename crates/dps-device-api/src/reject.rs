@@ -134,7 +134,7 @@ pub fn amqp_condition(code: ErrorCode) -> &'static str {
         | ErrorCode::HubNotFound
         | ErrorCode::CertificateRejected
         | ErrorCode::HubUnauthorized => "amqp:unauthorized-access",
-        ErrorCode::HubQuotaExceeded => "amqp:resource-limit-exceeded",
+        ErrorCode::HubQuotaExceeded | ErrorCode::QuotaExceeded => "amqp:resource-limit-exceeded",
         ErrorCode::RouteNotFound
         | ErrorCode::EnrollmentNotFound
         | ErrorCode::RegistrationNotFound
@@ -144,7 +144,6 @@ pub fn amqp_condition(code: ErrorCode) -> &'static str {
         | ErrorCode::CaCertificateNotFound
         | ErrorCode::AccessPolicyNotFound
         | ErrorCode::ManagedOperationNotFound => "amqp:not-found",
-        ErrorCode::QuotaExceeded => "amqp:resource-limit-exceeded",
         ErrorCode::MethodNotAllowed => "amqp:not-allowed",
         ErrorCode::EnrollmentExists
         | ErrorCode::RegistrationConflict

@@ -167,7 +167,7 @@ async fn read(mut response: Response) -> Result<WebhookAnswer, WebhookError> {
             let retry_after = retry_after.and_then(|text| text.trim().parse().ok());
             return Err(WebhookError::Busy { status, retry_after });
         }
-        300..400 => return Err(refused("redirects are not followed")),
+        300..=399 => return Err(refused("redirects are not followed")),
         _ => return Err(refused("200 was expected")),
     }
     let body = wire::within(&mut response, MAX_WEBHOOK_ANSWER).await.map_err(no_answer)?;

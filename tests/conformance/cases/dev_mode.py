@@ -296,7 +296,7 @@ def not_built(case):
     """The routes of later issues: a 404 with the error body."""
     server = Own(case).start()
     token = {"Authorization": f"Bearer {server.env['MUSTER_BEARER_TOKEN']}"}
-    for path in (server.env["MUSTER_RESOURCE_ID"], f"/v1/workspaces/{server.env['MUSTER_WORKSPACE_ID']}/query"):
+    for path in (f"{server.env['MUSTER_RESOURCE_ID']}/providers/Microsoft.Insights/metrics", f"/v1/workspaces/{server.env['MUSTER_WORKSPACE_ID']}/query"):
         answer = raw_https.request(server, "GET", f"{path}?api-version=2022-02-05", headers=token)
         expect(answer.status, 404, f"status of {path}")
         expect_error_body(answer.json, None, None)

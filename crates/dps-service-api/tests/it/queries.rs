@@ -211,6 +211,7 @@ async fn register(bed: &Bed, id: &str, group: Option<&str>, status: Status) {
         proof: Proof::SasToken("hash".into()),
         operation: None,
         identities: Identities::default(),
+        carried: None,
     };
     let (write, _) = record.write(INSTANCE, None, None, None).unwrap();
     bed.store.write(vec![write]).await.unwrap();

@@ -25,6 +25,7 @@ pub async fn register(bed: &Bed, id: &str) {
         proof: Proof::SasToken("hash".into()),
         operation: None,
         identities: Identities::default(),
+        carried: None,
     };
     let (write, _) = record.write(INSTANCE, None, None, None).unwrap();
     bed.store.write(vec![write]).await.unwrap();

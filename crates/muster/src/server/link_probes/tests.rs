@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use dps_core::ports::HubError;
+use dps_core::ports::{HubError, TwinTaken};
 use dps_model::connection_string::ConnectionString;
 use dps_model::enrollment::AllocationPolicy;
 use dps_model::hub::{HubDevice, HubTwin};
@@ -36,7 +36,12 @@ struct Scripted {
 
 #[async_trait]
 impl Hubs for Scripted {
-    async fn put_device(&self, _: &LinkedHub, _: &HubDevice, _: Option<&HubTwin>) -> Result<(), HubError> {
+    async fn put_device(
+        &self,
+        _: &LinkedHub,
+        _: &HubDevice,
+        _: Option<&HubTwin>,
+    ) -> Result<TwinTaken, HubError> {
         panic!("a probe changes nothing")
     }
 
