@@ -12,6 +12,7 @@ from cases import (  # noqa: E402, F401
     amqp_links,
     amqp_protocol,
     bad_input,
+    control_plane,
     dev_mode,
     device_https,
     device_mqtt,

@@ -6,12 +6,16 @@ Owns: turning their results and exceptions into what the cases compare. It must 
 import asyncio
 import contextlib
 
+from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
 from azure.iot.device import IoTHubDeviceClient, ProvisioningDeviceClient, X509
 from azure.iot.device.aio import ProvisioningDeviceClient as AsyncProvisioningDeviceClient
 from azure.iot.deviceprovisioning import DeviceProvisioningClient
 
 from harness.errors import SdkError
+
+# The condition under which the SDKs send an etag.
+IF_NOT_MODIFIED = MatchConditions.IfNotModified
 
 
 def provision(host, id_scope, registration_id, ca_pem, key=None, files=None, payload=None, websockets=False):

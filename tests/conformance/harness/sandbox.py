@@ -16,6 +16,9 @@ HUBS = ("hub-a.test", "hub-b.test")
 # A second server beside the first, on the same ports.
 PRODUCTION, PRODUCTION_ADDRESS = "production.test", "127.0.0.2"
 
+# Provisioning services that cases make: each answers under a host name of its own.
+SERVICES = ("made-one", "made-two", "made-three", "made-four")
+
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 
 
@@ -35,7 +38,7 @@ def permitted(command):
 
 
 def enter():
-    """Inside the namespaces: brings loopback up and gives the hubs their names."""
+    """Inside the namespaces: brings loopback up and gives hubs and services their names."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         request = struct.pack("16sh14x", b"lo", 0)
         flags = struct.unpack("16sh14x", fcntl.ioctl(control, SIOCGIFFLAGS, request))[1]
@@ -43,5 +46,6 @@ def enter():
     with tempfile.NamedTemporaryFile("w", prefix="hosts-", encoding="utf-8") as hosts:
         hosts.write("127.0.0.1 localhost " + " ".join(HUBS) + "\n")
         hosts.write(f"{PRODUCTION_ADDRESS} {PRODUCTION}\n")
+        hosts.write("127.0.0.1 " + " ".join(f"{name}.localhost" for name in SERVICES) + "\n")
         hosts.flush()
         subprocess.run(["mount", "--bind", hosts.name, "/etc/hosts"], check=True, timeout=30)
