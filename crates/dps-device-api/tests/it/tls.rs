@@ -98,6 +98,25 @@ async fn server_certificate_chosen_by_name_and_replaced_while_running() {
 }
 
 #[tokio::test]
+async fn server_certificates_replaced_together_cover_names_below_a_wildcard() {
+    let server = Server::start().await;
+    server.tls.put("old.localhost", &server.ca.server(&["old.localhost"])).unwrap();
+    let (default, below) = (server.ca.server(&["localhost"]), server.ca.server(&["*.dps.localhost"]));
+    server.tls.replace(&default, vec![("*.DPS.localhost".to_owned(), below)]).unwrap();
+    for (name, served) in [
+        ("localhost", true),
+        ("one.dps.localhost", true),
+        ("two.dps.localhost", true),
+        ("dps.localhost", false),
+        ("a.one.dps.localhost", false),
+        ("old.localhost", false),
+    ] {
+        let connected = connect_as(server.https, server.plain(), name).await;
+        assert_eq!(connected.is_ok(), served, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn handshake_client_that_distrusts_the_server_leaves_one_event() {
     let mut server = Server::start().await;
     let stranger = crate::pki::Ca::new();

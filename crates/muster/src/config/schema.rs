@@ -366,4 +366,4 @@ static ATTEMPTS: Shape = Shape {
 };
 
 /// The page's text before the tables.
-pub const PAGE_HEAD: &str = include_str!("page_head.md");
+pub const PAGE_HEAD: &str = include_str!("page_head.txt");
