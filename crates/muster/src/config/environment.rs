@@ -13,14 +13,14 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.trim().is_empty())
 }
 
-/// Where systemd listens (sd_notify(3)); none when it did not start this process.
+/// Where systemd listens (`sd_notify`); none when it did not start this process.
 pub fn notify_socket() -> Option<String> {
     variable("NOTIFY_SOCKET")
 }
 
 /// Within which time systemd wants to hear from this process, when it wants to.
 pub fn watchdog() -> Option<Duration> {
-    // The variable of another process is none of ours (sd_watchdog_enabled(3)).
+    // The variable of another process is none of ours (`sd_watchdog_enabled`).
     if let Some(pid) = variable("WATCHDOG_PID")
         && pid != std::process::id().to_string()
     {

@@ -60,7 +60,7 @@ pub struct Config {
 pub struct Listeners {
     /// Address for devices.
     pub bind: IpAddr,
-    /// HTTPS and both WebSockets.
+    /// HTTPS, and MQTT and AMQP over WebSocket.
     pub https: u16,
     /// MQTT over TLS.
     pub mqtt: u16,

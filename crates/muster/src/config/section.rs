@@ -141,13 +141,11 @@ impl<'a> Section<'a> {
             "" => "as a table".to_owned(),
             header => format!("in {header}"),
         };
-        match secret::nearest(name, names.clone()) {
-            Some(near) => format!("unknown key \"{shown}\" {place}; did you mean \"{near}\"?"),
-            None => {
-                let known: Vec<&str> = names.collect();
-                format!("unknown key \"{shown}\" {place}; known are {}", known.join(", "))
-            }
+        if let Some(near) = secret::nearest(name, names.clone()) {
+            return format!("unknown key \"{shown}\" {place}; did you mean \"{near}\"?");
         }
+        let known: Vec<&str> = names.collect();
+        format!("unknown key \"{shown}\" {place}; known are {}", known.join(", "))
     }
 
     /// Reads a key by `take`, which says none when the value is no such thing.

@@ -137,7 +137,7 @@ pub fn page(root: &'static Shape) -> String {
     let mut page = String::new();
     for shape in below(root) {
         // Writing to a String cannot fail.
-        let _ = write!(page, "\n## `{}`\n\n{}\n", shape.header, shape.about);
+        let _ = writeln!(page, "\n## `{}`\n\n{}", shape.header, shape.about);
         let keys: Vec<&Key> = shape.keys.iter().filter(|key| !is_table(key)).collect();
         if keys.is_empty() {
             continue;

@@ -29,6 +29,7 @@ pub fn size(text: &str) -> Option<u64> {
 }
 
 /// A text like `1000/60s`; the inner none of `none` is no limit.
+#[allow(clippy::option_option)] // `none` is a value of its own
 pub fn rate(text: &str) -> Option<Option<Rate>> {
     if text == "none" {
         return Some(None);

@@ -36,15 +36,10 @@ pub async fn run(options: &ServeOptions) -> anyhow::Result<()> {
     let server = Server::start(config).await?;
     systemd.ready();
     let watchdog = systemd.watch(server.health());
-    loop {
-        match signals.next().await {
-            Asked::Reload => {
-                systemd.reloading();
-                reload(options, &effective, &logging, &server);
-                systemd.ready();
-            }
-            Asked::End => break,
-        }
+    while let Asked::Reload = signals.next().await {
+        systemd.reloading();
+        reload(options, &effective, &logging, &server);
+        systemd.ready();
     }
     systemd.stopping();
     tracing::info!(

@@ -1,4 +1,4 @@
-//! What systemd is told (sd_notify(3)): ready, reloading, stopping, still alive. Owns the datagrams; without systemd
+//! What systemd is told (`sd_notify`): ready, reloading, stopping, still alive. Owns the datagrams; without systemd
 //! nothing is said.
 
 use std::os::linux::net::SocketAddrExt as _;
