@@ -15,4 +15,4 @@ mod wire;
 
 pub use rest::{RestHubs, SetupError};
 pub use tls::client_config;
-pub use webhook::{HttpWebhook, Reach};
+pub use webhook::HttpWebhook;

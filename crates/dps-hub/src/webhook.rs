@@ -13,6 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dps_core::ports::{Webhook, WebhookAnswer, WebhookError};
 use dps_model::Secret;
+use dps_model::custom_allocation::PlainWebhooks;
 use dps_model::enrollment::InitialTwin;
 use dps_model::limits::{MAX_WEBHOOK_ANSWER, MAX_WEBHOOK_URL, WEBHOOK_CONNECT_TIMEOUT, WEBHOOK_TIMEOUT};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -25,19 +26,10 @@ use serde_json::Value;
 use crate::rest::SetupError;
 use crate::wire;
 
-/// How far webhooks may be away, or how near.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// Other machines, over TLS.
-    Network,
-    /// This machine too, and there without TLS as well: for development.
-    LoopbackToo,
-}
-
 /// Asks webhooks. Connections are kept and shared.
 pub struct HttpWebhook {
     client: Client,
-    reach: Reach,
+    plain: PlainWebhooks,
 }
 
 #[derive(Default, Deserialize)]
@@ -49,26 +41,27 @@ struct Answer {
 }
 
 impl HttpWebhook {
-    /// A client with these TLS settings ([`crate::client_config`] makes them). No proxy is used.
-    pub fn new(tls: rustls::ClientConfig, reach: Reach) -> Result<Self, SetupError> {
+    /// A client with these TLS settings ([`crate::client_config`] makes them). No proxy is used. Where webhooks may do
+    /// without TLS on this machine, they may be on this machine.
+    pub fn new(tls: rustls::ClientConfig, plain: PlainWebhooks) -> Result<Self, SetupError> {
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
-            .https_only(reach == Reach::Network)
+            .https_only(plain == PlainWebhooks::Refused)
             .no_proxy()
             .redirect(Policy::none())
-            .dns_resolver(Arc::new(Resolver(reach)))
+            .dns_resolver(Arc::new(Resolver(plain)))
             .connect_timeout(Duration::from_secs(WEBHOOK_CONNECT_TIMEOUT))
             .timeout(Duration::from_secs(WEBHOOK_TIMEOUT))
             .build()
             .map_err(SetupError::from)?;
-        Ok(Self { client, reach })
+        Ok(Self { client, plain })
     }
 }
 
 #[async_trait]
 impl Webhook for HttpWebhook {
     async fn ask(&self, url: &Secret, body: &str) -> Result<WebhookAnswer, WebhookError> {
-        let url = admitted(url, self.reach).map_err(WebhookError::Forbidden)?;
+        let url = admitted(url, self.plain).map_err(WebhookError::Forbidden)?;
         let request = self
             .client
             .post(url)
@@ -79,7 +72,7 @@ impl Webhook for HttpWebhook {
 }
 
 /// The URL, when it may be asked. Errors hold nothing of it but its scheme.
-fn admitted(url: &Secret, reach: Reach) -> Result<Url, String> {
+fn admitted(url: &Secret, plain: PlainWebhooks) -> Result<Url, String> {
     let text = std::str::from_utf8(url.expose()).map_err(|_| "its URL is no text".to_owned())?;
     if text.len() > MAX_WEBHOOK_URL {
         return Err(format!("its URL has {} bytes; at most {MAX_WEBHOOK_URL} are allowed", text.len()));
@@ -87,14 +80,14 @@ fn admitted(url: &Secret, reach: Reach) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("its URL cannot be read: {error}"))?;
     let host = url.host_str().ok_or("its URL names no host")?;
     let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
-    if let Some(why) = literal.and_then(|address| forbidden(address, reach)) {
+    if let Some(why) = literal.and_then(|address| forbidden(address, plain)) {
         return Err(why);
     }
     let is_local = host == "localhost" || literal.is_some_and(|address| address.to_canonical().is_loopback());
     match url.scheme() {
         "https" => Ok(url),
-        "http" if reach == Reach::LoopbackToo && is_local => Ok(url),
-        "http" if reach == Reach::LoopbackToo => {
+        "http" if plain == PlainWebhooks::Loopback && is_local => Ok(url),
+        "http" if plain == PlainWebhooks::Loopback => {
             Err("http is spoken to this machine alone; use https".into())
         }
         scheme => {
@@ -105,28 +98,28 @@ fn admitted(url: &Secret, reach: Reach) -> Result<Url, String> {
 }
 
 /// Why an address is not asked.
-fn forbidden(address: IpAddr, reach: Reach) -> Option<String> {
+fn forbidden(address: IpAddr, plain: PlainWebhooks) -> Option<String> {
     let address = address.to_canonical();
     let near = match address {
         IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast() || v4.octets()[0] == 0,
         IpAddr::V6(v6) => v6.is_unicast_link_local(),
     };
-    let own = address.is_loopback() && reach == Reach::Network;
+    let own = address.is_loopback() && plain == PlainWebhooks::Refused;
     (near || own || address.is_unspecified() || address.is_multicast())
         .then(|| format!("{address} is an address of this machine or of its link"))
 }
 
 /// The machine's resolver, without the addresses that are not asked: a name cannot lead to them either.
-struct Resolver(Reach);
+struct Resolver(PlainWebhooks);
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let reach = self.0;
+        let plain = self.0;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let (no, yes): (Vec<SocketAddr>, Vec<SocketAddr>) =
-                found.partition(|address| forbidden(address.ip(), reach).is_some());
-            match no.first().and_then(|address| forbidden(address.ip(), reach)) {
+                found.partition(|address| forbidden(address.ip(), plain).is_some());
+            match no.first().and_then(|address| forbidden(address.ip(), plain)) {
                 Some(why) if yes.is_empty() => Err(NotAsked(why).into()),
                 _ => Ok(Box::new(yes.into_iter()) as Addrs),
             }
@@ -188,7 +181,7 @@ mod tests {
     use dps_model::Secret;
     use dps_model::limits::MAX_WEBHOOK_URL;
 
-    use super::{Reach, admitted};
+    use super::{PlainWebhooks, admitted};
 
     #[test]
     fn places_that_are_asked_and_not() {
@@ -215,13 +208,15 @@ mod tests {
             ("f.example/api", false, false),
             ("", false, false),
         ] {
-            for (reach, expected) in [(Reach::Network, network), (Reach::LoopbackToo, development)] {
-                let outcome = admitted(&Secret::from(url.to_owned()), reach);
-                assert_eq!(outcome.is_ok(), expected, "{url} {reach:?} {outcome:?}");
+            for (plain, expected) in
+                [(PlainWebhooks::Refused, network), (PlainWebhooks::Loopback, development)]
+            {
+                let outcome = admitted(&Secret::from(url.to_owned()), plain);
+                assert_eq!(outcome.is_ok(), expected, "{url} {plain:?} {outcome:?}");
                 assert!(outcome.is_ok() || !outcome.unwrap_err().contains("s3cret"));
             }
         }
         let long = format!("https://f.example/{}", "x".repeat(MAX_WEBHOOK_URL));
-        assert!(admitted(&Secret::from(long), Reach::Network).is_err());
+        assert!(admitted(&Secret::from(long), PlainWebhooks::Refused).is_err());
     }
 }

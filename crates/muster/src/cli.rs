@@ -92,6 +92,15 @@ pub struct DevOptions {
     /// A development hub's host name; repeat for several hubs [default: the host name]
     #[arg(long = "hub", value_name = "NAME", value_parser = hub)]
     pub hubs: Vec<String>,
+    /// The region that a development hub is in, for the policy geoLatency; repeat for several hubs
+    #[arg(long = "hub-location", value_name = "HUB=REGION", value_parser = hub_location)]
+    pub hub_locations: Vec<(String, String)>,
+    /// Client networks and their regions, for the policy geoLatency; docs/reference/allocation.md has the form
+    #[arg(long, value_name = "FILE")]
+    pub regions: Option<PathBuf>,
+    /// Measured latencies from regions to hubs; they win over distances
+    #[arg(long, value_name = "FILE")]
+    pub latencies: Option<PathBuf>,
     /// Throttles and quotas: azure, self-hosted or none
     #[arg(long, value_name = "PROFILE", default_value = "self-hosted", value_parser = profile)]
     pub limits: Profile,
@@ -166,6 +175,9 @@ impl DemoOptions {
             amqp_port: 0,
             http_port: 0,
             hubs: Vec::new(),
+            hub_locations: Vec::new(),
+            regions: None,
+            latencies: None,
             limits: Profile::SelfHosted,
             identity_providers: Vec::new(),
             demo: true,
@@ -190,6 +202,14 @@ fn hub(text: &str) -> Result<String, String> {
         _ => text,
     };
     host(bare)
+}
+
+fn hub_location(text: &str) -> Result<(String, String), String> {
+    let (name, region) = text.split_once('=').ok_or("write HUB=REGION, e.g. hub-1.localhost=westeurope")?;
+    if region.trim().is_empty() {
+        return Err("name the region behind the =".to_owned());
+    }
+    Ok((hub(name)?, region.trim().to_owned()))
 }
 
 fn profile(text: &str) -> Result<Profile, String> {

@@ -1,5 +1,6 @@
 //! What the core asks of the outside, as traits: store, hubs, webhooks, regions, clock, hosting. Implemented by other
-//! crates; the core knows no implementation. The event sink is a port too; it lives with the events (`dps_events::EventSink`).
+//! crates; the core knows no implementation. The event sink is a port too; it lives with the events
+//! (`dps_events::EventSink`).
 
 pub mod clock;
 pub mod hosting;

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use dps_core::ports::SystemClock;
-use dps_hub::{HttpWebhook, Reach, RestHubs, client_config};
+use dps_hub::{HttpWebhook, RestHubs, client_config};
 use dps_model::connection_string::ConnectionString;
+use dps_model::custom_allocation::PlainWebhooks;
 use dps_model::hub::LinkedHub;
 use dps_model::{HubName, Secret};
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -85,7 +86,7 @@ impl Scripted {
             apply_allocation_policy: true,
             location: String::new(),
         };
-        let webhook = HttpWebhook::new(tls.clone(), Reach::LoopbackToo).unwrap();
+        let webhook = HttpWebhook::new(tls.clone(), PlainWebhooks::Loopback).unwrap();
         let client = RestHubs::new(Arc::new(SystemClock::new()), tls).unwrap();
         Self { client, webhook, connections, link, requests, task: Some(task) }
     }

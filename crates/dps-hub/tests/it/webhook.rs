@@ -1,8 +1,9 @@
 //! The webhook client against a server that answers what the test wrote: each row of what an answer means.
 
 use dps_core::ports::{Webhook, WebhookAnswer, WebhookError};
-use dps_hub::{HttpWebhook, Reach, client_config};
+use dps_hub::{HttpWebhook, client_config};
 use dps_model::Secret;
+use dps_model::custom_allocation::PlainWebhooks;
 use dps_model::limits::MAX_WEBHOOK_ANSWER;
 use serde_json::json;
 
@@ -100,7 +101,7 @@ async fn no_answer_is_told_without_the_url() {
 async fn this_machine_is_asked_in_development_alone() {
     let server = Scripted::start([answer("200 OK", &[], "{}")]).await;
     let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let webhook = HttpWebhook::new(client_config(provider, []).unwrap(), Reach::Network).unwrap();
+    let webhook = HttpWebhook::new(client_config(provider, []).unwrap(), PlainWebhooks::Refused).unwrap();
     let port = server.link.connection.host.rsplit_once(':').unwrap().1.to_owned();
     for host in ["127.0.0.1", "localhost", "[::1]"] {
         let url = Secret::from(format!("https://{host}:{port}/?code=s3cret"));

@@ -12,7 +12,7 @@ use dps_devhub::{DevHubs, Hook};
 use dps_device_api::{Bounds, Identity, ServerTls};
 use dps_events::recorder::Listener;
 use dps_events::{AttemptLog, EventSink, Metrics, Recorder};
-use dps_hub::RestHubs;
+use dps_hub::{HttpWebhook, RestHubs};
 use dps_model::connection_string::ConnectionString;
 use dps_model::enrollment::{AllocationPolicy, PlainWebhooks};
 use dps_model::hub::LinkedHub;
@@ -33,6 +33,7 @@ use super::settings::{Settings, decode};
 use crate::cli::DevOptions;
 use crate::server::data_dir::DataDir;
 use crate::server::ports::{Ports, listen, port};
+use crate::server::regions;
 use crate::server::rooms::{self, Outside, Site};
 use crate::server::running::{Run, Running};
 
@@ -129,12 +130,13 @@ async fn site(
     hosting: DevHosting,
 ) -> anyhow::Result<Site> {
     let (clock, sink) = (|| Arc::clone(&outside.clock), || Arc::clone(&outside.sink));
-    let instance = instance(settings, &hubs)?;
+    let instance = instance(settings, &hubs, &options.hub_locations)?;
     let key = decode(&settings.hub_key)?;
     let own = Arc::new(DevHubs::new(&outside.store, clock(), sink(), hubs, key.clone(), hook));
-    let rest = RestHubs::new(clock(), outbound_tls(directory)?)?;
+    let tls = outbound_tls(directory)?;
+    let rest = RestHubs::new(clock(), tls.clone())?;
     let token = settings.bearer_token.clone().into();
-    let access = identity_providers::access(token, &options.identity_providers, outbound_tls(directory)?)?;
+    let access = identity_providers::access(token, &options.identity_providers, tls.clone())?;
     let renewed = |kept: &mut Instance, wanted| renew(kept, wanted, &key);
     let instances = Instances::open(Arc::clone(&outside.store), instance, renewed).await?;
     Ok(Site {
@@ -142,6 +144,8 @@ async fn site(
         access: Arc::new(access),
         hosting: Arc::new(hosting),
         hubs: Arc::new(LinkedHubs { own: Arc::clone(&own), rest }),
+        webhook: Arc::new(HttpWebhook::new(tls, PlainWebhooks::Loopback)?),
+        regions: Arc::new(regions::read(options.regions.as_deref(), options.latencies.as_deref())?),
         challenges: ChallengeSecret::new(&decode(&settings.challenge_secret)?),
         limits: options.limits,
         plain_webhooks: PlainWebhooks::Loopback,
@@ -161,7 +165,9 @@ fn renew(kept: &mut Instance, wanted: Instance, own_key: &Secret) {
         if let Some(before) = kept.linked_hubs.iter().find(|hub| hub.name.key() == link.name.key()) {
             link.allocation_weight = before.allocation_weight;
             link.apply_allocation_policy = before.apply_allocation_policy;
-            link.location.clone_from(&before.location);
+            if link.location == LOCATION {
+                link.location.clone_from(&before.location);
+            }
         }
     }
     for hub in kept.linked_hubs.drain(..) {
@@ -174,8 +180,8 @@ fn renew(kept: &mut Instance, wanted: Instance, own_key: &Secret) {
     kept.location = wanted.location;
 }
 
-/// Towards hubs that are not of this server and identity providers; the dev CA is trusted besides what the machine
-/// trusts.
+/// Towards hubs that are not of this server, webhooks and identity providers: the dev CA is trusted besides what the
+/// machine trusts.
 fn outbound_tls(directory: &DataDir) -> anyhow::Result<rustls::ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let ca = directory.read("ca.pem")?.unwrap_or_default();
@@ -213,7 +219,15 @@ fn tls(
 }
 
 /// The default instance, as the first start makes it.
-fn instance(settings: &Settings, hubs: &[HubName]) -> anyhow::Result<Instance> {
+fn instance(
+    settings: &Settings,
+    hubs: &[HubName],
+    locations: &[(String, String)],
+) -> anyhow::Result<Instance> {
+    let location = |name: &HubName| {
+        let said = locations.iter().rev().find(|(hub, _)| hub.eq_ignore_ascii_case(name.as_str()));
+        said.map_or(LOCATION, |(_, region)| region)
+    };
     let linked = |name: &HubName| -> anyhow::Result<LinkedHub> {
         Ok(LinkedHub {
             name: name.clone(),
@@ -224,7 +238,7 @@ fn instance(settings: &Settings, hubs: &[HubName]) -> anyhow::Result<Instance> {
             },
             allocation_weight: 1,
             apply_allocation_policy: true,
-            location: LOCATION.to_owned(),
+            location: location(name).to_owned(),
         })
     };
     Ok(Instance {
@@ -325,7 +339,7 @@ mod tests {
         let settings = settings();
         let named = |names: &[&str]| {
             let hubs: Vec<_> = names.iter().map(|name| HubName::parse(name).unwrap()).collect();
-            instance(&settings, &hubs).unwrap()
+            instance(&settings, &hubs, &[]).unwrap()
         };
         let mut kept = named(&["hub-a.test", "hub-b.test"]);
         kept.linked_hubs[0].allocation_weight = 7;

@@ -7,11 +7,11 @@ use anyhow::Context as _;
 use dps_access::{AccessControl, HttpKeys, KeyFetch};
 use dps_attestation::tpm::ChallengeSecret;
 use dps_core::Throttle;
-use dps_core::ports::{Clock, Hubs as _, Store, SystemClock};
+use dps_core::ports::{Clock, Hubs as _, NoRegions, Store, SystemClock};
 use dps_core::throttle;
 use dps_device_api::Bounds;
 use dps_events::{AttemptLog, EventSink, Metrics, Recorder, Segments};
-use dps_hub::RestHubs;
+use dps_hub::{HttpWebhook, RestHubs};
 use dps_model::enrollment::PlainWebhooks;
 use dps_store::{OpenOptions, SqliteStore};
 use rustls_pki_types::CertificateDer;
@@ -144,6 +144,8 @@ async fn site(
         access: Arc::new(access(config)?),
         hosting: Arc::new(hosting),
         hubs: Arc::new(rest_hubs(&config.hubs, Arc::clone(&outside.clock))?),
+        webhook: Arc::new(HttpWebhook::new(client_config(&config.hubs.trusted)?, PlainWebhooks::Refused)?),
+        regions: Arc::new(NoRegions),
         challenges: ChallengeSecret::new(&kept.challenges()?),
         limits: config.limits.profile,
         plain_webhooks: PlainWebhooks::Refused,

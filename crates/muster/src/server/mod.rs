@@ -8,5 +8,6 @@ mod link_probes;
 mod plain_http;
 pub mod ports;
 pub mod process;
+pub mod regions;
 pub mod rooms;
 pub mod running;

@@ -7,7 +7,7 @@ use dps_attestation::tpm::ChallengeSecret;
 use dps_core::enrollment::find::Finder;
 use dps_core::enrollment::group_lane::GroupLane;
 use dps_core::enrollment::{Enrollments, KeyRings};
-use dps_core::ports::{Clock, Hosting, Hubs, Store};
+use dps_core::ports::{Clock, Hosting, Hubs, Regions, Store, Webhook};
 use dps_core::{Instances, Lifecycle, Operations, Provisioning, Throttle};
 use dps_device_api::foreign::{ForeignFront, HttpFront};
 use dps_device_api::{Bounds, DeviceApi, Fronts};
@@ -42,6 +42,10 @@ pub struct Site {
     pub hosting: Arc<dyn Hosting>,
     /// How linked hubs are reached.
     pub hubs: Arc<dyn Hubs>,
+    /// Who asks webhooks of custom allocation.
+    pub webhook: Arc<dyn Webhook>,
+    /// What is known of networks and latencies.
+    pub regions: Arc<dyn Regions>,
     /// What TPMs are challenged with.
     pub challenges: ChallengeSecret,
     /// Whose quotas hold.
@@ -80,6 +84,8 @@ pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
         access,
         hosting,
         hubs,
+        webhook,
+        regions,
         challenges,
         limits,
         plain_webhooks,
@@ -90,10 +96,10 @@ pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
     let life = Lifecycle::new(Arc::clone(&instances), hosting);
     let rings = Arc::new(KeyRings::new(store()));
     let lane = Arc::new(GroupLane::start()?);
-    let operations =
-        Arc::new(Operations::new(store(), Arc::clone(&hubs), clock(), sink(), Arc::clone(&instances)));
+    let operations = Operations::new(store(), Arc::clone(&hubs), clock(), sink(), Arc::clone(&instances));
+    let operations = Arc::new(operations.with_webhook(webhook));
     let finder = Finder::new(store(), Arc::clone(&rings), Arc::clone(&lane));
-    let provisioning = Arc::new(Provisioning::new(
+    let provisioning = Provisioning::new(
         Arc::clone(&instances),
         finder,
         Arc::clone(&operations),
@@ -101,7 +107,8 @@ pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
         challenges,
         clock(),
         sink(),
-    ));
+    );
+    let provisioning = Arc::new(provisioning.with_regions(regions));
     let enrollments = Enrollments::new(store(), clock(), rings, lane)
         .with_quotas(limits.quotas())
         .with_plain_webhooks(plain_webhooks);
