@@ -3,14 +3,11 @@
 
 use std::path::PathBuf;
 
-use dps_model::limits::{MAX_HOST_NAME, MAX_ROLE_ASSIGNMENTS};
+use dps_model::limits::{MAX_PROVIDER_URL, MAX_ROLE_ASSIGNMENTS};
 use reqwest::Url;
 use serde::Deserialize;
 
 use crate::assignment::RoleAssignment;
-
-/// Longest URL of an identity provider.
-const MAX_URL: usize = 8 * MAX_HOST_NAME;
 
 /// An OIDC provider whose access tokens are believed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -73,7 +70,7 @@ impl IdentityProvider {
     /// Finds the first member that cannot be. `plain_loopback` allows `http` on a loopback address.
     pub fn check(&self, plain_loopback: bool) -> Result<(), InvalidSetting> {
         const NO_URL: &str = "write an https:// URL";
-        if self.issuer.is_empty() || self.issuer.len() > MAX_URL {
+        if self.issuer.is_empty() || self.issuer.len() > MAX_PROVIDER_URL {
             return invalid("issuer", "write what the tokens have in \"iss\"");
         }
         match (&self.jwks_url, &self.jwks_file) {
@@ -103,7 +100,9 @@ impl IdentityProvider {
 
 /// Is it `https`, or `http` on a loopback address where that is allowed?
 pub(crate) fn may_be_asked(url: &str, plain_loopback: bool) -> bool {
-    let Some(url) = Some(url).filter(|url| url.len() <= MAX_URL).and_then(|url| Url::parse(url).ok()) else {
+    let Some(url) =
+        Some(url).filter(|url| url.len() <= MAX_PROVIDER_URL).and_then(|url| Url::parse(url).ok())
+    else {
         return false;
     };
     let host = url.host_str().unwrap_or_default();

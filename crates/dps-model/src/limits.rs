@@ -68,6 +68,8 @@ pub const KEYS_FRESH: i64 = 3_600;
 pub const KEYS_KEPT: i64 = 24 * 3_600;
 /// Identity providers of a server.
 pub const MAX_IDENTITY_PROVIDERS: usize = 16;
+/// Bytes of an issuer or of a URL of an identity provider.
+pub const MAX_PROVIDER_URL: usize = 2_048;
 /// Role assignments of an identity provider.
 pub const MAX_ROLE_ASSIGNMENTS: usize = 1_024;
 /// Hubs an enrollment or an instance may name (Azure: 50 linked hubs).

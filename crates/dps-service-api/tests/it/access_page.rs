@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::bed::{Bed, MANAGEMENT_TOKEN, NOW, POLICIES, ask, token};
 use crate::issuer::Issuer;
 
-const HEAD: &str = include_str!("access_page.md");
+const HEAD: &str = include_str!("access_page.txt");
 
 const ROUTES: [(&str, &str); 15] = [
     ("PUT", "/enrollments/{id}"),
