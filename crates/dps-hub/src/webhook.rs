@@ -165,14 +165,17 @@ async fn read(mut response: Response) -> Result<WebhookAnswer, WebhookError> {
     }
     let body = wire::within(&mut response, MAX_WEBHOOK_ANSWER).await.map_err(no_answer)?;
     let body = body.ok_or_else(|| refused("its answer is larger than 96 KB"))?;
-    if body.trim_ascii().is_empty() {
-        return Ok(WebhookAnswer::default());
+    match body.trim_ascii() {
+        [] | b"null" => return Ok(WebhookAnswer::default()),
+        [b'{', ..] => {}
+        // An array would do for the members in order.
+        _ => return Err(refused("its answer is no JSON object")),
     }
     // Where it is wrong is told, what it says there is not: it may be anything.
-    let answer: Option<Answer> = serde_json::from_slice(&body).map_err(|error| {
+    let answer: Answer = serde_json::from_slice(&body).map_err(|error| {
         refused(&format!("its answer is no allocation, line {}, column {}", error.line(), error.column()))
     })?;
-    let Answer { iot_hub_host_name: hub, initial_twin, payload } = answer.unwrap_or_default();
+    let Answer { iot_hub_host_name: hub, initial_twin, payload } = answer;
     Ok(WebhookAnswer { hub, initial_twin, payload })
 }
 

@@ -38,18 +38,14 @@ async fn group(bed: &Bed, id: &str, attestation: serde_json::Value) -> Result<()
 /// A device of that CA registers; the reason of its refusal.
 async fn registers(bed: &Bed, id: &str, ca: &Ca) -> Result<(), String> {
     let device = Device::certified(id, &[&ca.issue(id)]);
-    match bed.register(&device).await {
-        Ok(operation) => {
-            let state = bed.poll(&device, &operation).await.unwrap();
-            assert_eq!(state.status, Status::Assigned, "{id}");
-            Ok(())
-        }
-        Err(_) => {
-            let attempt = bed.events.last_attempt();
-            let candidate = attempt.candidates.first().map(|candidate| candidate.reason);
-            Err(candidate.unwrap_or("NO_CANDIDATE").to_owned())
-        }
+    if let Ok(operation) = bed.register(&device).await {
+        let state = bed.poll(&device, &operation).await.unwrap();
+        assert_eq!(state.status, Status::Assigned, "{id}");
+        return Ok(());
     }
+    let attempt = bed.events.last_attempt();
+    let candidate = attempt.candidates.first().map(|candidate| candidate.reason);
+    Err(candidate.unwrap_or("NO_CANDIDATE").to_owned())
 }
 
 #[tokio::test]

@@ -330,6 +330,7 @@ fn webhook_that_fails(mut rng: Rng) -> impl FnMut(&Value) -> Result<WebhookAnswe
 }
 
 /// One of the hubs that were offered.
+#[allow(clippy::unnecessary_wraps)] // what the port answers
 fn offered(request: &Value, pick: usize) -> Result<WebhookAnswer, WebhookError> {
     let hubs = request["linkedHubs"].as_array().unwrap();
     let hub = hubs[pick % hubs.len()].as_str().map(ToOwned::to_owned);

@@ -24,6 +24,7 @@ fn policy(update: bool, migrate: bool) -> Value {
     json!({"updateHubAssignment": update, "migrateDeviceData": migrate})
 }
 
+#[allow(clippy::unnecessary_wraps)] // what the port answers
 fn hub(name: &str) -> Result<WebhookAnswer, WebhookError> {
     Ok(WebhookAnswer { hub: Some(name.to_owned()), ..WebhookAnswer::default() })
 }
@@ -258,8 +259,7 @@ async fn crash_while_asking_asks_again_and_one_after_the_answer_does_not() {
     let bed = Bed::with_hubs(&[A, B]).await;
     let device = device(&bed, symmetric()).await;
     bed.hubs.answer(|_| hub(B));
-    bed.hubs
-        .behave(|_, _| Behaviour { linger: std::time::Duration::from_secs(3_600), ..Behaviour::default() });
+    bed.hubs.behave(|_, _| Behaviour { linger: std::time::Duration::from_hours(1), ..Behaviour::default() });
     let id = bed.register(&device).await.unwrap();
     assert_eq!(bed.hubs.asked().len(), 1);
     // The process dies with the answer on its way: the next asks again; it dies at the hub, and the next does not.

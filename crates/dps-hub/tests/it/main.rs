@@ -168,7 +168,8 @@ async fn probe_asks_the_statistics_and_gives_the_mapped_failure() {
 
 #[tokio::test]
 async fn connection_is_kept_from_one_request_to_the_next() {
-    let kept = |body: &str| answer("200 OK", &[], body).replace("Connection: close\r\n", "");
+    let kept =
+        |body: &str| answer("200 OK", &[], body).replace("Connection: close", "Connection: keep-alive");
     let hub = Scripted::start([kept("{}"), kept("{}"), kept("{}")]).await;
     for _ in 0..3 {
         hub.client.probe(&hub.link).await.unwrap();

@@ -118,7 +118,7 @@ async fn serve(
             requests.lock().unwrap().push(request);
             let Some(answer) = script.next() else { break };
             stream.write_all(answer.as_bytes()).await.ok();
-            if answer.contains("Connection: close") {
+            if !answer.contains("Connection: keep-alive") {
                 stream.shutdown().await.ok();
                 break;
             }

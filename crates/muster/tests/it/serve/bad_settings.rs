@@ -39,7 +39,7 @@ fn bad_settings_are_refused_with_every_mistake_and_its_place() {
         let said = said.replace(&folder.path().canonicalize().unwrap().display().to_string(), "FOLDER");
         let said = said.replace(&folder.path().display().to_string(), "FOLDER");
         let golden = case.with_extension("txt");
-        if std::env::var("MUSTER_UPDATE_GOLDEN").is_ok_and(|value| value == "1") {
+        if std::env::var_os("MUSTER_UPDATE_GOLDEN").is_some_and(|value| value == "1") {
             std::fs::write(&golden, &said).unwrap();
         }
         let kept = std::fs::read_to_string(&golden).unwrap_or_default();

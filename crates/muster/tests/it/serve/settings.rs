@@ -23,7 +23,7 @@ fn repository() -> PathBuf {
 fn configuration_page_is_what_the_binary_prints() {
     let page = repository().join("docs/reference/configuration.md");
     let printed = text(&muster(&["config", "reference"], &repository()).stdout);
-    if std::env::var("MUSTER_UPDATE_GOLDEN").is_ok_and(|value| value == "1") {
+    if std::env::var_os("MUSTER_UPDATE_GOLDEN").is_some_and(|value| value == "1") {
         std::fs::write(&page, &printed).unwrap();
     }
     let kept = std::fs::read_to_string(&page).unwrap_or_default();

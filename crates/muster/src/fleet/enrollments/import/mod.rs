@@ -128,13 +128,11 @@ pub async fn run(options: &ImportOptions, collection: Collection) -> Result<(), 
     progress.remove()?;
     let Tally { imported, failed, resumed } = tally;
     options.output.item(json!({ "imported": imported, "failed": failed, "importedBefore": resumed }))?;
-    match failed {
-        0 => Ok(()),
-        _ => {
-            let all = imported + failed;
-            Err(Failure::Incomplete(format!("{failed} of {all} lines of {name} failed, as told above")))
-        }
+    if failed == 0 {
+        return Ok(());
     }
+    let all = imported + failed;
+    Err(Failure::Incomplete(format!("{failed} of {all} lines of {name} failed, as told above")))
 }
 
 /// The reader, and the size where it is a file that can be read again.
