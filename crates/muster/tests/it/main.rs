@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in the helpers of tests too
 
 mod bad_input;
+mod control_plane;
 mod device_guide;
 mod device_tpm;
 mod disk;
