@@ -293,13 +293,17 @@ def attempts_are_printed(case):
 
 @own("what-is-not-built-answers-cleanly")
 def not_built(case):
-    """The routes of later issues: a 404 with the error body."""
+    """The routes of later issues: a 404 with the error body of the API that they belong to."""
     server = Own(case).start()
     token = {"Authorization": f"Bearer {server.env['MUSTER_BEARER_TOKEN']}"}
-    for path in (f"{server.env['MUSTER_RESOURCE_ID']}/providers/Microsoft.Insights/metrics", f"/v1/workspaces/{server.env['MUSTER_WORKSPACE_ID']}/query"):
-        answer = raw_https.request(server, "GET", f"{path}?api-version=2022-02-05", headers=token)
-        expect(answer.status, 404, f"status of {path}")
-        expect_error_body(answer.json, None, None)
+    logs = f"/v1/workspaces/{server.env['MUSTER_WORKSPACE_ID']}/query"
+    answer = raw_https.request(server, "GET", f"{logs}?api-version=2022-02-05", headers=token)
+    expect(answer.status, 404, f"status of {logs}")
+    expect_error_body(answer.json, None, None)
+    metrics = f"{server.env['MUSTER_RESOURCE_ID']}/providers/Microsoft.Insights/metrics"
+    answer = raw_https.request(server, "GET", f"{metrics}?api-version=2022-02-05", headers=token)
+    expect((answer.status, answer.json["error"]["code"]), (404, "InvalidResourceType"), f"answer of {metrics}")
+    expect_that(answer.json["trackingId"], "the error names its tracking id")
 
 
 @contextlib.contextmanager

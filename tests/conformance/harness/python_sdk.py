@@ -5,6 +5,7 @@ Owns: turning their results and exceptions into what the cases compare. It must 
 
 import asyncio
 import contextlib
+import json
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
@@ -100,4 +101,5 @@ def _result(result):
         "createdDateTimeUtc": state.created_date_time,
         "lastUpdatedDateTimeUtc": state.last_update_date_time,
         "etag": state.etag,
+        "payload": json.loads(state.response_payload),
     }
