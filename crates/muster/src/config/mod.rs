@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dps_access::IdentityProvider;
+use dps_core::allocation::regions::RegionMap;
 use dps_model::Secret;
 use dps_model::limits::{Profile, Throttles};
 
@@ -42,6 +43,8 @@ pub struct Config {
     pub instances: Vec<DeclaredInstance>,
     /// How linked hubs are reached.
     pub hubs: HubSettings,
+    /// Where devices are, and how far from their hubs.
+    pub regions: RegionMap,
     /// How much is taken on.
     pub limits: LimitSettings,
     /// The token that may do everything.

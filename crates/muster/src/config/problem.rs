@@ -52,8 +52,17 @@ impl Problems {
 
     /// Those that are no errors, each a line.
     pub fn warnings(&self) -> Vec<String> {
-        let warnings = self.found.iter().filter(|problem| problem.weight == Weight::Warning);
-        warnings.map(|problem| self.line(problem)).collect()
+        self.lines(Weight::Warning)
+    }
+
+    /// Those for which the file is refused, each a line.
+    pub fn errors(&self) -> Vec<String> {
+        self.lines(Weight::Error)
+    }
+
+    fn lines(&self, weight: Weight) -> Vec<String> {
+        let found = self.found.iter().filter(|problem| problem.weight == weight);
+        found.map(|problem| self.line(problem)).collect()
     }
 
     fn line(&self, problem: &Problem) -> String {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use dps_core::allocation::regions::RegionMap;
 use dps_model::limits::{Profile, Throttles};
 use dps_model::{Secret, Timestamp, limits};
 use rustls_pki_types::CertificateDer;
@@ -17,6 +18,7 @@ use super::{
     AttemptSettings, CertificateFiles, Config, DeclaredInstance, HubSettings, LimitSettings, Listeners,
     LogSettings, LogTarget, Read, ServerCertificate, identity, instance, schema, secret,
 };
+use crate::server::regions;
 
 /// Reads a file.
 pub fn file(file: &Path, now: Timestamp, variable: Variable) -> anyhow::Result<Read> {
@@ -51,6 +53,7 @@ fn whole<'a>(reading: &'a Reading<'a>, table: &'a DeTable<'a>, now: Timestamp) -
     let (certificates, served) = certificates(&root, now);
     let instances = instances(&root, &served, now);
     let hubs = hubs(&root.table("hubs"));
+    let regions = regions(&root.table("regions"));
     let limits = limits(&root.table("limits"));
     let (bearer_token, subscription) = management(&root.table("management"));
     let providers = root.tables("identity_provider");
@@ -65,6 +68,7 @@ fn whole<'a>(reading: &'a Reading<'a>, table: &'a DeTable<'a>, now: Timestamp) -
         certificates,
         instances,
         hubs,
+        regions,
         limits,
         bearer_token,
         subscription,
@@ -182,6 +186,14 @@ fn hubs(section: &Section<'_>) -> HubSettings {
         trusted: trusted.unwrap_or_default(),
         probe_interval: At::taken(section.time("probe_interval")),
     }
+}
+
+/// The error names the file, the line and the column in it.
+fn regions(section: &Section<'_>) -> RegionMap {
+    let path = |name| section.path(name).map(|path| path.value);
+    let (networks, latencies) = (path("networks"), path("latencies"));
+    let map = regions::read(networks.as_deref(), latencies.as_deref());
+    map.map_err(|error| section.reading.wrong(section.at, format!("{error:#}"))).unwrap_or_default()
 }
 
 fn limits(section: &Section<'_>) -> LimitSettings {

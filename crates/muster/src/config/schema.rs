@@ -29,6 +29,7 @@ pub static ROOT: Shape = Shape {
         key("certificate", Tables(&CERTIFICATE), Required, ""),
         key("instance", Tables(&INSTANCE), Required, ""),
         key("hubs", Table(&HUBS), Optional, ""),
+        key("regions", Table(&REGIONS), Optional, ""),
         key("limits", Table(&LIMITS), Optional, ""),
         key("management", Table(&MANAGEMENT), Optional, ""),
         key("identity_provider", Tables(&IDENTITY_PROVIDER), Optional, ""),
@@ -233,6 +234,28 @@ static HUBS: Shape = Shape {
             Time(limits::MIN_LINK_PROBE_INTERVAL, DAY),
             Default("\"60s\""),
             "time between two probes of a link; a stale key is told by a log row and a metric before a device fails",
+        ),
+    ],
+};
+
+static REGIONS: Shape = Shape {
+    header: "[regions]",
+    about: "What `geoLatency` allocation knows, in two files whose lines are explained in \
+            [allocation.md](allocation.md#latencies). Both are checked with this file. SIGHUP reads them again, and a \
+            changed path too: registrations from then on go by the new files; a mistake in one leaves both old ones in \
+            place and is told.",
+    keys: &[
+        key(
+            "networks",
+            Path,
+            Optional,
+            "networks of devices and the regions that they are in; without it, no device's region is known",
+        ),
+        key(
+            "latencies",
+            Path,
+            Optional,
+            "round trips that were measured between a region and a hub; without it, distances decide",
         ),
     ],
 };

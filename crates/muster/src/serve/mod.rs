@@ -17,7 +17,7 @@ use dps_core::ports::{Clock as _, SystemClock};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{ConfigCommand, ServeOptions};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Read};
 use logging::Logging;
 use server::Server;
 use systemd::Systemd;
@@ -26,9 +26,8 @@ use systemd::Systemd;
 pub async fn run(options: &ServeOptions) -> anyhow::Result<()> {
     let mut signals = Signals::catch()?;
     let systemd = Systemd::found();
-    let (config, effective) = read(options)?;
+    let (config, read) = read(options)?;
     let logging = Logging::start(&config.log)?;
-    let read = config::read(&options.config, SystemClock::new().now())?;
     for warning in read.problems.warnings() {
         tracing::warn!("{warning}");
     }
@@ -38,7 +37,7 @@ pub async fn run(options: &ServeOptions) -> anyhow::Result<()> {
     let watchdog = systemd.watch(server.health());
     while let Asked::Reload = signals.next().await {
         systemd.reloading();
-        reload(options, &effective, &logging, &server);
+        reload(options, &read.effective, &logging, &server);
         systemd.ready();
     }
     systemd.stopping();
@@ -60,25 +59,35 @@ pub async fn run(options: &ServeOptions) -> anyhow::Result<()> {
 }
 
 /// The settings, or every mistake on standard error.
-fn read(options: &ServeOptions) -> anyhow::Result<(Config, String)> {
-    let read = config::read(&options.config, SystemClock::new().now())?;
-    let Some(config) = read.config else {
+fn read(options: &ServeOptions) -> anyhow::Result<(Config, Read)> {
+    let mut read = config::read(&options.config, SystemClock::new().now())?;
+    let Some(config) = read.config.take() else {
         eprintln!("{}", read.problems);
         bail!("{} cannot be used", options.config.display());
     };
-    Ok((config, read.effective))
+    Ok((config, read))
 }
 
-/// Takes what may change while the server runs: certificates, the log's level and file.
+/// The tables that a reload takes.
+const RELOADED: [&str; 2] = ["[log]", "[regions]"];
+
+/// Takes what may change while the server runs: certificates, the log's level and file, the files of regions.
 fn reload(options: &ServeOptions, effective: &str, logging: &Logging, server: &Server) {
     server.certificates().reload();
-    match read(options) {
-        Ok((config, now)) => {
+    match config::read(&options.config, SystemClock::new().now()) {
+        Ok(Read { config: Some(config), effective: now, .. }) => {
             if let Err(error) = logging.change(&config.log) {
                 tracing::error!("the log stays as it is: {error:#}");
             }
-            if without_log(&now) != without_log(effective) {
-                tracing::warn!("changes of the file besides [log] take effect at the next start");
+            server.change_regions(config.regions);
+            if fixed(&now) != fixed(effective) {
+                let taken = RELOADED.join(" and ");
+                tracing::warn!("changes of the file besides {taken} take effect at the next start");
+            }
+        }
+        Ok(Read { problems, .. }) => {
+            for error in problems.errors() {
+                tracing::error!("the settings stay as they are: {error}");
             }
         }
         Err(error) => tracing::error!("the settings stay as they are: {error:#}"),
@@ -86,9 +95,10 @@ fn reload(options: &ServeOptions, effective: &str, logging: &Logging, server: &S
     tracing::info!("reloaded");
 }
 
-/// The settings but for the table that a reload takes.
-fn without_log(effective: &str) -> String {
-    let tables = effective.split("\n\n").filter(|table| !table.trim_start().starts_with("[log]"));
+/// The settings that no reload takes.
+fn fixed(effective: &str) -> String {
+    let reloaded = |table: &&str| RELOADED.iter().any(|header| table.trim_start().starts_with(header));
+    let tables = effective.split("\n\n").filter(|table| !reloaded(table));
     tables.collect::<Vec<_>>().join("\n\n")
 }
 

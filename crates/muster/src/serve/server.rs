@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use dps_access::{AccessControl, HttpKeys, KeyFetch};
 use dps_attestation::tpm::ChallengeSecret;
 use dps_core::Throttle;
-use dps_core::ports::{Clock, Hubs as _, NoRegions, Store, SystemClock};
+use dps_core::allocation::regions::{RegionMap, ReloadableRegions};
+use dps_core::ports::{Clock, Hubs as _, Regions, Store, SystemClock};
 use dps_core::throttle;
 use dps_device_api::Bounds;
 use dps_events::{AttemptLog, EventSink, Metrics, Recorder, Segments};
@@ -34,6 +35,7 @@ pub struct Server {
     /// Locked until the end.
     _directory: DataDir,
     certificates: Arc<Certificates>,
+    regions: Arc<ReloadableRegions>,
     watch: AbortHandle,
     store: Arc<SqliteStore>,
     recorder: Arc<Recorder>,
@@ -42,7 +44,7 @@ pub struct Server {
 
 impl Server {
     /// Starts everything; when it returns, every listener accepts.
-    pub async fn start(config: Config) -> anyhow::Result<Self> {
+    pub async fn start(mut config: Config) -> anyhow::Result<Self> {
         let directory = DataDir::open(&config.data_dir)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let certificates = Certificates::load(config.certificates.clone(), Arc::clone(&clock))?;
@@ -57,7 +59,9 @@ impl Server {
         let throttle = Arc::new(Throttle::of(config.limits.throttles, bounds, Arc::clone(&clock)));
         let outside = Outside { store: shared, clock, sink, throttle };
         let hosting = OwnHosting::new(Arc::clone(&certificates), &config.instances);
-        let site = site(&config, &outside, &directory, &ports, hosting).await?;
+        tell(&config.regions);
+        let regions = Arc::new(ReloadableRegions::new(std::mem::take(&mut config.regions)));
+        let site = site(&config, &outside, &directory, &ports, hosting, &regions).await?;
         let rooms = rooms::join(&outside, site)?;
         rooms.life.resume().await;
         let (https, mqtt, amqp) = (port(&ports.https)?, port(&ports.mqtt)?, port(&ports.amqp)?);
@@ -74,7 +78,7 @@ impl Server {
         });
         let watch = tokio::spawn(Arc::clone(&certificates).watch()).abort_handle();
         tracing::info!(https, mqtt, amqp, http = http.unwrap_or(0), "ready");
-        Ok(Self { _directory: directory, certificates, watch, store, recorder, running })
+        Ok(Self { _directory: directory, certificates, regions, watch, store, recorder, running })
     }
 
     /// How it is.
@@ -87,6 +91,12 @@ impl Server {
         &self.certificates
     }
 
+    /// Allocates by these from now on.
+    pub fn change_regions(&self, map: RegionMap) {
+        tell(&map);
+        self.regions.replace(map);
+    }
+
     /// Is not ready from now on, and serves on for the grace; then takes no new work, lets the work in flight end, and
     /// closes everything.
     pub async fn stop(self, grace: Duration, drain: Duration) -> anyhow::Result<()> {
@@ -97,6 +107,13 @@ impl Server {
         self.store.close().await?;
         tokio::task::block_in_place(|| self.recorder.close());
         Ok(())
+    }
+}
+
+fn tell(map: &RegionMap) {
+    let (networks, latencies) = (map.networks(), map.latencies());
+    if networks + latencies > 0 {
+        tracing::info!(networks, latencies, "regions taken");
     }
 }
 
@@ -124,6 +141,7 @@ async fn site(
     directory: &DataDir,
     ports: &Ports,
     hosting: OwnHosting,
+    regions: &Arc<ReloadableRegions>,
 ) -> anyhow::Result<Site> {
     let kept = Kept::open(outside.store.as_ref()).await?;
     let https = port(&ports.https)?;
@@ -145,7 +163,7 @@ async fn site(
         hosting: Arc::new(hosting),
         hubs: Arc::new(rest_hubs(&config.hubs, Arc::clone(&outside.clock))?),
         webhook: Arc::new(HttpWebhook::new(client_config(&config.hubs.trusted)?, PlainWebhooks::Refused)?),
-        regions: Arc::new(NoRegions),
+        regions: Arc::clone(regions) as Arc<dyn Regions>,
         challenges: ChallengeSecret::new(&kept.challenges()?),
         limits: config.limits.profile,
         plain_webhooks: PlainWebhooks::Refused,

@@ -1,4 +1,4 @@
-//! A device with its proof, and the two ways it speaks to the provisioning service.
+//! A device with its proof, and the three ways it speaks to the provisioning service.
 
 use std::io;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use dps_model::Secret;
 use rustls::ClientConfig;
 use serde_json::Value;
 
+use super::amqp::Amqp;
 use super::http::Http;
 use super::mqtt::Mqtt;
 use super::server::Endpoint;
@@ -24,6 +25,7 @@ pub enum Proof {
 pub enum Protocol {
     Https,
     Mqtt,
+    Amqp,
 }
 
 /// A device that is enrolled.
@@ -83,6 +85,10 @@ impl Device {
                 let stream = tls::connect(endpoint.mqtt, &self.config).await?;
                 Over::Mqtt(Mqtt::connect(stream, &endpoint.id_scope, &self.id, self.token.as_deref()).await?)
             }
+            Protocol::Amqp => {
+                let stream = tls::connect(endpoint.amqp, &self.config).await?;
+                Over::Amqp(Amqp::connect(stream, &endpoint.id_scope, &self.id, self.token.as_deref()).await?)
+            }
         };
         Ok(Link { device: self, over })
     }
@@ -108,6 +114,7 @@ pub struct Link<'a> {
 enum Over {
     Https(Http<tls::Stream>, String),
     Mqtt(Mqtt),
+    Amqp(Amqp),
 }
 
 impl Link<'_> {
@@ -124,6 +131,7 @@ impl Link<'_> {
         let Device { id, token, .. } = self.device;
         let (http, id_scope) = match &mut self.over {
             Over::Mqtt(mqtt) => return mqtt.ask(operation_id, body).await,
+            Over::Amqp(amqp) => return amqp.ask(operation_id, body).await,
             Over::Https(http, id_scope) => (http, id_scope),
         };
         let base = format!("/{id_scope}/registrations/{id}");

@@ -1,5 +1,6 @@
 //! A server process, and clients of it in this process. Owns no expectation of its own: it says what happened.
 
+pub mod amqp;
 pub mod device;
 pub mod http;
 pub mod http2;

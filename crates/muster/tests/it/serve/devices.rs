@@ -1,25 +1,11 @@
 //! Devices of a production server, over every port, and what a kill takes from them: nothing.
 
 use dps_model::Secret;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::fixture::{Hub, Production, Site};
+use super::fixture::{Hub, Site};
 use crate::harness::device::{Device, Protocol};
 use crate::harness::run;
 use crate::harness::server::Process;
-use crate::harness::tls;
-
-/// Protocol header of AMQP with SASL.
-const SASL: &[u8; 8] = b"AMQP\x03\x01\x00\x00";
-
-/// The AMQP port shows the operator's certificate and answers with SASL.
-async fn amqp_answers(server: &Production) {
-    let mut stream = tls::connect(server.endpoint.amqp, &server.endpoint.trust.plain).await.unwrap();
-    stream.write_all(SASL).await.unwrap();
-    let mut answer = [0; SASL.len()];
-    stream.read_exact(&mut answer).await.unwrap();
-    assert_eq!(&answer, SASL);
-}
 
 #[test]
 fn devices_register_over_every_port_and_outlive_a_kill() {
@@ -31,16 +17,16 @@ fn devices_register_over_every_port_and_outlive_a_kill() {
         let mut http = server.endpoint.http().await.unwrap();
         server.endpoint.enroll_group(&mut http, "all", &group_key).await.unwrap();
         let mut states = Vec::new();
-        for (id, protocol) in [("by-https", Protocol::Https), ("by-mqtt", Protocol::Mqtt)] {
+        let ways = [("by-https", Protocol::Https), ("by-mqtt", Protocol::Mqtt), ("by-amqp", Protocol::Amqp)];
+        for (id, protocol) in ways {
             let device = Device::of_group(id, protocol, &group_key, &server.endpoint);
             let state = device.provision(&server.endpoint).await.unwrap();
             assert_eq!(state["assignedHub"], "localhost");
             states.push((id, state));
         }
-        amqp_answers(&server).await;
         // The identity is on the hub, which another process is.
         let mut hub_http = hub.server.endpoint.http().await.unwrap();
-        for id in ["by-https", "by-mqtt"] {
+        for (id, _) in ways {
             let call = ("GET", &*format!("/devices/{id}"));
             let answer = hub.server.endpoint.hub(&mut hub_http, "localhost", call, &[], None).await.unwrap();
             assert_eq!(answer.json()["deviceId"], id);

@@ -66,8 +66,13 @@ pub struct Production {
 
 impl Hub {
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With these arguments too.
+    pub async fn start_with(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let server = Start::on(folder.path()).server().await;
+        let server = Start::on(folder.path()).with(arguments).server().await;
         let connection = server.env["MUSTER_HUB_CONNECTION_STRING"].clone();
         let ca = folder.path().join("ca.pem");
         Self { server, connection, ca, _folder: folder }

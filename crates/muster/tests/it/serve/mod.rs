@@ -6,5 +6,6 @@ mod devices;
 mod ending;
 mod fixture;
 mod linked_hubs;
+mod regions;
 mod settings;
 mod small_disk;

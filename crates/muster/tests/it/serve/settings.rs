@@ -49,6 +49,8 @@ fn packaged_example_is_accepted_and_names_every_table() {
         for name in ["hub-1.txt", "hub-2.txt"] {
             site.put(name, &hub_line.replace("HostName=localhost", &format!("HostName={name}")));
         }
+        site.put("networks.txt", "10.1.0.0/16 northeurope\n");
+        site.put("latencies.txt", "northeurope hub-1.txt 9\n");
         site.put("management-token.txt", &"m".repeat(64));
         std::fs::write(site.folder.join("hub-ca.pem"), &site.authority.pem).unwrap();
         site.put("muster.toml", &here);
