@@ -81,7 +81,7 @@ fn ten_thousand_idle_connections_cost_no_device_its_registration() {
             victim.serves().await;
             said.said("idle: the others are still served").await;
         };
-        let ((), registered) = victim.serves_during(story).await;
+        let ((), registered) = victim.serves_during(Box::pin(story)).await;
         println!("{registered} devices registered meanwhile; {} bytes", victim.server.process.peak_memory());
         drop(clients);
         victim.unharmed(MEMORY).await;

@@ -63,7 +63,8 @@ fn second_signal_ends_at_once() {
         server.process.terminate();
         server.process.stderr.said("stopping").await;
         server.process.terminate();
-        assert_eq!(server.process.wait().code(), Some(1));
+        let status = server.process.wait();
+        assert_eq!(status.code(), Some(1), "{status}: {}", server.process.stderr.text());
         hub.server.stop();
     });
 }
