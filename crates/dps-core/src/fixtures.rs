@@ -33,6 +33,7 @@ pub(crate) fn instance_with_hubs(names: &[&str]) -> Instance {
         network: dps_model::network::NetworkAccess::default(),
         disable_local_auth: false,
         resource: dps_model::instance::Resource::default(),
+        rows: None,
         etag: dps_model::Etag::fresh(),
     }
 }

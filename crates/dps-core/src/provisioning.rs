@@ -141,7 +141,7 @@ impl Provisioning {
             // The device lost our answer and asks again: it gets the operation that is under way.
             return Ok(DeviceResponse::Admitted { operation_id, retry_after: limits::RETRY_AFTER });
         }
-        self.throttle.registration(&instance.name, id, event)?;
+        self.throttle.registration(instance.rows(), id, event)?;
         let planned = self.plan(request, instance, &proven, last);
         if let Ok((work, allocation)) = &planned {
             event.fill(|record| {
@@ -226,7 +226,7 @@ impl Provisioning {
         } else {
             self.prove(request, instance, id, kept.as_ref().map(|kept| &kept.record), event).await?;
         }
-        self.throttle.poll(&instance.name, id, event)?;
+        self.throttle.poll(instance.rows(), id, event)?;
         Ok(kept)
     }
 
@@ -235,7 +235,7 @@ impl Provisioning {
         instance: &Instance,
         id: &RegistrationId,
     ) -> Result<Option<Versioned>, Error> {
-        let document = self.store.get(Collection::Registrations, &instance.name, &id.key()).await?;
+        let document = self.store.get(Collection::Registrations, instance.rows(), &id.key()).await?;
         document.as_ref().map(Versioned::read).transpose()
     }
 
@@ -331,7 +331,7 @@ impl Provisioning {
     ) -> Result<(Write, Etag), Error> {
         let running = record.runs();
         let due = running.then(|| self.operations.lease());
-        record.write(&instance.name, expected, credential.filter(|_| running), due)
+        record.write(instance.rows(), expected, credential.filter(|_| running), due)
     }
 }
 

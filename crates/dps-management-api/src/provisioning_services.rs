@@ -88,6 +88,7 @@ async fn create(
         resource_id: parts.id(),
         location,
         resource: Resource::default(),
+        rows: None,
         etag: Etag::fresh(),
     };
     let changed = wanted.apply(&mut instance)?;

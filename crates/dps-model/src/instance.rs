@@ -14,7 +14,7 @@ use crate::{Etag, IdScope, Secret};
 /// One provisioning service.
 #[derive(Clone)]
 pub struct Instance {
-    /// Name, unique on the server; the key of every row.
+    /// Name, unique on the server at any one time.
     pub name: String,
     /// What devices name it by.
     pub id_scope: IdScope,
@@ -36,6 +36,8 @@ pub struct Instance {
     pub location: String,
     /// What the control plane shows and nothing else reads.
     pub resource: Resource,
+    /// Key of its rows where that is not the name; see `Instance::rows`.
+    pub rows: Option<String>,
     /// Version of all this; a fresh one with every write.
     pub etag: Etag,
 }
@@ -80,6 +82,12 @@ pub enum InstanceState {
 }
 
 impl Instance {
+    /// What its rows, and what is remembered of them, are keyed by. A name may be taken again after a deletion, this
+    /// never is: what a request that was under way still writes belongs to nobody.
+    pub fn rows(&self) -> &str {
+        self.rows.as_deref().unwrap_or(&self.name)
+    }
+
     /// The linked hub of that name (no port, any case).
     pub fn hub(&self, name: &crate::HubName) -> Option<&LinkedHub> {
         self.linked_hubs.iter().find(|hub| hub.name.as_str().eq_ignore_ascii_case(name.as_str()))

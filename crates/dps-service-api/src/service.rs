@@ -87,7 +87,7 @@ impl ServiceApi {
         };
         call.caller(&self.access.authorize(&instance, &needs, call.time()).await?);
         // Only callers with rights use up what an instance takes.
-        self.throttle.service_operation(&instance.name)?;
+        self.throttle.service_operation(instance.rows())?;
         request::check_length(&head.headers)?;
         let mut answer = self.handle(&instance, &route, head, body).await?;
         call.record.previous_etag = answer.previous().map(ToString::to_string);

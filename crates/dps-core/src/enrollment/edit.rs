@@ -100,14 +100,14 @@ impl Enrollments {
         let moves =
             |before: &Mechanism| E::KIND == EnrollmentKind::Group && before.kind() != attestation.kind();
         if before.is_none_or(moves) {
-            quota::room_for::<E>(self.store.as_ref(), &self.quotas, &instance.name, &attestation).await?;
+            quota::room_for::<E>(self.store.as_ref(), &self.quotas, instance.rows(), &attestation).await?;
         }
         let (old, new) = (before.map(claims::texts).unwrap_or_default(), claims::texts(&attestation));
         let stamp = stamp(current.as_ref().map(E::stamp), self.clock.now());
         let enrollment = E::make(id, input, attestation, settings, stamp)?;
-        let mut writes = vec![enrollment.write(&instance.name, precondition)?];
+        let mut writes = vec![enrollment.write(instance.rows(), precondition)?];
         let store = self.store.as_ref();
-        writes.extend(claims::move_over::<E>(store, &instance.name, &key, &old, &new).await?);
+        writes.extend(claims::move_over::<E>(store, instance.rows(), &key, &old, &new).await?);
         let written = store.write(writes).await;
         // Whatever the answer: that of a write that happened may be lost.
         self.changed::<E>();
@@ -117,7 +117,7 @@ impl Enrollments {
             }
             // The first write is the enrollment's, the others are its claims': another was faster.
             Err(StoreError::Refused { index: 1.., .. }) => {
-                claims::unused_elsewhere::<E>(store, &instance.name, &key, &new).await?;
+                claims::unused_elsewhere::<E>(store, instance.rows(), &key, &new).await?;
                 Err(Error::new(ErrorCode::CertificateInUse))
             }
             Err(error) => Err(refused(error)),
@@ -150,7 +150,7 @@ impl Enrollments {
                 vec![deletion(instance, E::COLLECTION, &key, Precondition::Matches(asked.clone()))];
             // Claims go with the very version that has them.
             let held = claims::texts(E::read(&current)?.attestation());
-            writes.extend(held.iter().map(|text| claims::release(&instance.name, text)));
+            writes.extend(held.iter().map(|text| claims::release(instance.rows(), text)));
             let unconditional = *asked == current.etag && !matches!(if_match, Some(IfMatch::Tag(_)));
             let deleted = self.store.write(writes).await;
             self.changed::<E>();
@@ -266,7 +266,7 @@ impl Enrollments {
         collection: Collection,
         id: &str,
     ) -> Result<Option<Document>, Error> {
-        Ok(self.store.get(collection, &instance.name, id).await?)
+        Ok(self.store.get(collection, instance.rows(), id).await?)
     }
 
     async fn state(
@@ -307,7 +307,7 @@ fn refused(error: StoreError) -> Error {
 }
 
 fn deletion(instance: &Instance, collection: Collection, id: &str, precondition: Precondition) -> Write {
-    Write::Delete { collection, instance: instance.name.clone(), id: id.to_owned(), precondition }
+    Write::Delete { collection, instance: instance.rows().to_owned(), id: id.to_owned(), precondition }
 }
 
 /// What `If-Match` asks, against what is there: absent creates, present replaces.

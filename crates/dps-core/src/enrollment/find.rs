@@ -22,7 +22,7 @@ pub struct Finder {
     store: Arc<dyn Store>,
     rings: Arc<KeyRings>,
     lane: Arc<GroupLane>,
-    /// The group that let a symmetric-key device in last time, by instance and registration id.
+    /// The group that let a symmetric-key device in last time, by its instance's rows and registration id.
     remembered: Cache<(String, String), String>,
 }
 
@@ -54,8 +54,8 @@ impl Finder {
         claim: &Claim<'_>,
         event: &mut RegistrationEvent,
     ) -> Result<Vec<Found>, Error> {
-        let (name, id) = (&claim.instance.name, claim.registration_id.key());
-        if let Some(document) = self.store.get(Collection::Enrollments, name, &id).await? {
+        let (rows, id) = (claim.instance.rows(), claim.registration_id.key());
+        if let Some(document) = self.store.get(Collection::Enrollments, rows, &id).await? {
             return Ok(vec![Found::Individual(Box::new(record::read_individual(&document)?))]);
         }
         match claim.evidence {
@@ -77,7 +77,7 @@ impl Finder {
         let mut lookups: Vec<(usize, String)> = chain.into_iter().enumerate().collect();
         lookups.extend(named);
         let texts: Vec<String> = lookups.iter().map(|(_, text)| text.clone()).collect();
-        let documents = self.store.find(Collection::EnrollmentGroups, &instance.name, &texts).await?;
+        let documents = self.store.find(Collection::EnrollmentGroups, instance.rows(), &texts).await?;
         let mut groups = Vec::with_capacity(documents.len());
         for document in documents {
             let under = lookups.iter().filter(|(_, text)| document.lookups.contains(text));
@@ -96,7 +96,7 @@ impl Finder {
         event: &mut RegistrationEvent,
     ) -> Result<Option<Found>, Error> {
         let (instance, id) = (claim.instance, claim.registration_id);
-        let key = (instance.name.clone(), id.key());
+        let key = (instance.rows().to_owned(), id.key());
         let mut known = None;
         if let Some(name) = self.remembered.get(&key).or_else(|| last_group(claim.previous)) {
             known = self.group(instance, &name).await?;
@@ -106,7 +106,7 @@ impl Finder {
             }
             self.remembered.invalidate(&key);
         }
-        let ring = self.rings.of(&instance.name).await?;
+        let ring = self.rings.of(instance.rows()).await?;
         let trial = self.lane.search(claim.channel.peer.ip(), id, token, ring).await?;
         event.fill(|record| record.groups_tried = trial.tried);
         // Of no group's key: the one that knows the device tells best what is wrong.
@@ -119,7 +119,7 @@ impl Finder {
     }
 
     async fn group(&self, instance: &Instance, key: &str) -> Result<Option<Found>, Error> {
-        let document = self.store.get(Collection::EnrollmentGroups, &instance.name, key).await?;
+        let document = self.store.get(Collection::EnrollmentGroups, instance.rows(), key).await?;
         document.map(|document| Ok(Found::Group(Box::new(record::read_group(&document)?)))).transpose()
     }
 }

@@ -50,6 +50,8 @@ impl KeyRings {
         let seen = self.changes.load(Ordering::Acquire);
         let ring = Arc::new(self.load(instance).await?);
         let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
+        // Keys that were replaced, or whose instance is gone, are kept no longer.
+        rings.retain(|_, (at, _)| *at == seen);
         rings.insert(instance.to_owned(), (seen, Arc::clone(&ring)));
         Ok(ring)
     }

@@ -1,4 +1,4 @@
-//! Enrollments: kept (`record`), changed (`edit` and `bulk`, under `settings`, `claims` and `quota`), listed (`pages`)
+//! Enrollments: kept (`record`, and `mend` for earlier forms), changed (`edit` and `bulk`, under `settings`, `claims` and `quota`), listed (`pages`)
 //! and found for a device (`find`).
 
 pub mod bulk;
@@ -8,6 +8,7 @@ pub mod find;
 pub mod group_lane;
 mod key_ring;
 pub mod kind;
+mod mend;
 pub mod pages;
 mod quota;
 pub mod record;
@@ -18,6 +19,7 @@ pub use bulk::{BulkDone, BulkMode};
 pub use edit::{Changed, Enrollments};
 pub use key_ring::KeyRings;
 pub use kind::Enrolled;
+pub use mend::mend;
 
 use dps_attestation::EnrollmentKind;
 use dps_model::attestation::Mechanism;

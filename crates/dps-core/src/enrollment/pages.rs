@@ -30,7 +30,7 @@ impl Enrollments {
         after: Option<String>,
         mut visit: impl FnMut(E) -> ControlFlow<()> + Send,
     ) -> Result<Option<String>, Error> {
-        let shelf = Shelf { collection: E::COLLECTION, instance: &instance.name, owner: None };
+        let shelf = Shelf { collection: E::COLLECTION, instance: instance.rows(), owner: None };
         self.scan(shelf, after, |document| Ok(visit(E::read(document)?))).await
     }
 
@@ -44,7 +44,7 @@ impl Enrollments {
     ) -> Result<Option<String>, Error> {
         let owner = EnrollmentGroupId::parse(group_id)?.key();
         let shelf =
-            Shelf { collection: Collection::Registrations, instance: &instance.name, owner: Some(&owner) };
+            Shelf { collection: Collection::Registrations, instance: instance.rows(), owner: Some(&owner) };
         self.scan(shelf, after, |document| Ok(visit(registration_state(document)?))).await
     }
 

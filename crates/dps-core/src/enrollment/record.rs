@@ -1,11 +1,12 @@
-//! Enrollments as documents: settings in the body, everything that attests in the sealed part, and the texts they are
-//! found by. Must not know who reads or writes them.
+//! Enrollments as documents: settings in the body, everything that attests and the URL of a webhook, which may hold a
+//! key, in the sealed part, and the texts they are found by. Must not know who reads or writes them.
 
 use dps_attestation::x509;
 use dps_model::attestation::{Certificates, Mechanism};
 use dps_model::enrollment::{EnrollmentGroup, EnrollmentSettings, IndividualEnrollment, Stamp};
-use dps_model::{DeviceId, EnrollmentGroupId, Error, RegistrationId};
+use dps_model::{DeviceId, EnrollmentGroupId, Error, RegistrationId, Secret};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::ports::{Collection, Document, Precondition, Write};
@@ -24,13 +25,24 @@ struct Body {
     stamp: Stamp,
 }
 
+/// What is encrypted at rest. In documents of earlier releases it is the mechanism alone.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Sealed {
+    /// What `Mechanism::to_material` makes.
+    attestation: Box<RawValue>,
+    /// Whole; the body has it without its query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    webhook_url: Option<String>,
+}
+
 /// The write that stores an individual enrollment.
 pub fn write_individual(
     instance: &str,
     enrollment: &IndividualEnrollment,
     precondition: Precondition,
 ) -> Result<Write, Error> {
-    let body = Body {
+    let mut body = Body {
         id: enrollment.registration_id.as_str().to_owned(),
         device_id: enrollment.device_id.clone(),
         settings: enrollment.settings.clone(),
@@ -41,7 +53,7 @@ pub fn write_individual(
         Collection::Enrollments,
         instance,
         enrollment.registration_id.key(),
-        &body,
+        &mut body,
         &enrollment.attestation,
         precondition,
     )
@@ -53,7 +65,7 @@ pub fn write_group(
     group: &EnrollmentGroup,
     precondition: Precondition,
 ) -> Result<Write, Error> {
-    let body = Body {
+    let mut body = Body {
         id: group.enrollment_group_id.as_str().to_owned(),
         device_id: None,
         settings: group.settings.clone(),
@@ -64,7 +76,7 @@ pub fn write_group(
         Collection::EnrollmentGroups,
         instance,
         group.enrollment_group_id.key(),
-        &body,
+        &mut body,
         &group.attestation,
         precondition,
     )
@@ -125,15 +137,16 @@ fn put(
     collection: Collection,
     instance: &str,
     id: String,
-    body: &Body,
+    body: &mut Body,
     attestation: &Mechanism,
     precondition: Precondition,
 ) -> Result<Write, Error> {
+    let sealed = seal(body, attestation)?;
     let document = Document {
         id,
         etag: body.stamp.etag.clone(),
         body: serde_json::to_string(body).map_err(Error::internal)?,
-        sealed: Some(attestation.to_material()),
+        sealed: Some(sealed),
         owner: matches!(attestation, Mechanism::SymmetricKey(_)).then(|| SYMMETRIC_KEY_OWNER.to_owned()),
         due: None,
         lookups: lookups(attestation),
@@ -144,7 +157,32 @@ fn put(
 fn read(document: &Document) -> Result<(Body, Mechanism), Error> {
     let damaged =
         |part: &str| Error::internal(format!("the {part} of enrollment {} is damaged", document.id));
-    let body = serde_json::from_str(&document.body).map_err(|_| damaged("body"))?;
-    let sealed = document.sealed.as_ref().ok_or_else(|| damaged("sealed part"))?;
-    Ok((body, Mechanism::from_material(sealed).map_err(|_| damaged("sealed part"))?))
+    let mut body: Body = serde_json::from_str(&document.body).map_err(|_| damaged("body"))?;
+    let kept = document.sealed.as_ref().ok_or_else(|| damaged("sealed part"))?;
+    let (material, url) = match serde_json::from_slice::<Sealed>(kept.expose()) {
+        Ok(sealed) => (String::from(Box::<str>::from(sealed.attestation)).into(), sealed.webhook_url),
+        Err(_) => (kept.clone(), None),
+    };
+    let attestation = Mechanism::from_material(&material).map_err(|_| damaged("sealed part"))?;
+    if let (Some(definition), Some(url)) = (&mut body.settings.custom_allocation_definition, url) {
+        definition.webhook_url = url;
+    }
+    Ok((body, attestation))
+}
+
+/// What is to be sealed; takes the query of the webhook's URL out of the body.
+fn seal(body: &mut Body, attestation: &Mechanism) -> Result<Secret, Error> {
+    let material = attestation.to_material();
+    let material = std::str::from_utf8(material.expose()).map_err(Error::internal)?.to_owned();
+    let webhook_url = body.settings.custom_allocation_definition.as_mut().map(|definition| {
+        let head = definition.webhook_url.split('?').next().unwrap_or_default().to_owned();
+        std::mem::replace(&mut definition.webhook_url, head)
+    });
+    let attestation = RawValue::from_string(material).map_err(Error::internal)?;
+    Ok(Secret::new(serde_json::to_vec(&Sealed { attestation, webhook_url }).map_err(Error::internal)?))
+}
+
+/// Do the open parts of two documents say the same, found by the same texts?
+pub(super) fn same_form(one: &Document, other: &Document) -> bool {
+    one.body == other.body && one.owner == other.owner && one.lookups == other.lookups
 }

@@ -142,7 +142,7 @@ impl CaCertificates {
         let lookups = [x509::ca_reference_lookup(name)];
         let mut names = Vec::new();
         for collection in [Collection::EnrollmentGroups, Collection::Enrollments] {
-            for document in self.instances.store().find(collection, &instance.name, &lookups).await? {
+            for document in self.instances.store().find(collection, instance.rows(), &lookups).await? {
                 names.push(if collection == Collection::EnrollmentGroups {
                     format!(
                         "enrollment group {:?}",

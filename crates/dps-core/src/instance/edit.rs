@@ -40,7 +40,11 @@ pub(super) async fn ensure(
             renew(&mut kept, wanted);
             (kept, Precondition::Matches(document.etag))
         }
-        None => (wanted, Precondition::Absent),
+        None => {
+            // One of that name may have been deleted while its last requests were under way.
+            purge_rows(store, wanted.rows()).await?;
+            (wanted, Precondition::Absent)
+        }
     };
     instance.etag = Etag::fresh();
     store.write(vec![record::write(&instance, precondition)?]).await?;
@@ -56,6 +60,7 @@ impl Instances {
             return Err(Error::new(ErrorCode::InstanceExists).because("the id scope is another instance's"));
         }
         instance.etag = Etag::fresh();
+        instance.rows = Some(format!("{}#{}", record::id(&instance.name), instance.etag));
         let written = self.store.write(vec![record::write(&instance, Precondition::Absent)?]).await;
         written.map_err(|error| match error.refusal() {
             Some(_) => Error::new(ErrorCode::InstanceExists),
@@ -66,7 +71,7 @@ impl Instances {
     }
 
     /// Changes an instance: `change` gets the stored one and may be called again when another node writes in between.
-    /// Name and id scope stay what they are.
+    /// Name, id scope and the key of its rows stay what they are.
     /// Errors: `InstanceNotFound`, `EtagMismatch`, and what `change` refuses with.
     pub async fn change(
         &self,
@@ -84,7 +89,8 @@ impl Instances {
             }
             let mut changed = kept.clone();
             change(&mut changed)?;
-            (changed.name, changed.id_scope, changed.etag) = (kept.name, kept.id_scope, Etag::fresh());
+            (changed.name, changed.id_scope, changed.rows) = (kept.name, kept.id_scope, kept.rows);
+            changed.etag = Etag::fresh();
             let write = record::write(&changed, Precondition::Matches(kept.etag.clone()))?;
             match self.store.write(vec![write]).await {
                 Ok(()) => {
@@ -117,9 +123,7 @@ impl Instances {
         if doomed.resource.state != InstanceState::Deleting {
             return Ok(());
         }
-        for collection in OWNED {
-            while self.purge_page(collection, &doomed.name).await? {}
-        }
+        purge_rows(self.store.as_ref(), doomed.rows()).await?;
         let delete = Write::Delete {
             collection: Collection::Instances,
             instance: String::new(),
@@ -159,20 +163,6 @@ impl Instances {
         Ok(found.filter(|instance| instance.resource.state == InstanceState::Deleting))
     }
 
-    /// One page of an instance's rows; false when there was none.
-    async fn purge_page(&self, collection: Collection, instance: &str) -> Result<bool, Error> {
-        let documents = self.store.page(page(collection, instance, None)).await?;
-        let delete = |id: String| Write::Delete {
-            collection,
-            instance: instance.to_owned(),
-            id,
-            precondition: Precondition::None,
-        };
-        let found = !documents.is_empty();
-        self.store.write(documents.into_iter().map(|document| delete(document.id)).collect()).await?;
-        Ok(found)
-    }
-
     /// What the store holds, which may be newer than the view; none of one that is being deleted.
     async fn stored(&self, name: &str) -> Result<Option<Instance>, Error> {
         let found = self.stored_in_any_state(name).await?;
@@ -183,6 +173,27 @@ impl Instances {
         let document = self.store.get(Collection::Instances, "", &record::id(name)).await?;
         document.as_ref().map(record::read).transpose()
     }
+}
+
+async fn purge_rows(store: &dyn Store, rows: &str) -> Result<(), Error> {
+    for collection in OWNED {
+        while purge_page(store, collection, rows).await? {}
+    }
+    Ok(())
+}
+
+/// One page of an instance's rows; false when there was none.
+async fn purge_page(store: &dyn Store, collection: Collection, rows: &str) -> Result<bool, Error> {
+    let documents = store.page(page(collection, rows, None)).await?;
+    let delete = |id: String| Write::Delete {
+        collection,
+        instance: rows.to_owned(),
+        id,
+        precondition: Precondition::None,
+    };
+    let found = !documents.is_empty();
+    store.write(documents.into_iter().map(|document| delete(document.id)).collect()).await?;
+    Ok(found)
 }
 
 fn page<'a>(collection: Collection, instance: &'a str, after: Option<&'a str>) -> Page<'a> {

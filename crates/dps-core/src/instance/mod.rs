@@ -37,6 +37,7 @@ struct View {
     default: Arc<Instance>,
     by_scope: HashMap<String, Arc<Instance>>,
     by_name: HashMap<String, Arc<Instance>>,
+    by_rows: HashMap<String, Arc<Instance>>,
 }
 
 impl Instances {
@@ -85,6 +86,11 @@ impl Instances {
     /// The instance of that name.
     pub fn by_name(&self, name: &str) -> Option<Arc<Instance>> {
         self.view.load().by_name.get(&record::id(name)).cloned()
+    }
+
+    /// The instance that has the rows of that key.
+    pub fn by_rows(&self, rows: &str) -> Option<Arc<Instance>> {
+        self.view.load().by_rows.get(rows).cloned()
     }
 
     /// The instance that answers where none is named.
@@ -144,5 +150,6 @@ async fn load(store: &dyn Store, default: &str) -> Result<Option<View>, Error> {
     };
     let by_name = by(|instance| record::id(&instance.name));
     let Some(default) = by_name.get(default).cloned() else { return Ok(None) };
-    Ok(Some(View { default, by_scope: by(|instance| instance.id_scope.key()), by_name }))
+    let by_rows = by(|instance| instance.rows().to_owned());
+    Ok(Some(View { default, by_scope: by(|instance| instance.id_scope.key()), by_name, by_rows }))
 }

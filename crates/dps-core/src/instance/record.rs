@@ -32,6 +32,8 @@ struct Body {
     location: String,
     #[serde(default)]
     resource: Resource,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rows: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,6 +87,7 @@ pub fn write(instance: &Instance, precondition: Precondition) -> Result<Write, E
         resource_id: instance.resource_id.clone(),
         location: instance.location.clone(),
         resource: instance.resource.clone(),
+        rows: instance.rows.clone(),
     };
     let encode = |key: &Secret| STANDARD.encode(key.expose());
     let keys = |policy: &AccessPolicy| (encode(&policy.primary), encode(&policy.secondary));
@@ -141,6 +144,7 @@ pub fn read(document: &Document) -> Result<Instance, Error> {
         resource_id: body.resource_id,
         location: body.location,
         resource: body.resource,
+        rows: body.rows,
         etag: document.etag.clone(),
     })
 }

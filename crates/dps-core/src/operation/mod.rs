@@ -178,7 +178,7 @@ impl Operations {
     }
 
     async fn take_over(self: &Arc<Self>, instance: &str, document: Document) -> Result<(), Error> {
-        let found = self.instances.by_name(instance).zip(Versioned::read(&document).ok());
+        let found = self.instances.by_rows(instance).zip(Versioned::read(&document).ok());
         let Some((instance, Versioned { record, etag, credential: Some(credential) })) = found else {
             tracing::error!(
                 instance,
@@ -209,7 +209,7 @@ impl Operations {
     async fn renew(&self, admitted: &mut Admitted, due: Timestamp) -> Result<(), Error> {
         let due = Some(due);
         let (write, etag) = admitted.record.write(
-            &admitted.instance.name,
+            admitted.instance.rows(),
             Some(&admitted.etag),
             Some(&admitted.credential),
             due,
@@ -222,7 +222,7 @@ impl Operations {
     /// Stores the end of the operation, if the registration is still the one that was admitted.
     async fn commit(&self, admitted: &Admitted, ended: Result<(), &Error>) -> Result<(), Error> {
         let record = admitted.record.clone().ended(ended, self.clock.now());
-        let (write, _) = record.write(&admitted.instance.name, Some(&admitted.etag), None, None)?;
+        let (write, _) = record.write(admitted.instance.rows(), Some(&admitted.etag), None, None)?;
         self.store.write(vec![write]).await.map_err(lost)
     }
 
@@ -234,7 +234,7 @@ impl Operations {
     /// One operation of a device at a time: none when this node works on an earlier one, behind which it is put. One
     /// that waits for its next attempt need not wait any longer: it is replaced.
     fn hold(self: &Arc<Self>, admitted: Admitted) -> Option<(Held, Admitted)> {
-        let key = (admitted.instance.name.clone(), admitted.record.state.registration_id.key());
+        let key = (admitted.instance.rows().to_owned(), admitted.record.state.registration_id.key());
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         match held.entry(key.clone()) {
             Entry::Occupied(mut entry) => {

@@ -135,6 +135,7 @@ pub fn instance(hubs: Vec<LinkedHub>) -> Instance {
         network: dps_model::network::NetworkAccess::default(),
         disable_local_auth: false,
         resource: dps_model::instance::Resource::default(),
+        rows: None,
         etag: dps_model::Etag::fresh(),
     }
 }

@@ -149,8 +149,8 @@ async fn view_follows_a_change_that_another_node_made() {
 async fn deleted_instance_answers_nobody_and_a_restart_ends_its_deletion() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let instances = open(&store, instance(Vec::new())).await;
-    instances.create(second()).await.unwrap();
-    for (name, rows) in [("Second", 1_500), ("dps", 2)] {
+    let made = instances.create(second()).await.unwrap().instance;
+    for (name, rows) in [(made.rows(), 1_500), ("dps", 2)] {
         crate::bed::fill(&store, Collection::Enrollments, name, rows).await;
     }
     let refused = instances.begin_deletion("dps", None).await.err().unwrap();
@@ -165,7 +165,7 @@ async fn deleted_instance_answers_nobody_and_a_restart_ends_its_deletion() {
     // The process dies here; the next one ends what was begun.
     let instances = open(&store, instance(Vec::new())).await;
     instances.resume_deletions().await.unwrap();
-    assert_eq!(store.count(Collection::Enrollments, "Second").await.unwrap(), 0);
+    assert_eq!(store.count(Collection::Enrollments, made.rows()).await.unwrap(), 0);
     assert_eq!(store.count(Collection::Enrollments, "dps").await.unwrap(), 2, "others keep theirs");
     instances.create(second()).await.unwrap();
 }

@@ -93,8 +93,8 @@ async fn activation_and_deletion_that_a_crash_cut_off_are_ended_by_the_next_proc
     let instances = opened(&store).await;
     let life = Lifecycle::new(Arc::clone(&instances), Gate::with(0, 0) as _);
     life.create(named("made")).await.unwrap();
-    instances.create(named("doomed")).await.unwrap();
-    fill(&store, Collection::Enrollments, "doomed", 10).await;
+    let doomed = instances.create(named("doomed")).await.unwrap().instance;
+    fill(&store, Collection::Enrollments, doomed.rows(), 10).await;
     instances.begin_deletion("doomed", None).await.unwrap();
     drop((life, instances)); // the process dies; its tasks wait at the gate for ever
 
@@ -106,7 +106,7 @@ async fn activation_and_deletion_that_a_crash_cut_off_are_ended_by_the_next_proc
     while instances.is_stored("doomed").await.unwrap() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(store.count(Collection::Enrollments, "doomed").await.unwrap(), 0);
+    assert_eq!(store.count(Collection::Enrollments, doomed.rows()).await.unwrap(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,13 +117,14 @@ async fn deleted_instance_is_unhosted_at_once_and_its_name_is_free_after_its_row
     let life = Lifecycle::new(Arc::clone(&instances), Arc::clone(&gate) as _);
     life.create(named("second")).await.unwrap();
     becomes(&instances, "second", Some(InstanceState::Active)).await;
-    fill(&store, Collection::Registrations, "second", 2_100).await;
+    let second = instances.by_name("second").unwrap();
+    fill(&store, Collection::Registrations, second.rows(), 2_100).await;
     life.delete("second", None).await.unwrap();
     assert!(instances.by_name("second").is_none());
     assert_eq!(gate.unhosted.load(Ordering::SeqCst), 1);
     while !life.is_free("second").await.unwrap() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(store.count(Collection::Registrations, "second").await.unwrap(), 0);
+    assert_eq!(store.count(Collection::Registrations, second.rows()).await.unwrap(), 0);
     assert_eq!(life.delete("dps", None).await.err().unwrap().code, ErrorCode::InstanceIsDefault);
 }

@@ -248,6 +248,7 @@ fn default() -> Instance {
         resource_id: DEFAULT.into(),
         location: "local".into(),
         resource: Resource::default(),
+        rows: None,
         etag: Etag::fresh(),
     }
 }

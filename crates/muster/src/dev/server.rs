@@ -82,6 +82,7 @@ impl Server {
         let outside = Outside { store: shared, clock, sink, throttle };
         let site = site(&outside, &directory, &settings, options, hubs, hook, hosting).await?;
         let rooms = rooms::join(&outside, site)?;
+        dps_core::enrollment::mend(outside.store.as_ref(), &rooms.instances).await?;
         rooms.life.resume().await;
         let probe_interval = Duration::from_secs(limits::LINK_PROBE_INTERVAL);
         let running =
@@ -259,6 +260,7 @@ fn instance(
         network: NetworkAccess::default(),
         disable_local_auth: false,
         resource: Resource::default(),
+        rows: None,
         etag: Etag::fresh(),
     })
 }

@@ -123,6 +123,7 @@ fn fresh(declared: &DeclaredInstance, ground: &Ground<'_>) -> Instance {
         resource_id: resource_id(declared, ground.subscription),
         location: declared.location.clone(),
         resource: Resource::default(),
+        rows: None,
         etag: Etag::fresh(),
     }
 }

@@ -63,6 +63,7 @@ impl Server {
         let regions = Arc::new(ReloadableRegions::new(std::mem::take(&mut config.regions)));
         let site = site(&config, &outside, &directory, &ports, hosting, &regions).await?;
         let rooms = rooms::join(&outside, site)?;
+        dps_core::enrollment::mend(outside.store.as_ref(), &rooms.instances).await?;
         rooms.life.resume().await;
         let (https, mqtt, amqp) = (port(&ports.https)?, port(&ports.mqtt)?, port(&ports.amqp)?);
         let http = ports.http.as_ref().map(port).transpose()?;

@@ -108,6 +108,7 @@ fn instance() -> Instance {
         network: dps_model::network::NetworkAccess::default(),
         disable_local_auth: false,
         resource: dps_model::instance::Resource::default(),
+        rows: None,
         etag: dps_model::Etag::fresh(),
     }
 }

@@ -95,6 +95,7 @@ fn instance() -> Instance {
         resource_id: String::new(),
         location: String::new(),
         resource: Resource::default(),
+        rows: None,
         etag: Etag::fresh(),
     }
 }
