@@ -178,6 +178,18 @@ fn query_printed_reads_back_the_same() {
     assert_eq!(Query::parse(text, Rows::Enrollments).unwrap().to_string(), text);
 }
 
+/// A fast and careless reading of decimals is off by the last bit for about one in ten of them.
+#[test]
+fn query_number_read_to_the_last_bit() {
+    for number in ["-1.7969314742435888e-9", "11e23", "2.2e24", "6.934698245112694e276"] {
+        let read = |text: &str| Query::parse(text, Rows::Enrollments).unwrap();
+        let query = read(&format!("SELECT * WHERE initialTwin.tags.a = {number}"));
+        assert_eq!(read(&query.to_string()), query, "{number}");
+        let exact: f64 = number.parse().unwrap();
+        assert!(query.matches(&json!({ "initialTwin": { "tags": { "a": exact } } })), "{number}");
+    }
+}
+
 #[test]
 fn refusal_names_the_character_what_is_wrong_and_what_to_write() {
     for (text, expected) in [

@@ -35,6 +35,19 @@ async fn shown(bed: &Bed, path: &str, body: &Value) -> [Value; 3] {
 }
 
 #[tokio::test]
+async fn numbers_of_initial_twin_come_back_as_they_were_sent() {
+    let twin = r#""tags":{"a":-1.7969314742435888e-9,"b":6.934698245112694e+276,"c":18446744073709551615}"#;
+    let body = format!(r#"{{"attestation":{},"initialTwin":{{{twin}}}}}"#, symmetric_keys());
+    let bed = Bed::new().await;
+    let put = bed.call(ask("PUT", "/enrollments/dev-1").text("application/json", body)).await;
+    let get = bed.call(ask("GET", "/enrollments/dev-1")).await;
+    for reply in [put, get] {
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        assert!(reply.text.contains(twin), "{}", reply.text);
+    }
+}
+
+#[tokio::test]
 async fn individual_symmetric_key_shown_with_keys_by_put_and_attestation_mechanism_alone() {
     let body = json!({
         "registrationId": "Dev-1",
