@@ -34,17 +34,14 @@ pub(super) async fn ensure(
 ) -> Result<(), Error> {
     let id = record::id(&wanted.name);
     let kept = store.get(Collection::Instances, "", &id).await?;
-    let (mut instance, precondition) = match kept {
-        Some(document) => {
-            let mut kept = record::read(&document)?;
-            renew(&mut kept, wanted);
-            (kept, Precondition::Matches(document.etag))
-        }
-        None => {
-            // One of that name may have been deleted while its last requests were under way.
-            purge_rows(store, wanted.rows()).await?;
-            (wanted, Precondition::Absent)
-        }
+    let (mut instance, precondition) = if let Some(document) = kept {
+        let mut kept = record::read(&document)?;
+        renew(&mut kept, wanted);
+        (kept, Precondition::Matches(document.etag))
+    } else {
+        // One of that name may have been deleted while its last requests were under way.
+        purge_rows(store, wanted.rows()).await?;
+        (wanted, Precondition::Absent)
     };
     instance.etag = Etag::fresh();
     store.write(vec![record::write(&instance, precondition)?]).await?;

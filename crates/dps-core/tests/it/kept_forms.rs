@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dps_core::enrollment::mend;
-use dps_core::ports::{Collection, Document, Precondition, Store, Write};
+use dps_core::ports::{Collection, Document, Precondition, Write};
 use dps_model::attestation::Mechanism;
 use dps_model::registration::Status;
 use dps_model::{Etag, Secret};

@@ -145,11 +145,6 @@ impl Ask {
         self.headers.insert(name, value.parse().unwrap());
         self
     }
-
-    pub fn without(mut self, name: &str) -> Self {
-        self.headers.remove(name);
-        self
-    }
 }
 
 /// The management API and what stands around it.
