@@ -50,8 +50,13 @@ fuzz_target!(|data: &[u8]| {
             (Mechanism::ClientCertificates(pair.clone()), EnrollmentKind::Individual),
             (Mechanism::SigningCertificates(pair.clone()), EnrollmentKind::Group),
         ] {
-            let subject =
-                Subject { id_scope: &id_scope, registration_id: &registration_id, scope, authorities: &[], challenger: None };
+            let subject = Subject {
+                id_scope: &id_scope,
+                registration_id: &registration_id,
+                scope,
+                authorities: &[],
+                challenger: None,
+            };
             match verify(&mechanism, &evidence, &subject, Timestamp::from_millis(1_893_456_000_000)) {
                 Verdict::Denied(denial) => assert!(denial.reason.to_string().contains(' ')),
                 Verdict::Attested(attested) => {
