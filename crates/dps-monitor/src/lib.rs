@@ -1,0 +1,12 @@
+//! Watching: what becomes of events once they are closed. Log rows into the store and to destinations, points into
+//! rollups, rules over both. Owns tables, metrics, alert rules and diagnostic settings, and the ports that they need;
+//! must not know HTTP routes, SQL, or what runs a query.
+
+pub mod ports;
+pub mod table;
+
+pub use ports::{
+    Answer, AnswerTable, Kept, LogError, LogStore, MonitorState, PartialAnswer, QueryEngine, QueryError,
+    QueryLimits, QueryRequest, Scope, Shelf, StateError, StateWrite, StoreFacts,
+};
+pub use table::{Row, Table};
