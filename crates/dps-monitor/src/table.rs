@@ -1,4 +1,4 @@
-//! The tables of the workspace (Azure: "AzureDiagnostics", "AzureActivity" and "AzureMetrics" in the Azure Monitor Logs
+//! The tables of the workspace (Azure: `AzureDiagnostics`, `AzureActivity` and `AzureMetrics` in the Azure Monitor Logs
 //! reference) and their rows. Owns names, types and order of columns: a column is never renamed, new ones come last.
 
 use dps_kql::{Column, Type, Value};

@@ -57,7 +57,7 @@ impl Shelf {
 }
 
 /// A document.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Kept {
     /// Id within its shelf, in the order of which a shelf is listed.
     pub id: String,
@@ -70,7 +70,7 @@ pub struct Kept {
 }
 
 /// One write. Writes given together happen together or not at all.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum StateWrite {
     /// Create or replace.
     Put {
