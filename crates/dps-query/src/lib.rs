@@ -1,1 +1,1 @@
-//! Runs KQL over the log store. The only crate that names DataFusion.
+//! Runs KQL over the log store. The only crate that names `DataFusion`.
