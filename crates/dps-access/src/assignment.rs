@@ -40,6 +40,9 @@ pub enum Scope {
     Instance(String),
 }
 
+/// What stands before an instance's name in an ARM id.
+const INSTANCES: [&str; 3] = ["providers", "Microsoft.Devices", "provisioningServices"];
+
 impl Scope {
     /// Reads `/`, an ARM id or the name of a provisioning service.
     pub fn parse(text: &str) -> Option<Self> {
@@ -66,10 +69,13 @@ impl Scope {
                     .all(|wanted| called.next().is_some_and(|segment| segment.eq_ignore_ascii_case(wanted)))
             }
             Self::Instance(name) => {
-                let mut segments = resource_id.split('/');
-                let provider =
-                    segments.by_ref().find(|part| part.eq_ignore_ascii_case("provisioningServices"));
-                provider.is_some() && segments.next().is_some_and(|part| part.eq_ignore_ascii_case(name))
+                let segments: Vec<&str> = resource_id.split('/').collect();
+                // A resource group may be called like a word of the path: all three of them stand in a row.
+                segments.windows(INSTANCES.len() + 1).any(|part| {
+                    let (of, named) = part.split_at(INSTANCES.len());
+                    of.iter().zip(INSTANCES).all(|(one, other)| one.eq_ignore_ascii_case(other))
+                        && named.iter().all(|part| part.eq_ignore_ascii_case(name))
+                })
             }
         }
     }
@@ -107,6 +113,11 @@ mod tests {
             ("g1", false),
         ] {
             assert_eq!(Scope::parse(scope).unwrap().covers(ID), covered, "{scope}");
+        }
+        for group in ["provisioningServices", "providers"] {
+            let id = ID.replace("g1", group);
+            assert!(Scope::parse("dps").unwrap().covers(&id), "{id}");
+            assert!(!Scope::parse("providers").unwrap().covers(&id), "{id}");
         }
         let certificate = format!("{ID}/certificates/ca");
         assert!(Scope::parse("dps").unwrap().covers(&certificate));

@@ -40,7 +40,7 @@ pub(crate) async fn put(
     let properties = properties.object()?.unwrap_or(&body);
     let text = properties.get("certificate").required()?;
     let is_verified = properties.get("isVerified").boolean()?;
-    let change = core.put(&instance.name, name, text, is_verified, if_match).await?;
+    let change = core.put(instance, name, text, is_verified, if_match).await?;
     let mut changed = vec!["certificate"];
     if change.certificate.is_verified {
         changed.push("isVerified");
@@ -57,7 +57,7 @@ pub(crate) async fn delete(
     name: &str,
     if_match: Option<&IfMatch>,
 ) -> Result<Answer, Error> {
-    match core.delete(&instance.name, name, if_match).await {
+    match core.delete(instance, name, if_match).await {
         Ok(change) => Ok(Answer::done().versions(change.previous, None)),
         Err(error) if error.code == ErrorCode::CaCertificateNotFound => Ok(Answer::gone()),
         Err(error) => Err(error),
@@ -70,7 +70,7 @@ pub(crate) async fn generate(
     name: &str,
     if_match: Option<&IfMatch>,
 ) -> Result<Answer, Error> {
-    let change = core.generate_verification_code(&instance.name, name, if_match).await?;
+    let change = core.generate_verification_code(instance, name, if_match).await?;
     let mut shown = show(instance, &change.certificate);
     if let Some(properties) = shown.get_mut("properties").and_then(Value::as_object_mut) {
         properties.insert("verificationCode".into(), json!(change.certificate.verification_code));
@@ -90,7 +90,7 @@ pub(crate) async fn verify(
     if_match: Option<&IfMatch>,
 ) -> Result<Answer, Error> {
     let proof = Member::body(body)?.get("certificate");
-    let change = core.verify(&instance.name, name, proof.required()?, if_match).await?;
+    let change = core.verify(instance, name, proof.required()?, if_match).await?;
     Ok(Answer::shown(show(instance, &change.certificate))
         .versions(change.previous, Some(change.certificate.etag))
         .changed(vec!["isVerified"]))

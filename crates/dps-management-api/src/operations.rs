@@ -91,7 +91,10 @@ impl Operation {
 
     /// How far it has come.
     pub(crate) async fn progress(&self, instances: &Instances) -> Result<Progress, Error> {
-        let present = instances.by_scope(&self.id_scope);
+        // The id is the client's to write: what it was asked the right for is the resource, so the scope must be its.
+        let present = instances
+            .by_scope(&self.id_scope)
+            .filter(|instance| instance.resource_id.eq_ignore_ascii_case(&self.resource_id));
         Ok(match (self.kind, present.map(|instance| instance.resource.state)) {
             (Kind::Create, Some(InstanceState::Activating)) | (Kind::Delete, Some(_)) => Progress::Running,
             (Kind::Create, Some(InstanceState::ActivationFailed)) => Progress::Failed(

@@ -121,7 +121,7 @@ async fn update(
         changed = wanted.apply(kept)?;
         Ok(())
     };
-    let change = instances.change(&instance.name, if_match.as_ref(), apply).await?;
+    let change = instances.change(instance, if_match.as_ref(), apply).await?;
     Ok(answered(life, &change.instance, Kind::Update, caller)
         .versions(change.previous, Some(change.instance.etag.clone()))
         .changed(changed))
@@ -147,7 +147,7 @@ pub(crate) async fn patch(
         changed = wanted.apply(kept)?;
         Ok(())
     };
-    let change = instances.change(&instance.name, if_match, apply).await?;
+    let change = instances.change(instance, if_match, apply).await?;
     Ok(Answer::shown(show(life, &change.instance))
         .versions(change.previous, Some(change.instance.etag.clone()))
         .changed(changed))
@@ -162,7 +162,7 @@ pub(crate) async fn delete(
     caller: &Caller<'_>,
 ) -> Result<Answer, Error> {
     let Ok(instance) = named(instances, parts) else { return Ok(Answer::gone()) };
-    let change = match life.delete(&instance.name, if_match).await {
+    let change = match life.delete(&instance, if_match).await {
         Err(error) if error.code == ErrorCode::InstanceNotFound => return Ok(Answer::gone()),
         change => change?,
     };

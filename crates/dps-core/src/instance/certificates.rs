@@ -38,7 +38,7 @@ impl CaCertificates {
     /// Errors: `ArgumentInvalid`, `EtagMismatch`, `InstanceNotFound`, `QuotaExceeded`.
     pub async fn put(
         &self,
-        instance: &str,
+        instance: &Instance,
         name: &str,
         text: &str,
         is_verified: Option<bool>,
@@ -66,7 +66,7 @@ impl CaCertificates {
     /// Errors: `CaCertificateNotFound`, `EtagMismatch`, `InstanceNotFound`.
     pub async fn generate_verification_code(
         &self,
-        instance: &str,
+        instance: &Instance,
         name: &str,
         if_match: Option<&IfMatch>,
     ) -> Result<CertificateChange, Error> {
@@ -85,7 +85,7 @@ impl CaCertificates {
     /// Errors: `ArgumentInvalid`, `CaCertificateNotFound`, `EtagMismatch`, `InstanceNotFound`.
     pub async fn verify(
         &self,
-        instance: &str,
+        instance: &Instance,
         name: &str,
         proof: &str,
         if_match: Option<&IfMatch>,
@@ -110,15 +110,13 @@ impl CaCertificates {
     /// Errors: `CaCertificateNotFound`, `CaCertificateInUse`, `EtagMismatch`, `InstanceNotFound`.
     pub async fn delete(
         &self,
-        instance: &str,
+        instance: &Instance,
         name: &str,
         if_match: Option<&IfMatch>,
     ) -> Result<CertificateChange, Error> {
-        let known =
-            self.instances.by_name(instance).ok_or_else(|| Error::new(ErrorCode::InstanceNotFound))?;
-        let current = known.certificate(name).ok_or_else(not_found)?;
+        let current = instance.certificate(name).ok_or_else(not_found)?;
         allowed(Some(&current.etag), if_match)?;
-        let referrers = self.referrers(&known, name).await?;
+        let referrers = self.referrers(instance, name).await?;
         if !referrers.is_empty() {
             return Err(Error::with(
                 ErrorCode::CaCertificateInUse,
@@ -163,7 +161,7 @@ impl CaCertificates {
 
     async fn change_one(
         &self,
-        instance: &str,
+        instance: &Instance,
         name: &str,
         if_match: Option<&IfMatch>,
         change: impl Fn(&mut CaCertificate) -> Result<(), Error> + Send + Sync,
@@ -183,7 +181,7 @@ impl CaCertificates {
 
     async fn change(
         &self,
-        instance: &str,
+        instance: &Instance,
         mut change: impl FnMut(&mut Instance) -> Result<CertificateChange, Error> + Send,
     ) -> Result<CertificateChange, Error> {
         let mut changed = None;

@@ -68,17 +68,19 @@ impl Instances {
     }
 
     /// Changes an instance: `change` gets the stored one and may be called again when another node writes in between.
-    /// Name, id scope and the key of its rows stay what they are.
+    /// Name, id scope and the key of its rows stay what they are. One that has taken the name of `known` since is
+    /// another one, whom nobody has been asked about: it is not found.
     /// Errors: `InstanceNotFound`, `EtagMismatch`, and what `change` refuses with.
     pub async fn change(
         &self,
-        name: &str,
+        known: &Instance,
         if_match: Option<&IfMatch>,
         mut change: impl FnMut(&mut Instance) -> Result<(), Error> + Send,
     ) -> Result<Change, Error> {
         let _in_order = self.changing.lock().await;
         for _ in 0..limits::INSTANCE_WRITE_ATTEMPTS {
-            let kept = self.stored(name).await?.ok_or_else(not_found)?;
+            let kept =
+                self.stored(&known.name).await?.filter(|kept| is_same(kept, known)).ok_or_else(not_found)?;
             if let Some(IfMatch::Tag(tag)) = if_match
                 && *tag != kept.etag
             {
@@ -103,15 +105,19 @@ impl Instances {
 
     /// Takes an instance out of service: from now on it answers nobody. `purge` removes what it leaves.
     /// Errors: `InstanceNotFound`, `EtagMismatch`; `InstanceIsDefault` for the one that answers where none is named.
-    pub async fn begin_deletion(&self, name: &str, if_match: Option<&IfMatch>) -> Result<Change, Error> {
-        if record::id(name) == self.default {
+    pub async fn begin_deletion(
+        &self,
+        known: &Instance,
+        if_match: Option<&IfMatch>,
+    ) -> Result<Change, Error> {
+        if record::id(&known.name) == self.default {
             return Err(Error::new(ErrorCode::InstanceIsDefault));
         }
         let begun = |instance: &mut Instance| {
             instance.resource.state = InstanceState::Deleting;
             Ok(())
         };
-        self.change(name, if_match, begun).await
+        self.change(known, if_match, begun).await
     }
 
     /// Removes the rows of an instance whose deletion has begun, and then the instance; does nothing to any other.
@@ -195,6 +201,11 @@ async fn purge_page(store: &dyn Store, collection: Collection, rows: &str) -> Re
 
 fn page<'a>(collection: Collection, instance: &'a str, after: Option<&'a str>) -> Page<'a> {
     Page { collection, instance, owner: None, after, limit: limits::MAX_PAGE }
+}
+
+/// The same creation of an instance, not only the same name.
+fn is_same(one: &Instance, other: &Instance) -> bool {
+    one.rows() == other.rows() && one.id_scope.key() == other.id_scope.key()
 }
 
 fn not_found() -> Error {

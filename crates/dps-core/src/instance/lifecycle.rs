@@ -75,8 +75,8 @@ impl Lifecycle {
 
     /// Takes an instance out of service; its rows and then itself are removed on a task.
     /// Errors: those of `Instances::begin_deletion`.
-    pub async fn delete(&self, name: &str, if_match: Option<&IfMatch>) -> Result<Change, Error> {
-        let change = self.instances.begin_deletion(name, if_match).await?;
+    pub async fn delete(&self, known: &Instance, if_match: Option<&IfMatch>) -> Result<Change, Error> {
+        let change = self.instances.begin_deletion(known, if_match).await?;
         self.hosting.unhost(&change.instance).await;
         let (life, name) = (self.clone(), change.instance.name.clone());
         tokio::spawn(async move {
@@ -116,7 +116,7 @@ impl Lifecycle {
                 instance.resource.state = state;
                 Ok(())
             };
-            match self.instances.change(&instance.name, None, became).await {
+            match self.instances.change(instance, None, became).await {
                 Err(error) if error.code == ErrorCode::InstanceNotFound => {
                     self.hosting.unhost(instance).await; // deleted meanwhile
                 }

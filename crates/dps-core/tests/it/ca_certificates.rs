@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dps_core::ports::Clock;
 use dps_core::{CaCertificates, DeviceResponse};
 use dps_model::etag::IfMatch;
+use dps_model::instance::Instance;
 use dps_model::registration::Status;
 use dps_model::{Error, ErrorCode};
 use serde_json::json;
@@ -20,8 +21,13 @@ async fn beds() -> (Bed, CaCertificates) {
     (bed, certificates)
 }
 
-async fn verified(certificates: &CaCertificates, name: &str, ca: &Ca) {
-    certificates.put("dps", name, &text(&ca.der), Some(true), None).await.unwrap();
+/// What the instance is now.
+fn dps(bed: &Bed) -> Arc<Instance> {
+    bed.instances.default_instance()
+}
+
+async fn verified(bed: &Bed, certificates: &CaCertificates, name: &str, ca: &Ca) {
+    certificates.put(&dps(&bed), name, &text(&ca.der), Some(true), None).await.unwrap();
 }
 
 /// Writes a group under what the instance is now.
@@ -52,14 +58,15 @@ async fn registers(bed: &Bed, id: &str, ca: &Ca) -> Result<(), String> {
 async fn possession_is_proven_with_the_last_code_alone() {
     let (bed, certificates) = beds().await;
     let ca = Ca::root("Plant");
-    let made = certificates.put("dps", "plant", &text(&ca.der), None, None).await.unwrap();
+    let made = certificates.put(&dps(&bed), "plant", &text(&ca.der), None, None).await.unwrap();
     assert!(made.previous.is_none() && !made.certificate.is_verified);
     let seen = IfMatch::Tag(made.certificate.etag.clone());
     let first =
-        certificates.generate_verification_code("dps", "PLANT", Some(&seen)).await.unwrap().certificate;
-    let stale = certificates.generate_verification_code("dps", "plant", Some(&seen)).await;
+        certificates.generate_verification_code(&dps(&bed), "PLANT", Some(&seen)).await.unwrap().certificate;
+    let stale = certificates.generate_verification_code(&dps(&bed), "plant", Some(&seen)).await;
     assert_eq!(stale.err().unwrap().code, ErrorCode::EtagMismatch);
-    let second = certificates.generate_verification_code("dps", "plant", Some(&IfMatch::Any)).await.unwrap();
+    let second =
+        certificates.generate_verification_code(&dps(&bed), "plant", Some(&IfMatch::Any)).await.unwrap();
     let (old, code) = (first.verification_code.unwrap(), second.certificate.verification_code.unwrap());
     let is_code = |code: &str| {
         code.len() == 48 && code.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b))
@@ -67,8 +74,8 @@ async fn possession_is_proven_with_the_last_code_alone() {
     assert!(is_code(&old) && is_code(&code) && old != code);
 
     let prove = |proof: Vec<u8>| {
-        let certificates = &certificates;
-        async move { certificates.verify("dps", "plant", &text(&proof), Some(&IfMatch::Any)).await }
+        let (certificates, bed) = (&certificates, &bed);
+        async move { certificates.verify(&dps(bed), "plant", &text(&proof), Some(&IfMatch::Any)).await }
     };
     let refused = prove(ca.issue(&old)).await.err().unwrap();
     assert!(refused.message.contains("verification code that was generated last"), "{}", refused.message);
@@ -77,11 +84,12 @@ async fn possession_is_proven_with_the_last_code_alone() {
     assert!(prove(ca.issue(&code)).await.is_err(), "a code is good for one proof");
 
     // The same certificate stays verified, another one has to be proven again.
-    let again = certificates.put("dps", "plant", &text(&ca.der), None, Some(&IfMatch::Any)).await.unwrap();
+    let again =
+        certificates.put(&dps(&bed), "plant", &text(&ca.der), None, Some(&IfMatch::Any)).await.unwrap();
     assert!(again.certificate.is_verified);
     let other = text(&Ca::root("Plant").der);
-    assert!(certificates.put("dps", "plant", &other, None, None).await.is_err(), "it exists");
-    let other = certificates.put("dps", "plant", &other, None, Some(&IfMatch::Any)).await.unwrap();
+    assert!(certificates.put(&dps(&bed), "plant", &other, None, None).await.is_err(), "it exists");
+    let other = certificates.put(&dps(&bed), "plant", &other, None, Some(&IfMatch::Any)).await.unwrap();
     assert!(!other.certificate.is_verified);
     assert_eq!(bed.instances.default_instance().certificates.len(), 1);
 }
@@ -92,10 +100,10 @@ async fn group_refers_to_certificates_that_exist_and_unverified_ones_let_nobody_
     let ca = Ca::root("Plant");
     let refused = group(&bed, "plant", references("plant", None)).await.err().unwrap();
     assert!(refused.message.contains("caReferences.primary is \"plant\""), "{}", refused.message);
-    certificates.put("dps", "Plant", &text(&ca.der), None, None).await.unwrap();
+    certificates.put(&dps(&bed), "Plant", &text(&ca.der), None, None).await.unwrap();
     group(&bed, "plant", references("plant", None)).await.unwrap();
     assert_eq!(registers(&bed, "device-1", &ca).await, Err("X509_CA_NOT_VERIFIED".into()));
-    certificates.put("dps", "plant", &text(&ca.der), Some(true), Some(&IfMatch::Any)).await.unwrap();
+    certificates.put(&dps(&bed), "plant", &text(&ca.der), Some(true), Some(&IfMatch::Any)).await.unwrap();
     assert_eq!(registers(&bed, "device-1", &ca).await, Ok(()));
     assert_eq!(registers(&bed, "device-2", &Ca::root("Other")).await, Err("NO_CANDIDATE".into()));
     let attempt = &bed.events.attempts()[1];
@@ -106,7 +114,7 @@ async fn group_refers_to_certificates_that_exist_and_unverified_ones_let_nobody_
 async fn roll_over_from_primary_to_secondary_fails_no_device() {
     let (bed, certificates) = beds().await;
     let (old, new) = (Ca::root("Old"), Ca::root("New"));
-    verified(&certificates, "old", &old).await;
+    verified(&bed, &certificates, "old", &old).await;
     group(&bed, "fleet", references("old", None)).await.unwrap();
     let mut device = 0;
     let mut both = async |step: &str, old_too: bool, new_too: bool| {
@@ -117,7 +125,7 @@ async fn roll_over_from_primary_to_secondary_fails_no_device() {
         }
     };
     both("before", true, false).await;
-    verified(&certificates, "new", &new).await;
+    verified(&bed, &certificates, "new", &new).await;
     both("uploaded", true, false).await;
     group(&bed, "fleet", references("old", Some("new"))).await.unwrap();
     both("both", true, true).await;
@@ -125,7 +133,7 @@ async fn roll_over_from_primary_to_secondary_fails_no_device() {
     both("swapped", true, true).await;
     group(&bed, "fleet", references("new", None)).await.unwrap();
     both("rolled", false, true).await;
-    certificates.delete("dps", "old", Some(&IfMatch::Any)).await.unwrap();
+    certificates.delete(&dps(&bed), "old", Some(&IfMatch::Any)).await.unwrap();
     both("deleted", false, true).await;
 }
 
@@ -133,11 +141,11 @@ async fn roll_over_from_primary_to_secondary_fails_no_device() {
 async fn certificate_in_use_is_not_deleted_and_the_enrollments_are_named() {
     let (bed, certificates) = beds().await;
     let ca = Ca::root("Plant");
-    verified(&certificates, "plant", &ca).await;
+    verified(&bed, &certificates, "plant", &ca).await;
     for number in 0..12 {
         group(&bed, &format!("Line-{number:02}"), references("plant", None)).await.unwrap();
     }
-    let refused = certificates.delete("dps", "plant", Some(&IfMatch::Any)).await.err().unwrap();
+    let refused = certificates.delete(&dps(&bed), "plant", Some(&IfMatch::Any)).await.err().unwrap();
     assert_eq!(refused.code, ErrorCode::CaCertificateInUse);
     let said = refused.message;
     assert!(said.contains("enrollment group \"Line-00\"") && said.ends_with("2 more."), "{said}");
@@ -145,9 +153,12 @@ async fn certificate_in_use_is_not_deleted_and_the_enrollments_are_named() {
         let instance = bed.instances.default_instance();
         bed.enrollments.delete_group(&instance, &format!("line-{number:02}"), None).await.unwrap();
     }
-    assert_eq!(certificates.delete("dps", "plant", None).await.err().unwrap().code, ErrorCode::EtagMismatch);
-    certificates.delete("dps", "plant", Some(&IfMatch::Any)).await.unwrap();
-    let gone = certificates.delete("dps", "plant", Some(&IfMatch::Any)).await.err().unwrap();
+    assert_eq!(
+        certificates.delete(&dps(&bed), "plant", None).await.err().unwrap().code,
+        ErrorCode::EtagMismatch
+    );
+    certificates.delete(&dps(&bed), "plant", Some(&IfMatch::Any)).await.unwrap();
+    let gone = certificates.delete(&dps(&bed), "plant", Some(&IfMatch::Any)).await.err().unwrap();
     assert_eq!(gone.code, ErrorCode::CaCertificateNotFound);
 }
 
@@ -156,8 +167,8 @@ async fn nearest_group_decides_be_it_by_reference_or_by_certificate() {
     let (bed, certificates) = beds().await;
     let root = Ca::root("Root");
     let (middle, other) = (root.issue_ca("Middle"), root.issue_ca("Other"));
-    verified(&certificates, "middle", &middle).await;
-    verified(&certificates, "root", &root).await;
+    verified(&bed, &certificates, "middle", &middle).await;
+    verified(&bed, &certificates, "root", &root).await;
     group(&bed, "by-root", references("root", None)).await.unwrap();
     group(&bed, "by-middle", references("middle", None)).await.unwrap();
     group(&bed, "by-other", signers(&other.der)).await.unwrap();
@@ -175,16 +186,16 @@ async fn nearest_group_decides_be_it_by_reference_or_by_certificate() {
 
 #[tokio::test]
 async fn certificates_beyond_the_quota_and_of_no_ca_are_refused() {
-    let (_bed, certificates) = beds().await;
+    let (bed, certificates) = beds().await;
     let ca = Ca::root("Plant");
     for number in 0..25 {
         // One certificate may stand under several names.
         let name = format!("plant-{number}");
-        certificates.put("dps", &name, &text(&ca.der), None, None).await.unwrap();
+        certificates.put(&dps(&bed), &name, &text(&ca.der), None, None).await.unwrap();
     }
     let put = |name: &'static str, der: Vec<u8>| {
-        let certificates = &certificates;
-        async move { certificates.put("dps", name, &text(&der), None, None).await.err().unwrap() }
+        let (certificates, bed) = (&certificates, &bed);
+        async move { certificates.put(&dps(bed), name, &text(&der), None, None).await.err().unwrap() }
     };
     assert_eq!(put("one-more", ca.der.clone()).await.code, ErrorCode::QuotaExceeded);
     let leaf = put("leaf", ca.issue("device-1")).await;

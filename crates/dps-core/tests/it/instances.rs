@@ -108,13 +108,14 @@ async fn change_replaces_the_version_and_survives_a_restart() {
         Ok(())
     };
     let tag = IfMatch::Tag(before.etag.clone());
-    let changed = instances.change("second", Some(&tag), change).await.unwrap();
+    let changed = instances.change(&before, Some(&tag), change).await.unwrap();
     assert_eq!(changed.previous.as_ref(), Some(&before.etag));
     assert_ne!(changed.instance.etag, before.etag);
     assert_eq!(changed.instance.name, "Second", "a change does not rename");
-    let stale = instances.change("second", Some(&tag), |_| Ok(())).await.err().unwrap();
+    let stale = instances.change(&before, Some(&tag), |_| Ok(())).await.err().unwrap();
     assert_eq!(stale.code, ErrorCode::EtagMismatch);
-    let unknown = instances.change("third", None, |_| Ok(())).await.err().unwrap();
+    let third = dps_model::instance::Instance { name: "third".into(), ..instance(Vec::new()) };
+    let unknown = instances.change(&third, None, |_| Ok(())).await.err().unwrap();
     assert_eq!(unknown.code, ErrorCode::InstanceNotFound);
 
     let again = open(&store, instance(Vec::new())).await.by_name("second").unwrap();
@@ -131,14 +132,15 @@ async fn view_follows_a_change_that_another_node_made() {
     one.refresh().await.unwrap();
     assert!(one.by_name("second").is_some());
     // A change made on a stale view works on what is stored.
+    let known = one.by_name("second").unwrap();
     other
-        .change("second", None, |instance| {
+        .change(&known, None, |instance| {
             instance.location = "north".into();
             Ok(())
         })
         .await
         .unwrap();
-    let changed = one.change("second", None, |instance| {
+    let changed = one.change(&known, None, |instance| {
         instance.resource.capacity = 2;
         Ok(())
     });
@@ -153,11 +155,11 @@ async fn deleted_instance_answers_nobody_and_a_restart_ends_its_deletion() {
     for (name, rows) in [(made.rows(), 1_500), ("dps", 2)] {
         crate::bed::fill(&store, Collection::Enrollments, name, rows).await;
     }
-    let refused = instances.begin_deletion("dps", None).await.err().unwrap();
+    let refused = instances.begin_deletion(&instances.default_instance(), None).await.err().unwrap();
     assert_eq!(refused.code, ErrorCode::InstanceIsDefault);
     let stale = IfMatch::Tag(Etag::fresh());
-    assert!(instances.begin_deletion("second", Some(&stale)).await.is_err());
-    let begun = instances.begin_deletion("second", None).await.unwrap().instance;
+    assert!(instances.begin_deletion(&made, Some(&stale)).await.is_err());
+    let begun = instances.begin_deletion(&made, None).await.unwrap().instance;
     assert_eq!(begun.resource.state, InstanceState::Deleting);
     assert!(instances.by_name("second").is_none() && instances.by_scope("0ne00SECOND").is_none());
     assert_eq!(instances.create(second()).await.err().unwrap().code, ErrorCode::InstanceExists);
@@ -168,4 +170,23 @@ async fn deleted_instance_answers_nobody_and_a_restart_ends_its_deletion() {
     assert_eq!(store.count(Collection::Enrollments, made.rows()).await.unwrap(), 0);
     assert_eq!(store.count(Collection::Enrollments, "dps").await.unwrap(), 2, "others keep theirs");
     instances.create(second()).await.unwrap();
+}
+
+#[tokio::test]
+async fn successor_of_the_same_name_is_not_changed_by_who_knew_the_one_before() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let instances = open(&store, instance(Vec::new())).await;
+    let known = instances.create(second()).await.unwrap().instance;
+    instances.begin_deletion(&known, None).await.unwrap();
+    instances.purge("second").await.unwrap();
+    let successor = instances.create(second()).await.unwrap().instance;
+    let moved = |instance: &mut dps_model::instance::Instance| {
+        instance.location = "elsewhere".into();
+        Ok(())
+    };
+    let refused = instances.change(&known, None, moved).await.err().unwrap();
+    assert_eq!(refused.code, ErrorCode::InstanceNotFound);
+    let refused = instances.begin_deletion(&known, None).await.err().unwrap();
+    assert_eq!(refused.code, ErrorCode::InstanceNotFound);
+    assert_eq!(instances.by_name("second").unwrap().etag, successor.etag, "nothing has changed");
 }

@@ -82,7 +82,10 @@ async fn group_of_references_without_its_texts_is_found_after_the_next_start() {
     let clock: Arc<dyn dps_core::ports::Clock> = Arc::clone(&bed.clock) as _;
     let ca = Ca::root("Plant");
     let certificates = dps_core::CaCertificates::new(Arc::clone(&bed.instances), clock);
-    certificates.put("dps", "plant", &text(&ca.der), Some(true), None).await.unwrap();
+    certificates
+        .put(&bed.instances.default_instance(), "plant", &text(&ca.der), Some(true), None)
+        .await
+        .unwrap();
     let instance = bed.instances.default_instance();
     let body = crate::bed::input(&json!({"attestation": references("plant", None)}));
     bed.enrollments.put_group(&instance, "fleet", body, None).await.unwrap();

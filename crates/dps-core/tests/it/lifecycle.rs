@@ -95,7 +95,7 @@ async fn activation_and_deletion_that_a_crash_cut_off_are_ended_by_the_next_proc
     life.create(named("made")).await.unwrap();
     let doomed = instances.create(named("doomed")).await.unwrap().instance;
     fill(&store, Collection::Enrollments, doomed.rows(), 10).await;
-    instances.begin_deletion("doomed", None).await.unwrap();
+    instances.begin_deletion(&instances.by_name("doomed").unwrap(), None).await.unwrap();
     drop((life, instances)); // the process dies; its tasks wait at the gate for ever
 
     let instances = opened(&store).await;
@@ -119,12 +119,15 @@ async fn deleted_instance_is_unhosted_at_once_and_its_name_is_free_after_its_row
     becomes(&instances, "second", Some(InstanceState::Active)).await;
     let second = instances.by_name("second").unwrap();
     fill(&store, Collection::Registrations, second.rows(), 2_100).await;
-    life.delete("second", None).await.unwrap();
+    life.delete(&instances.by_name("second").unwrap(), None).await.unwrap();
     assert!(instances.by_name("second").is_none());
     assert_eq!(gate.unhosted.load(Ordering::SeqCst), 1);
     while !life.is_free("second").await.unwrap() {
         tokio::task::yield_now().await;
     }
     assert_eq!(store.count(Collection::Registrations, second.rows()).await.unwrap(), 0);
-    assert_eq!(life.delete("dps", None).await.err().unwrap().code, ErrorCode::InstanceIsDefault);
+    assert_eq!(
+        life.delete(&instances.default_instance(), None).await.err().unwrap().code,
+        ErrorCode::InstanceIsDefault
+    );
 }

@@ -143,7 +143,8 @@ async fn address_that_a_rule_rejects_is_refused_from_the_next_request_on() {
     let device = Device { peer: [192, 0, 2, 7], ..bed.keyed("dev-1").await };
     let operation = bed.register(&device).await.unwrap();
     let change = async |network: NetworkAccess| {
-        let changed = bed.instances.change("dps", None, |instance| {
+        let known = bed.instances.default_instance();
+        let changed = bed.instances.change(&known, None, |instance| {
             instance.network = network.clone();
             Ok(())
         });

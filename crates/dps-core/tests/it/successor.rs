@@ -81,7 +81,7 @@ async fn successor_of_a_deleted_instance_sees_no_late_registration_key_ring_or_u
     store.waits.acquire().await.unwrap().forget();
     while bed.throttle.service_operation(former.rows()).is_ok() {}
 
-    bed.instances.begin_deletion("second", None).await.unwrap();
+    bed.instances.begin_deletion(&bed.instances.by_name("second").unwrap(), None).await.unwrap();
     bed.instances.purge("second").await.unwrap();
     let successor = bed.instances.create(second()).await.unwrap().instance;
     store.go_on.add_permits(1_000);

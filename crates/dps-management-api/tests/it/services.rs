@@ -215,3 +215,20 @@ async fn names_are_checked_before_they_are_taken() {
         assert_eq!(bed.call(ask("PUT", &service(name)).json(&least())).await.status, 400, "{name}");
     }
 }
+
+#[tokio::test]
+async fn operation_id_that_a_client_made_up_tells_nothing_of_another_service() {
+    use base64::Engine as _;
+    let bed = Bed::over(Arc::new(MemoryStore::new()), 0).await;
+    let reply = bed.call(ask("PUT", &service("other")).json(&least())).await;
+    assert_eq!(reply.status, 201, "{}", reply.text);
+    let scope = bed.instances.by_name("other").unwrap().id_scope.clone();
+    let status = async |resource: &str| {
+        let id = format!("create;{scope};{resource}");
+        let id = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(id);
+        let path = format!("{resource}/operationresults/{id}?api-version=2022-02-05&asyncinfo");
+        bed.call(ask("GET", "").uri(&path)).await.json()["status"].clone()
+    };
+    assert_eq!(status(&service("other")).await, "Running");
+    assert_eq!(status(DEFAULT).await, "Failed", "no operation of that resource");
+}

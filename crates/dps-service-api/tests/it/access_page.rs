@@ -193,7 +193,8 @@ async fn everywhere(bed: &Bed, authorization: &str, host: &str) -> String {
 }
 
 async fn local_auth(bed: &Bed, disabled: bool) {
-    let changed = bed.instances.change("muster", None, |instance| {
+    let known = bed.instances.default_instance();
+    let changed = bed.instances.change(&known, None, |instance| {
         instance.disable_local_auth = disabled;
         Ok(())
     });
@@ -208,7 +209,8 @@ async fn keep_out(bed: &Bed, kept_out: bool) {
         target: IpFilterTarget::ServiceApi,
     };
     let rules = if kept_out { vec![rule] } else { Vec::new() };
-    let changed = bed.instances.change("muster", None, |instance| {
+    let known = bed.instances.default_instance();
+    let changed = bed.instances.change(&known, None, |instance| {
         instance.network.rules.clone_from(&rules);
         Ok(())
     });

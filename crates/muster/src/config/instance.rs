@@ -82,7 +82,7 @@ pub fn read(section: &Section<'_>, now: Timestamp) -> DeclaredInstance {
     DeclaredInstance {
         name: At::taken(name),
         id_scope,
-        hosts: hosts(section, "hosts"),
+        hosts: hosts(section, "hosts", Wildcards::Refused),
         allocation_policy: match policy.as_str() {
             "geoLatency" => AllocationPolicy::GeoLatency,
             "static" => AllocationPolicy::Static,
@@ -99,11 +99,21 @@ pub fn read(section: &Section<'_>, now: Timestamp) -> DeclaredInstance {
     }
 }
 
+/// May a host name begin with `*.`?
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Wildcards {
+    /// A certificate is for every name below.
+    Taken,
+    /// Callers ask for one name.
+    Refused,
+}
+
 /// Host names, without ports.
-pub fn hosts(section: &Section<'_>, key: &'static str) -> Vec<String> {
+pub fn hosts(section: &Section<'_>, key: &'static str, wildcards: Wildcards) -> Vec<String> {
     let texts = section.texts(key).unwrap_or_default();
     let host = |text: At<String>| {
-        let bare = text.value.strip_prefix("*.").unwrap_or(&text.value);
+        let below = text.value.strip_prefix("*.").filter(|_| wildcards == Wildcards::Taken);
+        let bare = below.unwrap_or(&text.value);
         if HubName::parse(bare).is_err() || bare.contains(':') {
             let message =
                 format!("\"{}\" is no host name; write one like dps.example.com, no port", text.value);

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use dps_core::allocation::regions::RegionMap;
-use dps_model::limits::{Profile, Throttles};
+use dps_model::limits::{MAX_IDENTITY_PROVIDERS, Profile, Throttles};
 use dps_model::{Secret, Timestamp, limits};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use toml::de::DeTable;
 
 use super::environment::Variable;
+use super::instance::Wildcards;
 use super::problem::{Problem, Problems, Weight, position};
 use super::section::{At, Reading, Section};
 use super::{
@@ -57,6 +58,10 @@ fn whole<'a>(reading: &'a Reading<'a>, table: &'a DeTable<'a>, now: Timestamp) -
     let limits = limits(&root.table("limits"));
     let (bearer_token, subscription) = management(&root.table("management"));
     let providers = root.tables("identity_provider");
+    if let Some(first) = providers.get(MAX_IDENTITY_PROVIDERS) {
+        let message = format!("a server asks at most {MAX_IDENTITY_PROVIDERS} identity providers");
+        reading.wrong(first.at, message);
+    }
     let identity_providers = providers.iter().filter_map(identity::read).collect();
     let log = log(&root.table("log"));
     let attempts = root.table("attempts");
@@ -114,7 +119,7 @@ fn certificates(root: &Section<'_>, now: Timestamp) -> (Vec<CertificateFiles>, V
     let (mut certificates, mut served) = (Vec::new(), Vec::new());
     for section in &sections {
         let (chain, key) = (section.path("chain"), section.path("key"));
-        let hosts = instance::hosts(section, "hosts");
+        let hosts = instance::hosts(section, "hosts", Wildcards::Taken);
         let (Some(chain), Some(key)) = (chain, key) else { continue };
         let files = CertificateFiles { chain: chain.value, key: key.value, hosts };
         match files.load() {

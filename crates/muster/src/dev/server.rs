@@ -62,6 +62,7 @@ impl Server {
         hook: Arc<dyn Hook>,
     ) -> anyhow::Result<Self> {
         let directory = DataDir::open(&options.data_dir)?;
+        directory.remove("dev.env")?; // of a process that was killed
         let ports = bind(options)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let hubs = hub_names(options)?;

@@ -101,9 +101,8 @@ impl ServiceOptions {
         // A token from the environment alone says nothing of the service API: dev.env has one beside its string.
         if self.trust.token.is_some() || self.host.is_some() {
             let (token, named) = sources.token()?;
-            let host = self.host.clone().map(|host| (host, "--host".to_owned()));
-            let host = host.or_else(|| sources.find(SERVICE_HOST));
-            let (host, _) = host.ok_or_else(|| Failure::Usage("say --host beside --token".to_owned()))?;
+            let host = self.host.clone().or_else(|| sources.beside(&named, SERVICE_HOST));
+            let host = host.ok_or_else(|| Failure::Usage("say --host beside --token".to_owned()))?;
             let base = format!("https://{}", host.trim_end_matches('/').trim_start_matches("https://"));
             return Ok(Target { base, credential: Credential::Bearer(token), ca: sources.ca(false)?, named });
         }
@@ -133,7 +132,8 @@ impl ControlOptions {
     }
 
     fn target(&self, sources: &Sources, name: Option<&str>) -> Result<(Target, ResourceId), Failure> {
-        let id = self.resource_id.clone().or_else(|| Some(sources.find(RESOURCE_ID)?.0));
+        let (token, named) = sources.token()?;
+        let id = self.resource_id.clone().or_else(|| sources.beside(&named, RESOURCE_ID));
         let mut id = id.as_deref().map(ResourceId::parse).transpose()?.unwrap_or_default();
         for (part, said) in [
             (&mut id.subscription, self.subscription.as_deref()),
@@ -144,8 +144,7 @@ impl ControlOptions {
                 *part = Some(said.to_owned());
             }
         }
-        let (token, named) = sources.token()?;
-        let url = self.management_url.clone().or_else(|| Some(sources.find(MANAGEMENT_URL)?.0));
+        let url = self.management_url.clone().or_else(|| sources.beside(&named, MANAGEMENT_URL));
         let base = base_url(url.as_deref().unwrap_or(AZURE_MANAGEMENT))?;
         let ca = sources.ca(named.ends_with("dev.env"))?;
         Ok((Target { base, credential: Credential::Bearer(token), ca, named }, id))
@@ -178,11 +177,13 @@ fn base_url(text: &str) -> Result<String, Failure> {
 struct Sources<'a> {
     options: &'a TrustOptions,
     environment: fn(&str) -> Option<String>,
+    /// The usual data directory.
+    usual: PathBuf,
 }
 
 impl<'a> Sources<'a> {
     fn new(options: &'a TrustOptions) -> Self {
-        Self { options, environment: environment::variable }
+        Self { options, environment: environment::variable, usual: DATA_DIR.into() }
     }
 
     /// A value, and what it was taken from.
@@ -192,8 +193,16 @@ impl<'a> Sources<'a> {
         }
         match (self.environment)(key) {
             Some(text) => Some((text, format!("the environment's {key}"))),
-            None => from_dev_env(Path::new(DATA_DIR), key),
+            None => from_dev_env(&self.usual, key),
         }
+    }
+
+    /// Where a credential goes. A dev.env that nobody named says so only for the credential that is written in it:
+    /// whoever made this directory must not choose who hears a token that was meant for another service.
+    fn beside(&self, credential: &str, key: &str) -> Option<String> {
+        let (text, named) = self.find(key)?;
+        let unasked = self.options.data_dir.is_none() && named.ends_with("dev.env");
+        (!unasked || named == credential).then_some(text)
     }
 
     fn token(&self) -> Result<(String, String), Failure> {
@@ -209,7 +218,7 @@ impl<'a> Sources<'a> {
     /// Certificates to trust: what was said, else those beside the dev.env that the credential is from, else the
     /// environment's.
     fn ca(&self, of_dev_env: bool) -> Result<Option<Vec<u8>>, Failure> {
-        let folder = self.options.data_dir.clone().unwrap_or_else(|| DATA_DIR.into());
+        let folder = self.options.data_dir.clone().unwrap_or_else(|| self.usual.clone());
         let path = match &self.options.ca_file {
             Some(path) => Some(path.clone()),
             None if of_dev_env || self.options.data_dir.is_some() => Some(folder.join("ca.pem")),
@@ -259,7 +268,7 @@ mod tests {
             RESOURCE_ID => Some("/subscriptions/s/resourceGroups/g".to_owned()),
             _ => None,
         };
-        Sources { options, environment }
+        Sources { options, environment, usual: "/nowhere".into() }
     }
 
     fn folder() -> tempfile::TempDir {
@@ -324,6 +333,28 @@ mod tests {
             (target.base.as_str(), target.authorization().as_str()),
             ("https://c.example:8443", "Bearer dev-token")
         );
+    }
+
+    #[test]
+    fn token_from_elsewhere_does_not_go_where_an_unasked_directory_says() {
+        let folder = folder();
+        let options = ControlOptions::default();
+        let here = |options| Sources { usual: folder.path().into(), ..sources(options) };
+        let (target, _) = options.target(&here(&options.trust), None).ok().unwrap();
+        assert_eq!(
+            (target.base.as_str(), target.authorization().as_str()),
+            (AZURE_MANAGEMENT, "Bearer environment-token")
+        );
+        let without = Sources { environment: |_| None, ..here(&options.trust) };
+        let (target, _) = options.target(&without, None).ok().unwrap();
+        assert_eq!(
+            (target.base.as_str(), target.authorization().as_str()),
+            ("https://c.example:8443", "Bearer dev-token")
+        );
+        std::fs::write(folder.path().join("dev.env"), format!("{SERVICE_HOST}=c.example\n")).unwrap();
+        let trust = TrustOptions { token: Some("t".into()), ..TrustOptions::default() };
+        let options = ServiceOptions { trust, ..ServiceOptions::default() };
+        assert_eq!(options.target(&here(&options.trust)).err().unwrap().exit_status(), 2);
     }
 
     #[test]

@@ -95,17 +95,17 @@ async fn ensure(
     ground: &Ground<'_>,
 ) -> anyhow::Result<()> {
     let failed = || format!("the instance \"{}\" cannot be made as the file says", declared.name);
-    if instances.by_name(&declared.name).is_none() {
+    let Some(known) = instances.by_name(&declared.name) else {
         let mut instance = fresh(declared, ground);
         make(&mut instance, declared, &Members::default(), ground)?;
         instances.create(instance).await.with_context(failed)?;
         return Ok(());
-    }
+    };
     let removed = of(before, declared);
     let change = |kept: &mut Instance| {
         make(kept, declared, &removed, ground).map_err(|error| Error::internal(format!("{error:#}")))
     };
-    instances.change(&declared.name, None, change).await.with_context(failed)?;
+    instances.change(&known, None, change).await.with_context(failed)?;
     Ok(())
 }
 
@@ -176,7 +176,8 @@ fn make(
     let gone = |name: &str| declared.authorities.iter().all(|ca| !ca.name.eq_ignore_ascii_case(name));
     instance.certificates.retain(|ca| stays(&removed.authorities, &ca.name) || !gone(&ca.name));
     for ca in &declared.authorities {
-        authority(instance, ca, now);
+        let was_trusted = removed.trusted.contains(&ca.name.to_ascii_lowercase());
+        authority(instance, ca, was_trusted, now);
     }
     Ok(())
 }
@@ -237,8 +238,9 @@ fn policies(
     Ok(())
 }
 
-/// A CA certificate; one that is unchanged keeps its version, and a proof of possession that was made.
-fn authority(instance: &mut Instance, declared: &DeclaredCa, now: Timestamp) {
+/// A CA certificate; one that is unchanged keeps its version, and a proof of possession that was made. Trust that the
+/// file gave goes when the file takes it back.
+fn authority(instance: &mut Instance, declared: &DeclaredCa, was_trusted: bool, now: Timestamp) {
     let found = instance.certificates.iter_mut().find(|kept| kept.is_named(&declared.name));
     let fresh = || CaCertificate {
         name: declared.name.clone(),
@@ -252,7 +254,7 @@ fn authority(instance: &mut Instance, declared: &DeclaredCa, now: Timestamp) {
     };
     match found {
         Some(kept) if kept.certificate.der == declared.certificate.der => {
-            kept.is_verified |= declared.verified;
+            kept.is_verified = declared.verified || (kept.is_verified && !was_trusted);
         }
         Some(kept) => *kept = CaCertificate { created: kept.created, ..fresh() },
         None => instance.certificates.push(fresh()),
@@ -266,6 +268,9 @@ fn members(declared: &DeclaredInstance) -> Members {
         hubs: lower(declared.hubs.iter().map(|hub| hub.name.as_str()).collect()),
         policies: lower(declared.policies.iter().map(|policy| policy.name.as_str()).collect()),
         authorities: lower(declared.authorities.iter().map(|ca| ca.name.as_str()).collect()),
+        trusted: lower(
+            declared.authorities.iter().filter(|ca| ca.verified).map(|ca| ca.name.as_str()).collect(),
+        ),
         ip_filters: !declared.ip_filters.is_empty(),
     }
 }
@@ -281,10 +286,11 @@ fn union(before: &Declared, now: &Declared) -> Declared {
         known.hubs.extend(members.hubs.iter().cloned());
         known.policies.extend(members.policies.iter().cloned());
         known.authorities.extend(members.authorities.iter().cloned());
+        known.trusted.extend(members.trusted.iter().cloned());
         known.ip_filters |= members.ip_filters;
     }
     union
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,7 +1,7 @@
 //! Host names of the provisioning services of a production server: those that the file gives them, else a name below a
 //! wildcard of the server certificates. Nothing is issued here: certificates are the operator's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -20,6 +20,8 @@ pub struct OwnHosting {
     certificates: Arc<Certificates>,
     /// The first host name that the file gives, by lower-case name of the instance.
     given: HashMap<String, String>,
+    /// How the host names begin that the file gives, in lower case.
+    labels: HashSet<String>,
 }
 
 impl OwnHosting {
@@ -28,7 +30,9 @@ impl OwnHosting {
         let given = declared.iter().filter_map(|instance| {
             Some((instance.name.to_ascii_lowercase(), instance.hosts.first()?.clone()))
         });
-        Self { certificates, given: given.collect() }
+        let hosts = declared.iter().flat_map(|instance| &instance.hosts);
+        let labels = hosts.filter_map(|host| Some(host.split('.').next()?.to_ascii_lowercase()));
+        Self { certificates, given: given.collect(), labels: labels.collect() }
     }
 
     /// The host by which the service API of that instance is called.
@@ -71,6 +75,39 @@ impl Hosting for OwnHosting {
     /// A service named as a host of this server begins would answer in its place.
     fn is_reserved(&self, name: &str) -> bool {
         let hosts = self.certificates.hosts();
-        hosts.iter().any(|host| host.split('.').next().is_some_and(|label| label.eq_ignore_ascii_case(name)))
+        self.labels.contains(&name.to_ascii_lowercase())
+            || hosts
+                .iter()
+                .any(|host| host.split('.').next().is_some_and(|label| label.eq_ignore_ascii_case(name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dps_core::ports::SystemClock;
+
+    use super::*;
+    use crate::config::CertificateFiles;
+
+    #[test]
+    fn name_that_begins_a_host_of_the_server_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params =
+            rcgen::CertificateParams::new(vec!["iot.example.com".into(), "*.example.com".into()]).unwrap();
+        let (chain, secret) = (folder.path().join("chain.pem"), folder.path().join("key.pem"));
+        std::fs::write(&chain, params.self_signed(&key).unwrap().pem()).unwrap();
+        std::fs::write(&secret, key.serialize_pem()).unwrap();
+        let files = CertificateFiles { chain, key: secret, hosts: Vec::new() };
+        let certificates = Certificates::load(vec![files], Arc::new(SystemClock::new())).unwrap();
+        let mut factory = crate::serve::declared::tests::declared("factory");
+        factory.hosts = vec!["Devices.example.com".to_ascii_lowercase(), "plant.example.com".into()];
+        let hosting = OwnHosting::new(certificates, &[factory]);
+        for taken in ["iot", "Devices", "plant"] {
+            assert!(hosting.is_reserved(taken), "{taken}");
+        }
+        assert!(!hosting.is_reserved("north"));
+        assert_eq!(hosting.service("factory"), "devices.example.com");
+        assert_eq!(hosting.service("north"), "north.example.com");
     }
 }

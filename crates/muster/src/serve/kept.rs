@@ -33,6 +33,9 @@ pub struct Members {
     pub policies: Vec<String>,
     /// CA certificates.
     pub authorities: Vec<String>,
+    /// Those of them that it trusts without a proof of possession.
+    #[serde(default)]
+    pub trusted: Vec<String>,
     /// Were there IP filter rules?
     pub ip_filters: bool,
 }

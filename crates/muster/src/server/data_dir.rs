@@ -33,9 +33,7 @@ impl DataDir {
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             bail!("{} is in use by another process; stop it, or name another data directory", path.display());
         }
-        let directory = Self { path, _lock: lock };
-        directory.remove("dev.env")?;
-        Ok(directory)
+        Ok(Self { path, _lock: lock })
     }
 
     /// The path of a file in it, absolute.
@@ -89,11 +87,12 @@ mod tests {
     use super::DataDir;
 
     #[test]
-    fn second_process_is_refused_and_stale_announcement_removed() {
+    fn second_process_is_refused_and_no_file_is_touched() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("dev.env"), "STALE=1").unwrap();
+        // The keys of an instance called "dev" are told in a file of that name.
+        std::fs::write(folder.path().join("dev.env"), "KEYS=1").unwrap();
         let first = DataDir::open(folder.path()).unwrap();
-        assert!(!folder.path().join("dev.env").exists());
+        assert!(folder.path().join("dev.env").exists());
         let refused = DataDir::open(folder.path()).err().unwrap().to_string();
         assert!(refused.contains("in use by another process"), "{refused}");
         drop(first);

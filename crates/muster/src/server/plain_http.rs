@@ -34,6 +34,8 @@ pub async fn serve(
         .route("/health/live", get(async || answer((StatusCode::OK, json!({"status": "ok"})))))
         .route("/health/ready", get(async |State((_, health)): State<Shown>| answer(health.ready().await)))
         .with_state((metrics, health));
+    // Out of descriptors an accept fails at once, and would fail again at once.
+    let pause = std::time::Duration::from_millis(50);
     let gate = Arc::new(Semaphore::new(MAX_PLAIN_CONNECTIONS));
     loop {
         let Ok(permit) = Arc::clone(&gate).acquire_owned().await else { return };
@@ -42,7 +44,7 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         let Ok((stream, _)) = accepted else {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(pause).await;
             continue;
         };
         let service = TowerToHyperService::new(routes.clone());

@@ -141,3 +141,25 @@ fn rates_replace_the_profiles_one_by_one() {
     assert_eq!(throttles.service_operations, Some(Rate { requests: 1_000, seconds: 60 }));
     assert_eq!(throttles.polls, None);
 }
+
+#[test]
+fn host_of_an_instance_is_one_name_and_a_certificate_may_have_many() {
+    let folder = folder();
+    let wrong = read(folder.path(), &format!("{LEAST}hosts = [\"*.dps.test\"]\n"));
+    assert!(wrong.problems.to_string().contains("\"*.dps.test\" is no host name"), "{}", wrong.problems);
+    let text = LEAST.replace("[[instance]]", "hosts = [\"*.dps.test\"]\n[[instance]]");
+    assert_eq!(good(folder.path(), &text).0.certificates[0].hosts, ["*.dps.test"]);
+}
+
+#[test]
+fn identity_provider_that_would_not_be_asked_is_refused() {
+    let folder = folder();
+    let provider = |number: usize| {
+        format!("[[identity_provider]]\nissuer = \"https://login-{number}.test\"\naudiences = [\"dps\"]\n")
+    };
+    let providers = |count: usize| LEAST.to_owned() + &(0..count).map(provider).collect::<String>();
+    let told = read(folder.path(), &providers(17)).problems.to_string();
+    assert!(told.contains("at most 16 identity providers"), "{told}");
+    let told = read(folder.path(), &providers(16)).problems.to_string();
+    assert!(!told.contains("at most"), "{told}");
+}

@@ -42,7 +42,7 @@ impl Bed {
     }
 }
 
-fn declared(name: &str) -> DeclaredInstance {
+pub fn declared(name: &str) -> DeclaredInstance {
     DeclaredInstance {
         name: name.into(),
         id_scope: None,
@@ -112,7 +112,7 @@ async fn what_the_file_names_wins_and_what_the_control_plane_added_stays() {
         instance.disable_local_auth = true;
         Ok(())
     };
-    instances.change("factory", None, over_arm).await.unwrap();
+    instances.change(&instances.default_instance(), None, over_arm).await.unwrap();
 
     file.hubs = vec![hub("A.test", 3)];
     let kept = bed.start(&[file]).await.unwrap().default_instance();
@@ -141,7 +141,7 @@ async fn filter_rules_of_the_file_are_the_whole_list_until_it_has_none() {
         instance.network.rules = vec![rule("arm")];
         Ok(())
     };
-    instances.change("factory", None, by_arm).await.unwrap();
+    instances.change(&instances.default_instance(), None, by_arm).await.unwrap();
     assert_eq!(names(&bed.start(std::slice::from_ref(&file)).await.unwrap()), ["arm"]);
     file.ip_filters = vec![rule("file")];
     assert_eq!(names(&bed.start(std::slice::from_ref(&file)).await.unwrap()), ["file"]);
@@ -183,4 +183,36 @@ async fn other_id_scope_is_refused_and_changes_nothing() {
     file.id_scope = None;
     file.hubs.clear();
     assert!(hubs(&bed.start(&[file]).await.unwrap().default_instance()).is_empty());
+}
+
+#[tokio::test]
+async fn trust_that_the_file_gave_goes_when_the_file_takes_it_back() {
+    let bed = Bed::new();
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    let pem = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem();
+    let certificate = dps_attestation::x509::possession::read_ca(&pem).unwrap();
+    let mut file = declared("factory");
+    let authority = |verified| DeclaredCa {
+        name: "plant".into(),
+        certificate: certificate.clone(),
+        lookups: Vec::new(),
+        verified,
+    };
+    let trusted = async |file: &DeclaredInstance| {
+        bed.start(std::slice::from_ref(file)).await.unwrap().default_instance().certificates[0].is_verified
+    };
+    file.authorities = vec![authority(true)];
+    assert!(trusted(&file).await);
+    file.authorities = vec![authority(false)];
+    assert!(!trusted(&file).await, "the file trusts it no more");
+    // A proof of possession is not the file's to take back.
+    let instances = bed.start(std::slice::from_ref(&file)).await.unwrap();
+    let proven = |instance: &mut Instance| {
+        instance.certificates[0].is_verified = true;
+        Ok(())
+    };
+    instances.change(&instances.default_instance(), None, proven).await.unwrap();
+    assert!(trusted(&file).await);
 }

@@ -1,6 +1,7 @@
 //! Lists in pages and imports of many lines, against a real server.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
@@ -91,7 +92,10 @@ fn line_that_fails_is_told_and_kept_and_the_others_are_imported() {
         site.muster("enrollment create --rid d-0003 --at symmetricKey").json();
         let bad = "{\"registrationId\":\"bad\",\"attestation\":{\"type\":\"smartcard\"}}\nnonsense\n";
         site.write("devices.jsonl", &format!("{}{bad}", lines(0..12)));
+        site.write("rejects.jsonl", "of an earlier run, readable by others\n");
         let said = site.muster("enrollment import devices.jsonl --rejects rejects.jsonl");
+        let mode = std::fs::metadata(site.path().join("rejects.jsonl")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "lines may hold keys");
         let (out, err) = (said.out.clone(), said.err.clone());
         assert_eq!(said.status, Some(1), "{err}");
         assert_eq!(

@@ -151,9 +151,15 @@ struct Rejects(std::fs::File);
 
 impl Rejects {
     fn open(path: &Path) -> Result<Self, Failure> {
-        use std::os::unix::fs::OpenOptionsExt as _;
+        use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+        let failed = || format!("{} cannot be written", path.display());
         let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-        Ok(Self(file.with_context(|| format!("{} cannot be written", path.display()))?))
+        let file = file.with_context(failed)?;
+        // One that was there keeps its mode; a pipe or a terminal is its owner's affair.
+        if file.metadata().with_context(failed)?.is_file() {
+            file.set_permissions(std::fs::Permissions::from_mode(0o600)).with_context(failed)?;
+        }
+        Ok(Self(file))
     }
 
     fn push(&mut self, text: &str) -> Result<(), Failure> {
