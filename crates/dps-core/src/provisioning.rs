@@ -406,12 +406,14 @@ fn answered_before(
     last.operation.as_ref().map(|operation| operation.id.clone())
 }
 
-/// The operation under way, unless its lease ended long ago and a sweep is due to take it up, or it gives the hub
-/// another credential than the one the device holds now.
+/// The operation under way, unless its lease ended long ago and a sweep is due to take it up, it was admitted by a clock
+/// that was set back since (and waits for that time to come), or it gives the hub another credential than the one the
+/// device holds now.
 fn running(last: Option<&Versioned>, attested: &Attested, now: Timestamp) -> Option<OperationId> {
     let last = last.filter(|last| last.credential.as_ref() == Some(attested.authentication()))?;
     let operation = last.record.operation.as_ref().filter(|_| last.record.runs())?;
-    let fresh = now.seconds() - operation.admitted.seconds() < limits::MAX_OPERATION_AGE;
+    let age = now.seconds() - operation.admitted.seconds();
+    let fresh = (-limits::OPERATION_LEASE..limits::MAX_OPERATION_AGE).contains(&age);
     fresh.then(|| operation.id.clone())
 }
 

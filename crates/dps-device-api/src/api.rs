@@ -88,6 +88,8 @@ pub struct DeviceApi {
     pub(crate) session_limits: Arc<SessionLimits>,
     pub(crate) amqp_config: Arc<amqp::connection::Config>,
     pub(crate) connections: Arc<Semaphore>,
+    /// Requests of neighbours that are handled.
+    pub(crate) neighbours: Arc<Semaphore>,
     pub(crate) handshakes: Handshakes,
     pub(crate) bounds: Bounds,
 }
@@ -117,6 +119,7 @@ impl DeviceApi {
             clock,
             session_limits: Arc::new(session_limits()),
             amqp_config: Arc::new(amqp_config(&fronts)),
+            neighbours: Arc::new(Semaphore::new(limits::MAX_NEIGHBOUR_REQUESTS)),
             fronts,
             connections: Arc::new(Semaphore::new(bounds.connections)),
             handshakes: Handshakes::new(bounds.handshakes),

@@ -28,12 +28,24 @@ impl Resolve for Resolver {
                     let found: Vec<SocketAddr> = found.collect();
                     Ok(Box::new(found.into_iter()) as Addrs)
                 }
-                // The standard library tells a resolver's "try again" (EAI_AGAIN) only by its text.
-                Err(error) if error.to_string().contains("emporary failure") => Err(error.into()),
-                Err(_) => Err(NameNotFound(name.as_str().to_owned()).into()),
+                Err(error) if is_missing(&error) => Err(NameNotFound(name.as_str().to_owned()).into()),
+                Err(error) => Err(error.into()),
             }
         })
     }
+}
+
+/// Did a resolver say that there is no such name, or no address of it? The standard library tells that from "try again"
+/// and from trouble of this machine only by the text of the C library (glibc's, then musl's).
+fn is_missing(error: &std::io::Error) -> bool {
+    const SAID: [&str; 4] = [
+        "ame or service not known",
+        "o address associated",
+        "ame does not resolve",
+        "ame has no usable address",
+    ];
+    let text = error.to_string();
+    SAID.iter().any(|said| text.contains(said))
 }
 
 /// The missing name among an error's causes.
@@ -56,6 +68,21 @@ mod tests {
         fn resolve(&self, name: Name) -> Resolving {
             Box::pin(async move { Err(NameNotFound(name.as_str().to_owned()).into()) })
         }
+    }
+
+    #[tokio::test]
+    async fn name_that_does_not_exist_is_told_from_a_machine_in_trouble() {
+        let unknown = tokio::net::lookup_host(("no-such-host.invalid", 0)).await.err().unwrap();
+        let again = unknown.to_string().contains("emporary failure"); // a machine without a network
+        assert!(super::is_missing(&unknown) || again, "{unknown}");
+        for errno in [5, 24] {
+            // EIO, EMFILE
+            assert!(!super::is_missing(&std::io::Error::from_raw_os_error(errno)));
+        }
+        let text = "failed to lookup address information: Non-recoverable failure in name resolution";
+        assert!(!super::is_missing(&std::io::Error::other(text)));
+        let text = "failed to lookup address information: No address associated with hostname";
+        assert!(super::is_missing(&std::io::Error::other(text)));
     }
 
     #[tokio::test]

@@ -139,6 +139,10 @@ fn registration_like(what: &'static str, text: &str) -> Result<(), InvalidId> {
 
 fn device_id(text: &str) -> Result<(), InvalidId> {
     bounded("deviceId", text, limits::MAX_DEVICE_ID)?;
+    // As a segment of a path they mean another place, however they are escaped (RFC 3986 section 5.2.4).
+    if matches!(text, "." | "..") {
+        return Err(InvalidId { what: "deviceId", why: format!("{text:?} is no name of its own in a path") });
+    }
     every("deviceId", text, "letters, digits and - . % _ * ? ! ( ) , : = @ $ ' # + ; are allowed", |c| {
         c.is_ascii_alphanumeric() || "-.%_*?!(),:=@$'#+;".contains(c)
     })

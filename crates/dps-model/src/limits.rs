@@ -168,6 +168,10 @@ pub const MAX_REMEMBERED_GROUPS: u64 = 200_000;
 
 /// Operations worked on at once by one node.
 pub const MAX_RUNNING_OPERATIONS: usize = 512;
+/// Of them, and of those that ask a webhook, at any one hub or webhook: one that stalls leaves places to the others.
+pub const MAX_RUNNING_AT_ONE_PEER: usize = 128;
+/// How long a sweep waits for a place at a hub or a webhook, once, before it puts off what belongs there, in milliseconds.
+pub const SWEEP_PATIENCE_MS: u64 = 1_000;
 /// Operations taken over by one sweep of the store.
 pub const OPERATIONS_PER_SWEEP: usize = 256;
 /// Time between two sweeps for operations whose lease ran out.
@@ -189,6 +193,9 @@ pub const HUB_ATTEMPTS: u32 = 5;
 pub const OPERATION_BACKOFF: u64 = 10;
 /// Longest pause that a hub may ask for.
 pub const MAX_HUB_RETRY_AFTER: u64 = 300;
+/// Longest pause that an operation is ever kept waiting, whatever was asked for.
+pub const MAX_OPERATION_PAUSE: u64 =
+    if MAX_HUB_RETRY_AFTER > MAX_WEBHOOK_RETRY_AFTER { MAX_HUB_RETRY_AFTER } else { MAX_WEBHOOK_RETRY_AFTER };
 /// How long a register request waits for its operation before the 202 leaves, in milliseconds.
 pub const ADMIT_WAIT_MS: u64 = 50;
 /// Superseded operation ids of one registration that a late poll may still name.
@@ -227,6 +234,10 @@ pub const OVERLOAD_MEMORY: u64 = 10;
 pub const MAX_CONNECTIONS: usize = 65_536;
 /// Open connections of the plain loopback port: scrapers and a person's browser.
 pub const MAX_PLAIN_CONNECTIONS: usize = 64;
+/// How long one of them lives: who says nothing, or does not read, gives its place back. A scraper comes again.
+pub const PLAIN_CONNECTION_LIFE: u64 = 60;
+/// HTTP requests handled at once that are not the device API's: each is carried to its end, its client gone or not.
+pub const MAX_NEIGHBOUR_REQUESTS: usize = 4_096;
 /// TLS handshakes in progress at once.
 pub const MAX_HANDSHAKES: usize = 2_048;
 /// Age at which a TLS handshake gives way to a newer one when all places are taken, in milliseconds.

@@ -58,7 +58,8 @@ pub(super) async fn move_over<E: Enrolled>(
     for text in new {
         let precondition = match store.get(Collection::CertificateClaims, instance, text).await? {
             None => Precondition::Absent,
-            Some(document) if read(&document)? == own => continue,
+            // Written again: were it released meanwhile, this would be left without it.
+            Some(document) if read(&document)? == own => Precondition::Matches(document.etag),
             // Nobody uses it any more: its enrollment went without it, or has yet to be written.
             Some(document) => match holder_of(store, instance, &read(&document)?, text).await? {
                 Some(error) => return Err(error),

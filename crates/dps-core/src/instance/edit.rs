@@ -63,8 +63,7 @@ impl Instances {
             Some(_) => Error::new(ErrorCode::InstanceExists),
             None => error.into(),
         })?;
-        self.reload().await?;
-        Ok(Change { instance: Arc::new(instance), previous: None })
+        Ok(Change { instance: self.written(instance).await, previous: None })
     }
 
     /// Changes an instance: `change` gets the stored one and may be called again when another node writes in between.
@@ -93,14 +92,23 @@ impl Instances {
             let write = record::write(&changed, Precondition::Matches(kept.etag.clone()))?;
             match self.store.write(vec![write]).await {
                 Ok(()) => {
-                    self.reload().await?;
-                    return Ok(Change { instance: Arc::new(changed), previous: Some(kept.etag) });
+                    return Ok(Change { instance: self.written(changed).await, previous: Some(kept.etag) });
                 }
                 Err(error) if error.refusal().is_some() => {}
                 Err(error) => return Err(error.into()),
             }
         }
         Err(Error::new(ErrorCode::EtagMismatch).because("others change the instance all the time"))
+    }
+
+    /// An instance that was written is shown, and so is what other nodes have changed, where that can be read.
+    async fn written(&self, instance: Instance) -> Arc<Instance> {
+        let instance = Arc::new(instance);
+        self.show(&instance);
+        if let Err(error) = self.reload().await {
+            tracing::error!(%error, "the provisioning services cannot be read again; changes of other nodes are not seen");
+        }
+        instance
     }
 
     /// Takes an instance out of service: from now on it answers nobody. `purge` removes what it leaves.

@@ -116,6 +116,16 @@ impl Instances {
         self.reload().await
     }
 
+    /// Shows a change that is written: what comes after it may fail.
+    fn show(&self, changed: &Arc<Instance>) {
+        let mut instances: Vec<_> = self.view.load().by_name.values().cloned().collect();
+        instances.retain(|instance| instance.rows() != changed.rows());
+        instances.push(Arc::clone(changed));
+        if let Some(view) = View::of(instances, &self.default) {
+            self.view.store(Arc::new(view));
+        }
+    }
+
     async fn reload(&self) -> Result<(), Error> {
         if let Some(view) = load(self.store.as_ref(), &self.default).await? {
             self.view.store(Arc::new(view));
@@ -144,12 +154,19 @@ async fn load(store: &dyn Store, default: &str) -> Result<Option<View>, Error> {
         }
         after = Some(next);
     }
-    instances.retain(|instance| instance.resource.state != InstanceState::Deleting);
-    let by = |key: fn(&Instance) -> String| {
-        instances.iter().map(|instance| (key(instance), Arc::clone(instance))).collect::<HashMap<_, _>>()
-    };
-    let by_name = by(|instance| record::id(&instance.name));
-    let Some(default) = by_name.get(default).cloned() else { return Ok(None) };
-    let by_rows = by(|instance| instance.rows().to_owned());
-    Ok(Some(View { default, by_scope: by(|instance| instance.id_scope.key()), by_name, by_rows }))
+    Ok(View::of(instances, default))
+}
+
+impl View {
+    /// Of these instances; none without the default one.
+    fn of(mut instances: Vec<Arc<Instance>>, default: &str) -> Option<Self> {
+        instances.retain(|instance| instance.resource.state != InstanceState::Deleting);
+        let by = |key: fn(&Instance) -> String| {
+            instances.iter().map(|instance| (key(instance), Arc::clone(instance))).collect::<HashMap<_, _>>()
+        };
+        let by_name = by(|instance| record::id(&instance.name));
+        let default = by_name.get(default).cloned()?;
+        let by_rows = by(|instance| instance.rows().to_owned());
+        Some(Self { default, by_scope: by(|instance| instance.id_scope.key()), by_name, by_rows })
+    }
 }

@@ -5,10 +5,11 @@
 //! `run` carries it out. Must not know who asked or how a device is told.
 
 mod event;
+mod places;
 mod run;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,10 +17,11 @@ use dps_events::EventSink;
 use dps_model::hub::HubAuthentication;
 use dps_model::instance::Instance;
 use dps_model::{Error, ErrorCode, Etag, OperationId, Timestamp, limits};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 
 use self::event::OperationEvent;
+use self::places::{Place, Places};
 use self::run::Run;
 use crate::instance::Instances;
 use crate::plan::{Ask, Plan};
@@ -37,10 +39,8 @@ pub struct Operations {
     sink: Arc<dyn EventSink>,
     instances: Arc<Instances>,
     webhook: Arc<dyn Webhook>,
-    /// Places of operations that are at a hub.
-    at_hubs: Arc<Semaphore>,
-    /// Places of operations that ask a webhook: a slow one must not keep others from their hubs.
-    at_webhooks: Arc<Semaphore>,
+    /// Places of operations that are at a hub or a webhook.
+    places: Places,
     /// Places of operations that wait in memory for their next attempt.
     parked: Arc<Semaphore>,
     /// What this node works on, so that its own sweep does not take it up again.
@@ -79,7 +79,6 @@ impl Operations {
         sink: Arc<dyn EventSink>,
         instances: Arc<Instances>,
     ) -> Self {
-        let places = |most| Arc::new(Semaphore::new(most));
         Self {
             store,
             hubs,
@@ -87,9 +86,8 @@ impl Operations {
             sink,
             instances,
             webhook: Arc::new(NoWebhook),
-            at_hubs: places(limits::MAX_RUNNING_OPERATIONS),
-            at_webhooks: places(limits::MAX_RUNNING_WEBHOOKS),
-            parked: places(limits::MAX_PARKED_OPERATIONS),
+            places: Places::new(),
+            parked: Arc::new(Semaphore::new(limits::MAX_PARKED_OPERATIONS)),
             held: Mutex::default(),
         }
     }
@@ -104,37 +102,26 @@ impl Operations {
         self.clock.now().plus_millis(limits::OPERATION_LEASE * 1_000)
     }
 
-    /// Runs the operation on a task of its own. None when this node runs as many as it may (the operation is durable,
-    /// and a sweep takes it up when its lease ends), or when it follows one of the same device that still runs.
+    /// Runs the operation on a task of its own. None when this node runs as many as it may, in all or at that hub (the
+    /// operation is durable, and a sweep takes it up when its lease ends), or when it follows one of the same device
+    /// that still runs.
     pub fn start(self: &Arc<Self>, admitted: Admitted) -> Option<JoinHandle<()>> {
         if let Some(error) = &admitted.refused {
             let event = OperationEvent::open(&admitted, &self.sink, &self.clock);
             event.close(&admitted, &Err(error.clone()));
             return None;
         }
-        let place = Arc::clone(self.places(&admitted)).try_acquire_owned().ok()?;
+        let place = self.places.of(&admitted).try_take()?;
         self.spawn(admitted, place)
-    }
-
-    /// Among which places the operation needs one now.
-    fn places(&self, admitted: &Admitted) -> &Arc<Semaphore> {
-        if admitted.record.asking().is_some() { &self.at_webhooks } else { &self.at_hubs }
     }
 
     /// Waits until no operation runs here; none may be started meanwhile. Those that wait for their next attempt do so in
     /// the store as well.
     pub async fn ended(&self) {
-        // Who has asked a webhook goes on to a hub: the other way round it would wait for ever.
-        for (places, all) in [
-            (&self.at_webhooks, limits::MAX_RUNNING_WEBHOOKS),
-            (&self.at_hubs, limits::MAX_RUNNING_OPERATIONS),
-        ] {
-            // Fails only when the permits are closed, and then nothing runs.
-            let _ = places.acquire_many(u32::try_from(all).unwrap_or(u32::MAX)).await;
-        }
+        self.places.emptied().await;
     }
 
-    fn spawn(self: &Arc<Self>, admitted: Admitted, place: OwnedSemaphorePermit) -> Option<JoinHandle<()>> {
+    fn spawn(self: &Arc<Self>, admitted: Admitted, place: Place) -> Option<JoinHandle<()>> {
         let (held, admitted) = self.hold(admitted)?;
         let mut run = Run::new(Arc::clone(self), held, place);
         Some(tokio::spawn(async move {
@@ -152,11 +139,10 @@ impl Operations {
         let page = limits::OPERATIONS_PER_SWEEP;
         let documents = self.store.due(Collection::Registrations, due.millis(), page).await?;
         let full = documents.len() == page;
-        let mut moved = false;
+        let (mut moved, mut stalled) = (false, HashSet::new());
         for (instance, document) in documents {
             if !self.is_held(&instance, &document.id) {
-                self.take_over(&instance, document).await?;
-                moved = true;
+                moved |= self.take_over(&instance, document, &mut stalled).await?;
             }
         }
         Ok(full && moved)
@@ -177,7 +163,14 @@ impl Operations {
         }
     }
 
-    async fn take_over(self: &Arc<Self>, instance: &str, document: Document) -> Result<(), Error> {
+    /// Runs an operation that was left, or puts it off while everything that may run at its peer does: one that stalls
+    /// is waited for once a sweep, and keeps nobody from the others. Answers whether the store was told.
+    async fn take_over(
+        self: &Arc<Self>,
+        instance: &str,
+        document: Document,
+        stalled: &mut HashSet<String>,
+    ) -> Result<bool, Error> {
         let found = self.instances.by_rows(instance).zip(Versioned::read(&document).ok());
         let Some((instance, Versioned { record, etag, credential: Some(credential) })) = found else {
             tracing::error!(
@@ -185,15 +178,24 @@ impl Operations {
                 registration = document.id,
                 "an unfinished operation cannot be read; set aside"
             );
-            return self.set_aside(instance, document).await;
+            return self.set_aside(instance, document).await.map(|()| true);
         };
         let mut admitted = Admitted { instance, record, etag, credential, resumed: true, refused: None };
-        let Ok(place) = Arc::clone(self.places(&admitted)).acquire_owned().await else { return Ok(()) };
+        let wanted = self.places.of(&admitted);
+        let mut place = wanted.try_take();
+        if place.is_none() && !stalled.contains(&wanted.peer) {
+            let patience = Duration::from_millis(limits::SWEEP_PATIENCE_MS);
+            place = tokio::time::timeout(patience, wanted.take()).await.ok().flatten();
+            if place.is_none() {
+                stalled.insert(wanted.peer);
+            }
+        }
         // The claim is a conditional write: of two nodes that sweep, one wins.
-        if self.renew(&mut admitted, self.lease()).await.is_ok() {
+        let claimed = self.renew(&mut admitted, self.lease()).await.is_ok();
+        if let (true, Some(place)) = (claimed, place) {
             self.spawn(admitted, place);
         }
-        Ok(())
+        Ok(claimed)
     }
 
     /// What nobody can run must not hide what is behind it.

@@ -10,9 +10,9 @@ use std::time::Duration;
 use dps_model::hub::{HubAuthentication, LinkedHub};
 use dps_model::instance::Instance as Service;
 use dps_model::{Error, ErrorCode, HubName, limits};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use super::places::Place;
 use super::{Admitted, Held, OperationEvent, Operations};
 use crate::allocation::custom::{self, Next};
 use crate::plan::{Plan, TwinFate, Unfinished};
@@ -23,7 +23,7 @@ use crate::registration::Identity;
 pub(super) struct Run {
     operations: Arc<Operations>,
     held: Held,
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
 }
 
 /// Why an operation does not go on.
@@ -37,7 +37,7 @@ enum Stopped {
 }
 
 impl Run {
-    pub(super) fn new(operations: Arc<Operations>, held: Held, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(operations: Arc<Operations>, held: Held, place: Place) -> Self {
         Self { operations, held, place: Some(place) }
     }
 
@@ -92,7 +92,11 @@ impl Run {
         let until = admitted.record.operation.as_ref().and_then(|operation| operation.resume_at);
         let wait = until.map_or(0, |until| until.millis() - self.operations.clock.now().millis());
         match u64::try_from(wait) {
-            Ok(wait @ 1..) => self.rest(admitted, Duration::from_millis(wait)).await,
+            // A clock that was set back meanwhile must not make a short pause a long one.
+            Ok(wait @ 1..) => {
+                let longest = Duration::from_secs(limits::MAX_OPERATION_PAUSE);
+                self.rest(admitted, Duration::from_millis(wait).min(longest)).await
+            }
             _ => Ok(()),
         }
     }
@@ -270,12 +274,12 @@ impl Run {
 
     /// Waits for a place among those that do what this operation does next.
     async fn take_place(&mut self, admitted: &Admitted) {
-        let places = self.operations.places(admitted);
-        if self.place.as_ref().is_some_and(|place| Arc::ptr_eq(place.semaphore(), places)) {
+        let wanted = self.operations.places.of(admitted);
+        if self.place.as_ref().is_some_and(|place| place.is_among(&wanted)) {
             return;
         }
         self.place = None;
-        self.place = Arc::clone(places).acquire_owned().await.ok();
+        self.place = wanted.take().await;
     }
 }
 

@@ -198,3 +198,60 @@ impl Store for Changing {
         self.inner.count(collection, instance).await
     }
 }
+
+/// A store in which, while a claim is read, somebody else makes the enrollment and deletes it again.
+struct Meanwhile {
+    inner: Arc<MemoryStore>,
+    other: std::sync::Mutex<Option<Bed>>,
+}
+
+#[async_trait]
+impl Store for Meanwhile {
+    async fn get(&self, c: Collection, instance: &str, id: &str) -> Result<Option<Document>, StoreError> {
+        let other = match c {
+            Collection::CertificateClaims => self.other.lock().unwrap().take(),
+            _ => None,
+        };
+        let Some(other) = other else { return self.inner.get(c, instance, id).await };
+        let body = json!({"attestation": clients(&shared(), None)});
+        other.enrollments.put_individual(&other.instance, "a", input(&body), None).await.unwrap();
+        let claim = self.inner.get(c, instance, id).await;
+        other.enrollments.delete_individual(&other.instance, "a", None).await.unwrap();
+        claim
+    }
+    async fn write(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        self.inner.write(writes).await
+    }
+    async fn find(&self, c: Collection, i: &str, texts: &[String]) -> Result<Vec<Document>, StoreError> {
+        self.inner.find(c, i, texts).await
+    }
+    async fn page(&self, page: Page<'_>) -> Result<Vec<Document>, StoreError> {
+        self.inner.page(page).await
+    }
+    async fn due(&self, c: Collection, at: i64, limit: usize) -> Result<Vec<(String, Document)>, StoreError> {
+        self.inner.due(c, at, limit).await
+    }
+    async fn count(&self, collection: Collection, instance: &str) -> Result<u64, StoreError> {
+        self.inner.count(collection, instance).await
+    }
+}
+
+/// The same certificate each time.
+fn shared() -> Vec<u8> {
+    static SHARED: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+    SHARED.get_or_init(|| self_signed("shared")).clone()
+}
+
+#[tokio::test]
+async fn claim_that_is_released_while_it_is_read_leaves_no_enrollment_without_one() {
+    let inner = Arc::new(MemoryStore::new());
+    let other = bed_over(Arc::clone(&inner) as _).await;
+    let store = Arc::new(Meanwhile { inner, other: std::sync::Mutex::new(None) });
+    let bed = bed_over(Arc::clone(&store) as _).await;
+    *store.other.lock().unwrap() = Some(other);
+    let body = json!({"attestation": clients(&shared(), None)});
+    let put = bed.enrollments.put_individual(&bed.instance, "a", input(&body), None).await;
+    let count = async |collection| bed.store.count(collection, &bed.instance.name).await.unwrap();
+    let (made, claims) = (count(Collection::Enrollments).await, count(Collection::CertificateClaims).await);
+    assert_eq!((made, claims), (u64::from(put.is_ok()), u64::from(put.is_ok())), "{:?}", put.err());
+}

@@ -10,7 +10,7 @@ use dps_events::Outcome;
 use dps_model::hub::HubAuthentication;
 use dps_model::registration::{Status, Substatus};
 use dps_model::{Secret, limits};
-use dps_store::MemoryStore;
+use dps_store::{FaultyStore, MemoryStore, Schedule};
 use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
 
@@ -215,14 +215,97 @@ async fn operation_that_outlives_its_lease_is_not_taken_from_the_node_that_runs_
 
 #[tokio::test(start_paused = true)]
 async fn page_of_operations_that_all_run_here_does_not_turn_the_sweep_in_circles() {
-    let bed = Bed::new().await;
+    let hubs: Vec<String> = (0..4).map(|n| format!("hub-{n}.example")).collect();
+    let bed = Bed::with_hubs(&hubs.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    bed.hubs.behave(slow(600));
+    for (n, hub) in (0..limits::OPERATIONS_PER_SWEEP).zip(hubs.iter().cycle()) {
+        let id = format!("dev-{n}");
+        let enrolled = bed.enroll(&id, with(symmetric(), "iotHubs", json!([hub]))).await;
+        bed.register(&Device::keyed(&id, primary(&enrolled))).await.unwrap();
+    }
+    bed.clock.advance(limits::OPERATION_LEASE + 1);
+    assert!(!bed.operations.sweep(dps_core::ports::Clock::now(&*bed.clock)).await.unwrap());
+}
+
+/// Devices of one hub, more than there are places, and one of another hub.
+async fn crowd(bed: &Bed) -> (Vec<Device>, Device) {
+    let on = |hub: &str| with(symmetric(), "iotHubs", json!([hub]));
+    let mut at_a = Vec::new();
+    for n in 0..=limits::MAX_RUNNING_OPERATIONS {
+        let id = format!("dev-{n}");
+        at_a.push(Device::keyed(&id, primary(&bed.enroll(&id, on(A)).await)));
+    }
+    (at_a, Device::keyed("other", primary(&bed.enroll("other", on(B)).await)))
+}
+
+fn stalls_at(stalled: &'static str) -> impl FnMut(&str, Call) -> Behaviour + Send + 'static {
+    move |hub, _| Behaviour {
+        delay: Duration::from_secs(if hub == stalled { 100_000 } else { 0 }),
+        ..Behaviour::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn hub_that_stalls_keeps_nobody_from_another() {
+    let bed = Bed::with_hubs(&[A, B]).await;
+    let (at_a, other) = crowd(&bed).await;
+    bed.hubs.behave(stalls_at(A));
+    for device in &at_a {
+        bed.register(device).await.unwrap();
+    }
+    let id = bed.register(&other).await.unwrap();
+    later(1).await;
+    assert_eq!(bed.poll(&other, &id).await.unwrap().status, Status::Assigned);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sweep_puts_off_what_is_for_a_hub_that_stalls_and_reaches_what_is_behind() {
+    let bed = Bed::with_hubs(&[A, B]).await;
+    let (at_a, other) = crowd(&bed).await;
+    bed.hubs.behave(|_, _| Behaviour { delay: Duration::from_secs(100_000), ..Behaviour::default() });
+    for device in &at_a {
+        bed.register(device).await.unwrap();
+    }
+    let id = bed.register(&other).await.unwrap();
+    bed.hubs.behave(stalls_at(A));
+    let after = bed.restarted(&[A, B]).await;
+    let sweeping = tokio::spawn(after.operations.clone().sweep_on());
+    later(3 + limits::SWEEP_PATIENCE_MS / 1_000).await;
+    assert_eq!(after.poll(&other, &id).await.unwrap().status, Status::Assigned);
+    after.hubs.heal();
+    sweeping.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn sweep_over_a_store_that_takes_no_writes_does_not_turn_in_circles() {
+    let faulty = Arc::new(FaultyStore::new(MemoryStore::new(), Schedule::quiet()));
+    let bed =
+        Bed::over(Arc::clone(&faulty) as _, Arc::default(), Arc::default(), vec![linked(A, 1)], NOW).await;
     bed.hubs.behave(slow(600));
     for n in 0..limits::OPERATIONS_PER_SWEEP {
         let device = bed.keyed(&format!("dev-{n}")).await;
         bed.register(&device).await.unwrap();
     }
-    bed.clock.advance(limits::OPERATION_LEASE + 1);
-    assert!(!bed.operations.sweep(dps_core::ports::Clock::now(&*bed.clock)).await.unwrap());
+    let after = bed.restarted(&[A]).await;
+    after.clock.advance(limits::OPERATION_LEASE + 1);
+    faulty.revive(Schedule::seeded(7, 0, 1_000));
+    let now = dps_core::ports::Clock::now(&*after.clock);
+    assert!(!after.operations.sweep(now).await.unwrap(), "nothing has moved");
+}
+
+#[tokio::test(start_paused = true)]
+async fn device_whose_operation_was_admitted_by_a_clock_that_was_ahead_gets_another_one() {
+    let bed = Bed::new().await;
+    let device = bed.keyed("dev-1").await;
+    bed.hubs.behave(slow(3_600));
+    let first = bed.register(&device).await.unwrap();
+    let after = bed.restarted(&[A]).await;
+    after.hubs.heal();
+    after.clock.advance(-86_400);
+    let second = after.register(&device).await.unwrap();
+    assert_ne!(second, first, "the first waits in the store for tomorrow");
+    later(1).await;
+    assert_eq!(after.poll(&device, &second).await.unwrap().status, Status::Assigned);
 }
 
 #[tokio::test(start_paused = true)]

@@ -220,7 +220,7 @@ async fn answer(
         let body = TimedBody::new(body, Duration::from_secs(limits::BODY_TIMEOUT)).boxed();
         let mut request = Request::from_parts(parts, body);
         request.extensions_mut().insert(Arc::clone(channel));
-        return front.http(request).await;
+        return carried_out(api, front, request).await;
     }
     let claims = match &route {
         Some(route) => decode::claims(route, &parts),
@@ -247,6 +247,26 @@ async fn answer(
         Ok(response) => encode::encode(&response, tracking_id, &location())
             .unwrap_or_else(|error| rejected(api, tracking_id, &error, None)),
         Err(error) => rejected(api, tracking_id, &error, None),
+    }
+}
+
+/// A neighbour's request is carried to its end as well: half of a change of an instance or of an enrollment must not
+/// remain because a client lost patience.
+async fn carried_out(api: &DeviceApi, front: &Arc<dyn HttpFront>, request: Request<Body>) -> Response<Body> {
+    let front = Arc::clone(front);
+    // Fails only when it is closed, which nobody does.
+    let place = Arc::clone(&api.neighbours).acquire_owned().await.ok();
+    let served = tokio::spawn(async move {
+        let response = front.http(request).await;
+        drop(place);
+        response
+    });
+    match served.await {
+        Ok(response) => response,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(cancelled) => rejected(api, TrackingId::fresh(), &Error::internal(cancelled), None),
+        },
     }
 }
 

@@ -132,6 +132,7 @@ pub struct Server {
     pub ca: Ca,
     pub tls: Arc<ServerTls>,
     core: Arc<FakeCore>,
+    api: Arc<DeviceApi>,
     events: mpsc::UnboundedReceiver<Event>,
     stop: watch::Sender<bool>,
     serving: Vec<tokio::task::JoinHandle<()>>,
@@ -174,7 +175,7 @@ impl Server {
             }));
         }
         let (https, mqtt, amqp) = (addresses[0], addresses[1], addresses[2]);
-        Self { https, mqtt, amqp, ca, tls, core, events, stop, serving }
+        Self { https, mqtt, amqp, ca, tls, core, api, events, stop, serving }
     }
 
     /// A client without a certificate.
@@ -190,6 +191,13 @@ impl Server {
     /// Waits until the core works on a request of the device `slow`.
     pub async fn busy(&self) {
         self.core.entered.notified().await;
+    }
+
+    /// Waits until no connection is open.
+    pub async fn idle(&self) {
+        while self.api.load().taken.connections > 0 {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Tells the server to stop, and the core to go on with the device `slow` once it has been told.

@@ -251,3 +251,47 @@ async fn request_of_a_neighbour_handed_on_with_its_channel() {
     }
     assert!(server.stop().await.is_empty(), "the neighbour records what it answers");
 }
+
+/// Begins to answer, says so, and goes on only when it may.
+struct Patient {
+    begun: Arc<tokio::sync::Semaphore>,
+    may_end: Arc<tokio::sync::Semaphore>,
+    ended: Arc<tokio::sync::Semaphore>,
+}
+
+#[async_trait]
+impl HttpFront for Patient {
+    fn claims_http(&self, _host: &str, path: &str) -> bool {
+        path.starts_with("/slow")
+    }
+
+    async fn http(&self, _request: Request<Body>) -> Response<Body> {
+        self.begun.add_permits(1);
+        self.may_end.acquire().await.unwrap().forget();
+        self.ended.add_permits(1);
+        Response::new(Full::from("done").map_err(|never| match never {}).boxed())
+    }
+}
+
+#[tokio::test]
+async fn request_of_a_neighbour_is_carried_out_although_its_client_goes_away() {
+    let gate = || Arc::new(tokio::sync::Semaphore::new(0));
+    let (begun, may_end, ended) = (gate(), gate(), gate());
+    let front =
+        Patient { begun: Arc::clone(&begun), may_end: Arc::clone(&may_end), ended: Arc::clone(&ended) };
+    let server = Server::with(Fronts { http: vec![Arc::new(front)], devices: Vec::new() }).await;
+    for mut http in both(&server).await {
+        let mut asked = Box::pin(http.send(request(Method::PUT, "/slow", "")));
+        tokio::select! {
+            _ = &mut asked => panic!("answered before it was allowed"),
+            begun = begun.acquire() => begun.unwrap().forget(),
+        }
+        drop(asked);
+        drop(http);
+    }
+    // The connections are gone when nothing of theirs is left open.
+    server.idle().await;
+    may_end.add_permits(2);
+    ended.acquire_many(2).await.unwrap().forget();
+    assert!(server.stop().await.is_empty());
+}

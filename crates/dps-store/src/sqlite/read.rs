@@ -64,6 +64,15 @@ impl Readers {
     }
 }
 
+/// What a document that cannot be read does to the others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Damage {
+    /// Who lists them must know.
+    Fails,
+    /// It is told in the log.
+    IsSkipped,
+}
+
 /// What a read needs besides a connection.
 pub(super) struct Reading {
     pub readers: Readers,
@@ -103,7 +112,7 @@ impl Reading {
         };
         let padding = std::iter::repeat_n(last, size - texts.len());
         let parameters = std::iter::once(instance).chain(texts.iter().chain(padding).map(String::as_str));
-        let found = self.rows(collection, sql, parameters)?;
+        let found = self.rows(collection, sql, parameters, Damage::Fails)?;
         Ok(found.into_iter().map(|(_, document)| document).collect())
     }
 
@@ -125,11 +134,11 @@ impl Reading {
         };
         let mut parameters = vec![Value::Text(instance), limit_value(limit)];
         parameters.extend(owner.into_iter().chain(after).map(Value::Text));
-        let page = self.rows(collection, sql, parameters)?;
+        let page = self.rows(collection, sql, parameters, Damage::Fails)?;
         Ok(page.into_iter().map(|(_, document)| document).collect())
     }
 
-    /// Documents that are due, with their instance.
+    /// Documents that are due, with their instance; a damaged one must not hide what is behind it.
     pub fn due(
         &self,
         collection: Collection,
@@ -137,7 +146,7 @@ impl Reading {
         limit: usize,
     ) -> Result<Vec<(String, Document)>, StoreError> {
         let parameters = [Value::Integer(at_or_before), limit_value(limit)];
-        self.rows(collection, &self.tables.of(collection).due, parameters)
+        self.rows(collection, &self.tables.of(collection).due, parameters, Damage::IsSkipped)
     }
 
     /// How many documents an instance has.
@@ -159,6 +168,7 @@ impl Reading {
         collection: Collection,
         sql: &str,
         parameters: impl IntoIterator<Item = P>,
+        damage: Damage,
     ) -> Result<Vec<(String, Document)>, StoreError> {
         self.readers.with(|connection| {
             let mut statement = connection.prepare_cached(sql).map_err(failed)?;
@@ -170,7 +180,11 @@ impl Reading {
                     StoreError::Failed(format!("{} is damaged after {before}: {error}", collection.name()))
                 })?;
                 let Some(row) = row else { return Ok(documents) };
-                documents.push(self.document(collection, row)?);
+                match self.document(collection, row) {
+                    Ok(document) => documents.push(document),
+                    Err(error) if damage == Damage::IsSkipped => tracing::error!(%error, "left out"),
+                    Err(error) => return Err(error),
+                }
             }
         })
     }
