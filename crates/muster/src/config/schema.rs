@@ -116,7 +116,8 @@ static INSTANCE: Shape = Shape {
             "hosts",
             Texts,
             Optional,
-            "host names by which the service API finds it, besides any that begins with `NAME.`",
+            "host names by which the service API finds it, besides any that begins with `NAME.`; no service created later can \
+             be called like the first label of one of them",
         ),
         key(
             "allocation_policy",

@@ -26,7 +26,9 @@ In this order, for each value:
 2. `dev.env` in `--data-dir`, when that is said;
 3. the environment: `MUSTER_SERVICE_CONNECTION_STRING`, `MUSTER_SERVICE_HOST`, `MUSTER_BEARER_TOKEN`,
    `MUSTER_MANAGEMENT_URL`, `MUSTER_RESOURCE_ID`, `MUSTER_CA_FILE`;
-4. `./muster-data/dev.env`, which a running `muster dev` keeps: on a laptop, `muster enrollment list` just works.
+4. `./muster-data/dev.env`, which a running `muster dev` keeps: on a laptop, `muster enrollment list` just works. Nobody has
+   named this file, so it says where a credential goes only for the one that is written in it: a token from the environment
+   is never sent to an address that a directory brought along.
 
 The service API is asked with the connection string's key, or, with `--host` and `--token`, with a bearer token. A control
 plane that nobody names is Azure's, `https://management.azure.com`. A token goes to the service that it is for alone: no
