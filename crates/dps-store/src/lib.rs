@@ -5,6 +5,7 @@
 //! `faults`) breaks any of them on a seeded schedule.
 
 mod memory;
+mod monitor_state;
 mod rules;
 mod sqlite;
 
@@ -16,4 +17,5 @@ pub mod suite;
 #[cfg(feature = "faults")]
 pub use faulty::{Fault, FaultyStore, Schedule};
 pub use memory::MemoryStore;
+pub use monitor_state::StoreState;
 pub use sqlite::{OpenOptions, SqliteStore};

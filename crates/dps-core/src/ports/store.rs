@@ -24,11 +24,15 @@ pub enum Collection {
     HubDevices,
     /// The server's own settings.
     Settings,
+    /// Alert rules, diagnostic settings, alerts and what else watching keeps; the instance is the kind of document.
+    Monitoring,
+    /// Minute rollups of metrics; apart, since they are many.
+    Rollups,
 }
 
 impl Collection {
     /// Every collection.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Instances,
         Self::Enrollments,
         Self::EnrollmentGroups,
@@ -36,6 +40,8 @@ impl Collection {
         Self::Registrations,
         Self::HubDevices,
         Self::Settings,
+        Self::Monitoring,
+        Self::Rollups,
     ];
 
     /// Stable name; tables are called so.
@@ -48,6 +54,8 @@ impl Collection {
             Self::Registrations => "registrations",
             Self::HubDevices => "hub_devices",
             Self::Settings => "settings",
+            Self::Monitoring => "monitoring",
+            Self::Rollups => "rollups",
         }
     }
 }

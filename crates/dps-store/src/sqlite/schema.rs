@@ -9,9 +9,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::failed;
 
 /// Migrations in order; a shipped one never changes.
-const MIGRATIONS: [(&str, &str); 2] = [
+const MIGRATIONS: [(&str, &str); 3] = [
     ("documents", include_str!("../../migrations/sqlite/0001_documents.sql")),
     ("certificate_claims", include_str!("../../migrations/sqlite/0002_certificate_claims.sql")),
+    ("monitoring", include_str!("../../migrations/sqlite/0003_monitoring.sql")),
 ];
 
 /// Brings the tables to the newest version. Each migration happens whole or not at all.
@@ -144,7 +145,8 @@ impl Tables {
     }
 
     pub fn of(&self, collection: Collection) -> &Statements {
-        let [instances, enrollments, groups, claims, registrations, devices, settings] = &self.0;
+        let [instances, enrollments, groups, claims, registrations, devices, settings, monitoring, rollups] =
+            &self.0;
         match collection {
             Collection::Instances => instances,
             Collection::Enrollments => enrollments,
@@ -153,6 +155,8 @@ impl Tables {
             Collection::Registrations => registrations,
             Collection::HubDevices => devices,
             Collection::Settings => settings,
+            Collection::Monitoring => monitoring,
+            Collection::Rollups => rollups,
         }
     }
 }

@@ -11,6 +11,7 @@
 mod crash;
 mod disk;
 mod faulty;
+mod monitor_state;
 mod sqlite;
 
 use std::sync::Arc;
