@@ -12,6 +12,7 @@ mod certificates;
 mod description;
 mod hubs;
 mod keys;
+pub mod logs;
 mod member;
 mod network;
 mod operations;
