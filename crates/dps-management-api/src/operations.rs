@@ -91,10 +91,8 @@ impl Operation {
 
     /// How far it has come.
     pub(crate) async fn progress(&self, instances: &Instances) -> Result<Progress, Error> {
-        // The id is the client's to write: what it was asked the right for is the resource, so the scope must be its.
-        let present = instances
-            .by_scope(&self.id_scope)
-            .filter(|instance| instance.resource_id.eq_ignore_ascii_case(&self.resource_id));
+        // Who calls may ask about this resource, and the scope of another one is no secret.
+        let present = instances.by_scope(&self.id_scope).filter(|instance| self.is_on(instance));
         Ok(match (self.kind, present.map(|instance| instance.resource.state)) {
             (Kind::Create, Some(InstanceState::Activating)) | (Kind::Delete, Some(_)) => Progress::Running,
             (Kind::Create, Some(InstanceState::ActivationFailed)) => Progress::Failed(
@@ -111,8 +109,13 @@ impl Operation {
     async fn deletion(&self, instances: &Instances) -> Result<Progress, Error> {
         let Some(parts) = Parts::of(&self.resource_id) else { return Ok(Progress::Succeeded) };
         let leaving = instances.leaving(parts.name).await?;
-        let same = leaving.is_some_and(|instance| instance.id_scope.as_str() == self.id_scope);
+        let same = leaving
+            .is_some_and(|instance| instance.id_scope.as_str() == self.id_scope && self.is_on(&instance));
         Ok(if same { Progress::Running } else { Progress::Succeeded })
+    }
+
+    fn is_on(&self, instance: &Instance) -> bool {
+        instance.resource_id.eq_ignore_ascii_case(&self.resource_id)
     }
 }
 

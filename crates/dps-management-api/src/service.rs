@@ -69,13 +69,14 @@ impl ManagementApi {
         call.record.api_version = request::parameter(head, "api-version").as_deref().map(kept);
         let route = Route::find(&head.method, head.uri.path())?;
         let operation = match route.row.action {
-            Action::OperationResult => Some(Operation::read(&route.names.operation)?),
+            Action::OperationResult => Some(Operation::read(&route.names.operation)),
             _ => None,
         };
         // The result of an operation may stand under its location, but belongs to its resource.
         let resource_id = match &operation {
-            Some(operation) => operation.resource_id.clone(),
-            None => route.names.resource_id(),
+            Some(Ok(operation)) => operation.resource_id.clone(),
+            // An id that cannot be read names none; strangers hear what they hear everywhere.
+            _ => route.names.resource_id(),
         };
         call.record.operation = route.row.operation;
         call.record.resource_id = Some(kept(&resource_id));
@@ -87,6 +88,7 @@ impl ManagementApi {
             resource_id: &resource_id,
         };
         call.caller(&self.access.authorize_control(&asked, call.time()).await?);
+        let operation = operation.transpose()?;
         let version = request::api_version(head)?;
         request::check_length(&head.headers)?;
         let answer = match operation {
