@@ -10,6 +10,8 @@ use anyhow::Result;
 const PAGES: &[(&str, &str)] = &[
     // docs/reference/errors.md
     ("dps-device-api", "errors::errors_page_is_what_the_code_does"),
+    // The control plane's tables of docs/reference/access.md, which the next one repeats
+    ("dps-management-api", "rights::access_tables_are_what_every_call_finds"),
     // docs/reference/access.md
     ("dps-service-api", "access_page::access_page_is_what_every_call_finds"),
     // The refusals in docs/reference/query.md

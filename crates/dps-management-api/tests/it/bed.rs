@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use dps_access::AccessControl;
+use dps_access::{AccessControl, KeyFetch};
 use dps_core::ports::{Clock, HostNames, Hosting, Store};
 use dps_core::{Instances, Lifecycle};
 use dps_events::{Event, EventSink, ManagementCallRecord};
@@ -18,6 +18,8 @@ use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
+
+use crate::issuer::Issuer;
 
 /// 2026-12-01T00:00:00Z.
 pub const NOW: i64 = 1_796_083_200;
@@ -145,6 +147,11 @@ impl Ask {
         self.headers.insert(name, value.parse().unwrap());
         self
     }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.remove(name);
+        self
+    }
 }
 
 /// The management API and what stands around it.
@@ -153,6 +160,7 @@ pub struct Bed {
     pub instances: Arc<Instances>,
     pub life: Lifecycle,
     pub gate: Arc<Semaphore>,
+    pub issuer: Arc<Issuer>,
     recorder: Arc<Recorder>,
 }
 
@@ -168,10 +176,13 @@ impl Bed {
         let instances = Arc::new(Instances::open(store, default(), |_, _| {}).await.unwrap());
         let gate = Arc::new(Semaphore::new(permits));
         let life = Lifecycle::new(Arc::clone(&instances), Arc::new(Gate(Arc::clone(&gate))));
-        let access = Arc::new(AccessControl::local().with_management_token(TOKEN.to_owned().into()));
+        let issuer = Arc::new(Issuer::new());
+        let keys = Arc::clone(&issuer) as Arc<dyn KeyFetch>;
+        let access = AccessControl::new(vec![Issuer::settings()], &keys);
+        let access = Arc::new(access.with_management_token(TOKEN.to_owned().into()));
         let sink: Arc<dyn EventSink> = Arc::<Recorder>::clone(&recorder);
         let api = ManagementApi::new(Arc::clone(&instances), life.clone(), access, sink, clock);
-        Self { api, instances, life, gate, recorder }
+        Self { api, instances, life, gate, issuer, recorder }
     }
 
     pub async fn call(&self, ask: Ask) -> Reply {

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use crate::bed::{Bed, DEFAULT, ask};
 
-struct Ca(Issuer<'static, KeyPair>, String);
+/// A certificate authority and its certificate as PEM.
+pub struct Ca(Issuer<'static, KeyPair>, pub String);
 
-fn ca() -> Ca {
+pub fn ca() -> Ca {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "Plant");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -20,7 +21,7 @@ fn ca() -> Ca {
 }
 
 impl Ca {
-    fn proof(&self, code: &str) -> String {
+    pub fn proof(&self, code: &str) -> String {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, code);
         STANDARD.encode(params.signed_by(&KeyPair::generate().unwrap(), &self.0).unwrap().pem())

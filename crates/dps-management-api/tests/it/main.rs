@@ -5,6 +5,8 @@
 mod bed;
 mod certificates;
 mod events;
+mod issuer;
 mod page;
 mod refusals;
+mod rights;
 mod services;

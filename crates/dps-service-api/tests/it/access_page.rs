@@ -1,9 +1,9 @@
-//! docs/reference/access.md: what real calls of every route with every credential found. `MUSTER_UPDATE_GOLDEN=1` writes
-//! it anew.
+//! docs/reference/access.md: what real calls of every route with every credential found; those of the control plane are
+//! made by dps-management-api's tests, whose tables stand here. `MUSTER_UPDATE_GOLDEN=1` writes the page anew.
 
 use std::fmt::Write as _;
 
-use dps_access::{Action, Role};
+use dps_access::Role;
 use dps_attestation::sas_token::SasToken;
 use dps_events::Outcome;
 use dps_model::Secret;
@@ -31,24 +31,6 @@ const ROUTES: [(&str, &str); 15] = [
     ("GET", "/registrations/{id}"),
     ("DELETE", "/registrations/{id}"),
     ("POST", "/registrations/{id}/query"),
-];
-
-/// What the control plane does, as roles name it.
-const CONTROL: [&str; 14] = [
-    "Microsoft.Devices/provisioningServices/read",
-    "Microsoft.Devices/provisioningServices/write",
-    "Microsoft.Devices/provisioningServices/delete",
-    "Microsoft.Devices/provisioningServices/listkeys/action",
-    "Microsoft.Devices/provisioningServices/keys/listkeys/action",
-    "Microsoft.Devices/provisioningServices/skus/read",
-    "Microsoft.Devices/provisioningServices/operationresults/read",
-    "Microsoft.Devices/provisioningServices/certificates/read",
-    "Microsoft.Devices/provisioningServices/certificates/write",
-    "Microsoft.Devices/provisioningServices/certificates/delete",
-    "Microsoft.Devices/provisioningServices/certificates/generateVerificationCode/action",
-    "Microsoft.Devices/provisioningServices/certificates/verify/action",
-    "Microsoft.Devices/checkProvisioningServiceNameAvailability/action",
-    "Microsoft.Devices/operations/read",
 ];
 
 /// One call; the code that it is answered with, and what the operator reads.
@@ -116,16 +98,12 @@ async fn roles(bed: &Bed) -> String {
     page
 }
 
-fn control() -> String {
-    let mut page = head(&["control action"], Role::ALL.map(Role::name));
-    for action in CONTROL {
-        let _ = write!(page, "| `{action}`");
-        for role in Role::ALL {
-            let _ = write!(page, " | {}", if role.allows(Action::Control(action)) { "yes" } else { "–" });
-        }
-        page.push_str(" |\n");
-    }
-    page
+/// The tables of the control plane, found by real calls too: in `rights.rs` of dps-management-api.
+fn control_plane() -> [String; 3] {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../dps-management-api/tests/it/access_tables.txt");
+    let text = std::fs::read_to_string(path).unwrap();
+    let tables: Vec<_> = text.split("\n\n").map(|table| format!("{}\n", table.trim_end())).collect();
+    tables.try_into().unwrap()
 }
 
 /// Every credential that opens nothing, on every route: one answer, and one reason each.
@@ -224,11 +202,14 @@ async fn access_page_is_what_every_call_finds() {
         let (code, _) = call(&bed, route, &format!("Bearer {MANAGEMENT_TOKEN}"), "localhost").await;
         assert_eq!(mark(&code), "yes", "{route:?}");
     }
+    let [calls, scopes, credentials] = control_plane();
     let mut page = HEAD.to_owned();
     for (place, table) in [
         ("<rights>\n", rights(&bed).await),
         ("<roles>\n", roles(&bed).await),
-        ("<control>\n", control()),
+        ("<control calls>\n", calls),
+        ("<control scopes>\n", scopes),
+        ("<control refusals>\n", credentials),
         ("<refusals>\n", refusals(&bed).await),
     ] {
         assert!(page.contains(place), "{place}");
