@@ -34,7 +34,7 @@ pub fn service(name: &str) -> String {
 }
 
 #[derive(Default)]
-struct StandingClock(std::sync::atomic::AtomicU64);
+pub struct StandingClock(std::sync::atomic::AtomicU64);
 
 impl Clock for StandingClock {
     fn now(&self) -> Timestamp {
@@ -236,7 +236,7 @@ pub fn least() -> Value {
     json!({"location": "westus", "properties": {}, "sku": {"name": "S1", "capacity": 1}})
 }
 
-fn default() -> Instance {
+pub fn default() -> Instance {
     Instance {
         name: "dps".into(),
         id_scope: IdScope::parse("0ne00ABCDEF").unwrap(),

@@ -6,6 +6,7 @@ mod bed;
 mod certificates;
 mod events;
 mod issuer;
+mod logs;
 mod page;
 mod refusals;
 mod rights;
