@@ -5,6 +5,10 @@ pub mod ast;
 mod diagnostic;
 mod environment;
 mod function;
+mod keyword;
+mod lexer;
+pub mod limits;
+pub mod literal;
 mod plan;
 mod value;
 

@@ -86,8 +86,8 @@ pub struct Ordered {
 /// What each operator says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OperatorKind {
-    /// `where`, `filter`.
-    Where(Expr),
+    /// `where`, `filter`. Has a name where the author wrote `where a = 1` and meant `==`.
+    Where(Named),
     /// `project`.
     Project(Vec<Named>),
     /// `project-away`.
