@@ -9,12 +9,14 @@ mod keyword;
 mod lexer;
 pub mod limits;
 pub mod literal;
+mod parser;
 mod plan;
 mod value;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use environment::{Analysed, Analysis, Environment, Query, Table};
 pub use function::{Aggregate, Scalar};
+pub use parser::parse;
 pub use plan::{
     Aggregation, Column, Evaluate, Expanded, Expr, ExprKind, JoinKind, Node, ParseMode, ParsePiece, Plan,
     Render, Schema, Series, SortKey, Step, TopNestedLevel, WindowFunction,
