@@ -93,9 +93,9 @@ impl Diagnostic {
         let margin = " ".repeat(number.len());
         let carets = "^".repeat(width.max(1));
         let place = format!("{margin}--> {line}:{column}\n{margin} |\n{number} | {shown}\n");
-        let _ = write!(out, "{place}{margin} | {}{carets}\n", " ".repeat(before));
+        let _ = writeln!(out, "{place}{margin} | {}{carets}", " ".repeat(before));
         if let Some(suggestion) = &self.suggestion {
-            let _ = write!(out, "{margin} = {suggestion}\n");
+            let _ = writeln!(out, "{margin} = {suggestion}");
         }
         out
     }

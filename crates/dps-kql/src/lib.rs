@@ -11,6 +11,7 @@ pub mod limits;
 pub mod literal;
 mod parser;
 mod plan;
+mod printer;
 mod value;
 
 pub use diagnostic::{Diagnostic, Diagnostics};

@@ -350,8 +350,8 @@ pub enum Distinct {
 pub struct RenderProperty {
     /// Its name.
     pub name: Name,
-    /// A literal's text, a word, or names separated by commas.
-    pub value: String,
+    /// A literal's text or a word; several where columns are listed.
+    pub values: Vec<String>,
     /// From the name to the value's end.
     pub span: Span,
 }

@@ -211,7 +211,7 @@ impl<'a> Lexer<'a> {
             '!' => self.suggest("Write `not(…)`."),
             '“' | '”' | '‘' | '’' => self.suggest("Quotes are \" or '."),
             '`' => {
-                self.suggest("Write ['a name'] for a name with other characters than letters, digits and _.")
+                self.suggest("Write ['a name'] for a name with other characters than letters, digits and _.");
             }
             _ => {}
         }

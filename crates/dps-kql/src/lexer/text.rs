@@ -34,17 +34,13 @@ impl Lexer<'_> {
 
     fn fenced(&mut self, fence: &str, start: usize) {
         let rest = self.rest();
-        match rest.find(fence) {
-            Some(length) => {
-                let value = rest.get(..length).unwrap_or_default().to_owned();
-                self.at += length + fence.len();
-                self.push(TokenKind::Text(value), start);
-            }
-            None => {
-                self.at = self.text.len();
-                self.unclosed(fence, start);
-            }
-        }
+        let Some(length) = rest.find(fence) else {
+            self.at = self.text.len();
+            return self.unclosed(fence, start);
+        };
+        let value = rest.get(..length).unwrap_or_default().to_owned();
+        self.at += length + fence.len();
+        self.push(TokenKind::Text(value), start);
     }
 
     fn verbatim(&mut self, quote: char, start: usize) {

@@ -96,8 +96,8 @@ impl<'a> Parser<'a> {
         // What the lexer found, or what was found here before, is not told twice.
         let echo =
             self.errors.iter().any(|error| error.start == start || (error.start..error.end).contains(&start));
-        let unknown = matches!(self.kind(), TokenKind::Unknown);
-        if !echo && !(unknown && !self.errors.is_empty()) && self.errors.len() < limits::MAX_ERRORS {
+        let lexers = matches!(self.kind(), TokenKind::Unknown) && !self.errors.is_empty();
+        if !echo && !lexers && self.errors.len() < limits::MAX_ERRORS {
             self.errors.push(Diagnostic { code, message, start, end, suggestion });
         }
         Caught

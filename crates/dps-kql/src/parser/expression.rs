@@ -180,8 +180,9 @@ impl Parser<'_> {
 
     /// What follows an operator must be able to.
     fn operator_end(&mut self, operator: &Operator, statement: bool) -> Parsed<()> {
+        let ends = matches!(self.kind(), TokenKind::End) || matches!(self.written(0), "|" | ";");
         let closes = matches!(self.written(0), ")" | "}" | ",");
-        if self.at_end() && !(statement && closes) || !statement && closes {
+        if ends || closes && !statement {
             return Ok(());
         }
         let expected =
@@ -193,7 +194,7 @@ impl Parser<'_> {
 /// What may follow an operator of a level that does not chain.
 const fn loosened(level: Level) -> Level {
     match level {
-        Level::Text | Level::Unary => Level::Product,
+        Level::Text | Level::Unary | Level::Primary => Level::Product,
         Level::Product | Level::Sum => Level::Sum,
         Level::Relation => Level::Equality,
         Level::Equality => Level::And,

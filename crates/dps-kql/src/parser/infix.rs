@@ -20,7 +20,7 @@ pub(super) enum Infix {
 
 /// How tightly operators bind; each binds tighter than the one before.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Level {
+pub(crate) enum Level {
     Or,
     And,
     Equality,
@@ -29,11 +29,12 @@ pub(super) enum Level {
     Product,
     Text,
     Unary,
+    Primary,
 }
 
 impl Level {
     /// The next tighter one.
-    pub(super) const fn tighter(self) -> Self {
+    pub(crate) const fn tighter(self) -> Self {
         match self {
             Self::Or => Self::And,
             Self::And => Self::Equality,
@@ -41,12 +42,13 @@ impl Level {
             Self::Relation => Self::Sum,
             Self::Sum => Self::Product,
             Self::Product => Self::Text,
-            Self::Text | Self::Unary => Self::Unary,
+            Self::Text => Self::Unary,
+            Self::Unary | Self::Primary => Self::Primary,
         }
     }
 
     /// Whether another of the same level may follow: `1 + 2 - 3` is legal, `1 < 2 < 3` is not.
-    pub(super) const fn chains(self) -> bool {
+    pub(crate) const fn chains(self) -> bool {
         matches!(self, Self::Or | Self::And | Self::Sum | Self::Product)
     }
 }

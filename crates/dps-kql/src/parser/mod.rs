@@ -15,6 +15,9 @@ mod statement;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use infix::{Level, level_of};
+pub(crate) use operator::is_operator;
+
 use crate::ast::QueryBlock;
 use crate::diagnostic::code;
 use crate::lexer::{self, Token};

@@ -205,7 +205,8 @@ impl Parser<'_> {
             self.advance();
         }
         let literal = matches!(self.kind(), TokenKind::Literal(_) | TokenKind::Text(_));
-        if !literal && !(self.is("dynamic") && self.written(1) == "(") {
+        let dynamic = self.is("dynamic") && self.written(1) == "(";
+        if !literal && !dynamic {
             return Err(self.missing("literal"));
         }
         let inner = self.primary()?;

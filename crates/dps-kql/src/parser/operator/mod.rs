@@ -80,7 +80,7 @@ const UNSUPPORTED: &[&str] = &[
     "scan",
 ];
 
-pub(super) fn is_operator(word: &str) -> bool {
+pub(crate) fn is_operator(word: &str) -> bool {
     OPERATORS.contains(&word) || UNSUPPORTED.contains(&word)
 }
 

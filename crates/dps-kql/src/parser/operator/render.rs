@@ -107,11 +107,11 @@ impl Parser<'_> {
                     let span = self.postfix(false)?.span;
                     self.slice(span).to_owned()
                 };
-                Ok(self.property(name, value))
+                Ok(self.property(name, vec![value]))
             }
             _ => {
                 let value = self.render_word()?;
-                Ok(self.property(name, value))
+                Ok(self.property(name, vec![value]))
             }
         }
     }
@@ -145,11 +145,11 @@ impl Parser<'_> {
             self.advance();
             names.push(self.given_name()?.text);
         }
-        Ok(self.property(name, names.join(",")))
+        Ok(self.property(name, names))
     }
 
-    fn property(&self, name: Name, value: String) -> RenderProperty {
+    fn property(&self, name: Name, values: Vec<String>) -> RenderProperty {
         let span = name.span.to(self.before());
-        RenderProperty { name, value, span }
+        RenderProperty { name, values, span }
     }
 }
