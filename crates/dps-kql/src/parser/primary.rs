@@ -119,6 +119,9 @@ impl Parser<'_> {
     pub(super) fn call(&mut self) -> Parsed<Call> {
         let name = self.value_name()?;
         self.demand("(")?;
+        if self.is("by") {
+            return Err(self.expected(")"));
+        }
         let args = if self.is(")") { Vec::new() } else { self.list(Self::argument)? };
         if !self.is(")") && self.begins_expression() {
             return Err(self.stray(","));

@@ -245,9 +245,9 @@ fn joined<T: Display>(to: &mut Formatter<'_>, items: &[T], between: &str) -> Res
     Ok(())
 }
 
-/// Whether a text is one word to the lexer.
+/// Whether a text is one word to the lexer, and nothing else.
 fn is_word(text: &str) -> bool {
-    let tokens = lex(text).tokens;
-    tokens.len() == 2
-        && tokens.first().is_some_and(|token| token.kind == TokenKind::Word && token.span.end == text.len())
+    let lexed = lex(text);
+    let [word, _end] = lexed.tokens.as_slice() else { return false };
+    word.kind == TokenKind::Word && (word.span.start, word.span.end) == (0, text.len())
 }
