@@ -20,6 +20,8 @@ const PAGES: &[(&str, &str)] = &[
     ("muster", "fleet::reference::cli_page_is_what_help_says"),
     // docs/reference/configuration.md
     ("muster", "serve::settings::configuration_page_is_what_the_binary_prints"),
+    // The functions in docs/reference/kql.md
+    ("dps-kql", "page::kql_page_lists_the_functions_of_the_code"),
     // docs/reference/protocols.md
     ("muster-parity", "matrix::protocols_page_is_what_every_cell_does"),
 ];

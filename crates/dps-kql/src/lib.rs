@@ -2,6 +2,7 @@
 //! codes and the place. Owns names, types and legality; must not know what runs a plan or where rows are.
 
 pub mod ast;
+mod binder;
 mod diagnostic;
 mod environment;
 mod function;
@@ -12,6 +13,7 @@ pub mod literal;
 mod parser;
 mod plan;
 mod printer;
+mod signature;
 mod value;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
@@ -23,3 +25,22 @@ pub use plan::{
     Render, Schema, Series, SortKey, Step, TopNestedLevel, WindowFunction,
 };
 pub use value::{TICKS_PER_DAY, TICKS_PER_SECOND, Type, Value};
+
+/// Reads a query and binds it: a plan that can run, a question for the columns of an `evaluate`, or what is wrong.
+///
+/// # Errors
+///
+/// Everything that is wrong with it: of its grammar, or, when that is right, of its names and types.
+pub fn analyse(text: &str, environment: &Environment<'_>) -> Analysed {
+    binder::bind(&parser::parse(text)?, environment)
+}
+
+/// Names of the functions of one row: the preferred one first, then old ones.
+pub fn scalar_functions() -> impl Iterator<Item = &'static [&'static str]> {
+    signature::scalars().map(|row| row.names)
+}
+
+/// Names of the aggregates: the preferred one first, then old ones.
+pub fn aggregate_functions() -> impl Iterator<Item = &'static [&'static str]> {
+    signature::aggregates().map(|row| row.names)
+}
