@@ -1,6 +1,8 @@
 //! Calls of the language's own functions.
 
-use super::convert::{call, column, convert, is_integer, is_number, is_orderable, is_summable, literal, promoted, widens, wider};
+use super::convert::{
+    call, column, convert, is_integer, is_number, is_orderable, is_summable, literal, promoted, widens, wider,
+};
 use super::nearest::suggestion;
 use super::operator::is_constant;
 use super::scope::{Binding, Rows};
@@ -20,7 +22,9 @@ impl Binder<'_> {
         match name {
             "now" | "ago" => return self.clock(rows, called),
             "toscalar" => return self.to_scalar(rows, called, span),
-            "column_ifexists" | "columnifexists" | "iscolumnexists" => return self.column_if_exists(rows, called),
+            "column_ifexists" | "columnifexists" | "iscolumnexists" => {
+                return self.column_if_exists(rows, called);
+            }
             "row_number" | "row_cumsum" | "prev" | "next" => return self.window(rows, called),
             "materialize" | "table" => return self.fail("KS108", span, "Scalar value expected."),
             "pack_all" => return self.pack_all(rows, called),
@@ -45,13 +49,19 @@ impl Binder<'_> {
     /// Tells that no function has that name.
     pub(super) fn no_function<T>(&mut self, name: &Name) -> Bound<T> {
         let known = signature::scalars().flat_map(|row| row.names).copied();
-        let known = known.chain(signature::aggregates().flat_map(|row| row.names).copied()).chain(["now", "ago"]);
+        let known =
+            known.chain(signature::aggregates().flat_map(|row| row.names).copied()).chain(["now", "ago"]);
         let near = suggestion(&name.text, known.chain(self.scope.names()));
         let message = format!("The name '{}' does not refer to any known function.", name.text);
         Err(self.tell("KS211", name.span, message, near))
     }
 
-    pub(super) fn built_in(&mut self, rows: &mut Rows<'_>, function: &ScalarFunction, called: &Call) -> Bound<Expr> {
+    pub(super) fn built_in(
+        &mut self,
+        rows: &mut Rows<'_>,
+        function: &ScalarFunction,
+        called: &Call,
+    ) -> Bound<Expr> {
         let args = self.arguments(rows, called)?;
         let signature = self.choose(function.signatures, called, &args)?;
         let (args, ty) = self.fitted(signature, called, args)?;
@@ -116,23 +126,33 @@ impl Binder<'_> {
             Layout::Fixed => {
                 let plural = if most == 1 { "argument" } else { "arguments" };
                 let number = if least == most { most.to_string() } else { format!("{least} to {most}") };
-                self.error("KS119", called.name.span, format!("The function '{name}' expects {number} {plural}."))
+                self.error(
+                    "KS119",
+                    called.name.span,
+                    format!("The function '{name}' expects {number} {plural}."),
+                )
             }
             _ if count < least || count > most => self.error(
                 "KS120",
                 called.name.span,
                 format!("The function '{name}' expects between {least} and {most} arguments."),
             ),
-            _ => self.error("KS121", called.name.span, "The function call has an incorrect number of arguments."),
+            _ => self.error(
+                "KS121",
+                called.name.span,
+                "The function call has an incorrect number of arguments.",
+            ),
         }
     }
 
     fn incompatible(&mut self, called: &Call, args: &[Expr]) -> Stopped {
         let types: Vec<_> = args.iter().map(|arg| arg.ty.name()).collect();
         let name = &called.name.text;
-        let message = format!("The function '{name}' is not compatible with arguments ({})", types.join(", "));
+        let message =
+            format!("The function '{name}' is not compatible with arguments ({})", types.join(", "));
         let dynamic = args.iter().any(|arg| arg.ty == Type::Dynamic);
-        let mend = dynamic.then(|| "Convert dynamic values first: tolong(…), todouble(…), tostring(…).".to_owned());
+        let mend =
+            dynamic.then(|| "Convert dynamic values first: tolong(…), todouble(…), tostring(…).".to_owned());
         self.tell("KS127", called.name.span, message, mend)
     }
 
@@ -235,7 +255,9 @@ impl Binder<'_> {
         if !self.is_table(rows, &arg.expr) {
             // A value stays as it is; a table that is not known is told as one.
             return match &arg.expr.kind {
-                Syntax::Call(inner) if inner.name.text == "materialize" => self.rows_to_scalar(&arg.expr, span),
+                Syntax::Call(inner) if inner.name.text == "materialize" => {
+                    self.rows_to_scalar(&arg.expr, span)
+                }
                 _ => self.scalar(&mut Rows::none(), &arg.expr),
             };
         }
@@ -268,7 +290,9 @@ impl Binder<'_> {
             (None, found) => Ok(literal(Value::Bool(found.is_some()))),
             (Some(other), found) => {
                 let otherwise = self.scalar(rows, other)?;
-                Ok(found.and_then(|index| rows.columns.get(index).map(|known| column(index, known.ty))).unwrap_or(otherwise))
+                Ok(found
+                    .and_then(|index| rows.columns.get(index).map(|known| column(index, known.ty)))
+                    .unwrap_or(otherwise))
             }
         }
     }
@@ -281,12 +305,20 @@ impl Binder<'_> {
                 ExprKind::Literal(Value::Bool(ignore)) => ignore,
                 _ => return self.fail("KS131", arg.expr.span, "The expression must be a literal."),
             },
-            _ => return self.fail("KS119", called.name.span, "The function 'pack_all' expects 0 to 1 arguments."),
+            _ => {
+                return self.fail(
+                    "KS119",
+                    called.name.span,
+                    "The function 'pack_all' expects 0 to 1 arguments.",
+                );
+            }
         };
         self.grow(2 * rows.columns.len(), called.span)?;
-        let pairs = rows.columns.iter().enumerate().flat_map(|(index, packed)| {
-            [super::convert::text(&packed.name), column(index, packed.ty)]
-        });
+        let pairs = rows
+            .columns
+            .iter()
+            .enumerate()
+            .flat_map(|(index, packed)| [super::convert::text(&packed.name), column(index, packed.ty)]);
         Ok(if ignore {
             let args = std::iter::once(literal(Value::Bool(true))).chain(pairs).collect();
             call(Scalar::PackAll, args, Type::Dynamic)
@@ -300,7 +332,8 @@ impl Binder<'_> {
             return self.fail("KS191", second.expr.span, "The * syntax is not allowed here.");
         }
         self.grow(rows.columns.len(), called.span)?;
-        let columns = rows.columns.iter().enumerate().map(|(index, packed)| column(index, packed.ty)).collect();
+        let columns =
+            rows.columns.iter().enumerate().map(|(index, packed)| column(index, packed.ty)).collect();
         Ok(call(Scalar::PackArray, columns, Type::Dynamic))
     }
 }
@@ -377,7 +410,9 @@ fn fit(wants: Wants, arg: Expr, yielded: Type) -> Expr {
         Wants::Integer => convert(arg, Type::Long),
         Wants::IntegerOrArray if is_integer(arg.ty) => convert(arg, Type::Long),
         Wants::Real => convert(arg, Type::Real),
-        Wants::Widest | Wants::Common | Wants::CommonOrderable | Wants::CommonOrDynamic => convert(arg, yielded),
+        Wants::Widest | Wants::Common | Wants::CommonOrderable | Wants::CommonOrDynamic => {
+            convert(arg, yielded)
+        }
         Wants::Any
         | Wants::TextOrDynamic
         | Wants::Number
@@ -414,7 +449,8 @@ fn refusal(wants: Wants, ty: Type, common: Option<Type>) -> Option<(&'static str
         ),
         Wants::Orderable | Wants::CommonOrderable if !is_orderable(ty) => Some((
             "KS206",
-            "The argument value must be orderable: a number, timespan, datetime, string or boolean.".to_owned(),
+            "The argument value must be orderable: a number, timespan, datetime, string or boolean."
+                .to_owned(),
         )),
         Wants::Orderable => None,
         Wants::NotDynamic => refused(
@@ -422,16 +458,18 @@ fn refusal(wants: Wants, ty: Type, common: Option<Type>) -> Option<(&'static str
             "KS116",
             "The value of type 'dynamic' is not allowed in this context.",
         ),
-        Wants::Array => refused(ty == Type::Dynamic, "KS234", "The expression value must be a dynamic array."),
+        Wants::Array => {
+            refused(ty == Type::Dynamic, "KS234", "The expression value must be a dynamic array.")
+        }
         Wants::Bag => refused(ty == Type::Dynamic, "KS235", "The expression must be a dynamic bag."),
         Wants::IntegerOrArray => refused(
             is_integer(ty) || ty == Type::Dynamic,
             "KS136",
             "The expression value must be an integer or a dynamic array of integers.",
         ),
-        Wants::Common | Wants::CommonOrderable => common.filter(|common| ty != *common && !widens(ty, *common)).map(
-            |common| ("KS141", format!("The expression must have the type {}.", common.name())),
-        ),
+        Wants::Common | Wants::CommonOrderable => common
+            .filter(|common| ty != *common && !widens(ty, *common))
+            .map(|common| ("KS141", format!("The expression must have the type {}.", common.name()))),
         Wants::CommonOrDynamic => None,
     }
 }

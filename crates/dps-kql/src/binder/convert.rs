@@ -71,7 +71,10 @@ fn wrapped(expr: Expr) -> Expr {
 
 /// An element of an array.
 pub(super) fn element(array: Expr, index: i64) -> Expr {
-    Expr { kind: ExprKind::Path { base: Box::new(array), steps: vec![Step::Index(index)] }, ty: Type::Dynamic }
+    Expr {
+        kind: ExprKind::Path { base: Box::new(array), steps: vec![Step::Index(index)] },
+        ty: Type::Dynamic,
+    }
 }
 
 /// `and` or `or` of all; true and false of none.

@@ -5,8 +5,8 @@ use super::limits::MAX_OPENED;
 use super::nearest::suggestion;
 use super::scope::{Rows, identity, position};
 use super::{Binder, Bound, Stopped, all};
-use crate::diagnostic::code;
 use crate::ast::{self, Call, ExprKind as Syntax, Span};
+use crate::diagnostic::code;
 use crate::{Aggregate, Aggregation, Evaluate, Expr, ExprKind, Node, Plan, Type, Value};
 
 const CONFLICTS: [&str; 3] = ["error", "replace_source", "keep_source"];
@@ -72,7 +72,11 @@ impl Binder<'_> {
     fn pivot(&mut self, input: &Plan, call: &Call) -> Bound<Evaluate> {
         let mut args = call.args.iter().map(|arg| &arg.expr);
         let Some(first) = args.next() else {
-            return self.fail("KS120", call.name.span, "The function 'pivot' expects between 1 and 32767 arguments.");
+            return self.fail(
+                "KS120",
+                call.name.span,
+                "The function 'pivot' expects between 1 and 32767 arguments.",
+            );
         };
         let column = self.input_column(input, first)?;
         let column = self.not_dynamic(column, first.span)?;
@@ -112,11 +116,23 @@ impl Binder<'_> {
                 Some("OutputColumnPrefix" | "column_prefix") => 1,
                 Some("columnsConflict") => 2,
                 Some("ignoredProperties") => 3,
-                Some(_) => return self.fail("KS196", arg.span(), "The argument name does not refer to a declared parameter."),
+                Some(_) => {
+                    return self.fail(
+                        "KS196",
+                        arg.span(),
+                        "The argument name does not refer to a declared parameter.",
+                    );
+                }
             };
             match given.get_mut(place) {
                 Some(slot) => *slot = Some(&arg.expr),
-                None => return self.fail("KS119", call.name.span, "The function 'bag_unpack' expects 1 to 4 arguments."),
+                None => {
+                    return self.fail(
+                        "KS119",
+                        call.name.span,
+                        "The function 'bag_unpack' expects 1 to 4 arguments.",
+                    );
+                }
             }
         }
         let [Some(bag), prefix, conflict, ignored] = given else {
@@ -133,20 +149,23 @@ impl Binder<'_> {
             Some(expr) => {
                 let word = self.literal_text(expr)?;
                 if !CONFLICTS.contains(&word.as_str()) {
-                    let message = format!("The expression must be one of the values: {}", CONFLICTS.join(", "));
+                    let message =
+                        format!("The expression must be one of the values: {}", CONFLICTS.join(", "));
                     let near = suggestion(&word, CONFLICTS.into_iter());
                     return Err(self.tell("KS140", expr.span, message, near));
                 }
                 word
             }
         };
-        let ignored = match ignored.map(|expr| self.scalar(&mut Rows::none(), expr)).transpose()?.map(|expr| expr.kind) {
-            None => Vec::new(),
-            Some(ExprKind::Literal(Value::Dynamic(serde_json::Value::Array(names)))) => {
-                names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
-            }
-            Some(_) => return self.fail("KS131", call.span, "The expression must be a literal."),
-        };
+        let ignored =
+            match ignored.map(|expr| self.scalar(&mut Rows::none(), expr)).transpose()?.map(|expr| expr.kind)
+            {
+                None => Vec::new(),
+                Some(ExprKind::Literal(Value::Dynamic(serde_json::Value::Array(names)))) => {
+                    names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+                }
+                Some(_) => return self.fail("KS131", call.span, "The expression must be a literal."),
+            };
         Ok(Evaluate::BagUnpack { column, prefix, conflict, ignored })
     }
 

@@ -101,7 +101,8 @@ impl Binder<'_> {
             matches!(setting.name.text.as_str(), "bagexpansion" | "kind")
                 && matches!(&setting.value, SettingValue::Name(name) if name.text == "array")
         });
-        let Expansion { columns, schema, item_index, limit } = self.expansion(&input, columns, limit, operator)?;
+        let Expansion { columns, schema, item_index, limit } =
+            self.expansion(&input, columns, limit, operator)?;
         let node = Node::MvExpand { input: Box::new(input), columns, item_index, bag_as_array, limit };
         self.node(node, schema, operator.span)
     }
@@ -115,7 +116,8 @@ impl Binder<'_> {
         operator: &Operator,
     ) -> Bound<Plan> {
         let span = operator.span;
-        let Expansion { columns, schema, item_index, limit } = self.expansion(&input, columns, limit, operator)?;
+        let Expansion { columns, schema, item_index, limit } =
+            self.expansion(&input, columns, limit, operator)?;
         let leaf = self.node(Node::Applied, schema, span)?;
         let outside = std::mem::replace(&mut self.within_apply, true);
         let subquery = self.deeper(span, |binder| binder.pipe(leaf, subquery));

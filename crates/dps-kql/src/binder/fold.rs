@@ -24,7 +24,9 @@ pub(super) fn fold(function: Scalar, args: &[Expr], ty: Type) -> Option<Value> {
         }
         (Scalar::Bin | Scalar::Floor, [value, width]) => bin(value, width),
         (Scalar::ToLong, [value]) => whole(value).map(Value::Long),
-        (Scalar::ToInt, [value]) => whole(value).and_then(|number| i32::try_from(number).ok()).map(Value::Int),
+        (Scalar::ToInt, [value]) => {
+            whole(value).and_then(|number| i32::try_from(number).ok()).map(Value::Int)
+        }
         (Scalar::ToReal, [value]) => real(value).map(Value::Real),
         (Scalar::ToDecimal, [value]) => whole(value).map(|number| Value::Decimal(number.to_string().into())),
         (Scalar::ToString, [value]) => text(value).map(|text| Value::String(text.into())),

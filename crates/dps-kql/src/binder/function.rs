@@ -5,8 +5,8 @@ use super::convert::{convert, literal, null};
 use super::nearest::suggestion;
 use super::scope::{Binding, Rows, column};
 use super::{Binder, Bound, Stopped, all, size};
-use crate::diagnostic::code;
 use crate::ast::{Call, ExprKind as Syntax, Function, LetValue, Named, ParameterKind, Span};
+use crate::diagnostic::code;
 use crate::{Expr, Node, Plan};
 
 /// How many names are followed to see whether a function yields rows.
@@ -26,7 +26,8 @@ impl Binder<'_> {
             let binding = match &parameter.kind {
                 ParameterKind::Scalar { ty, .. } => Binding::Scalar(literal(null(*ty))),
                 ParameterKind::Tabular(columns) => {
-                    let schema = columns.iter().map(|named| column(named.name.text.clone(), named.ty)).collect();
+                    let schema =
+                        columns.iter().map(|named| column(named.name.text.clone(), named.ty)).collect();
                     Binding::Table(Plan { node: Node::Values { rows: Vec::new() }, schema })
                 }
             };
@@ -86,7 +87,9 @@ impl Binder<'_> {
             name = match &expr.kind {
                 Syntax::Pipe { .. } | Syntax::Leading(_) | Syntax::DataTable { .. } => return true,
                 Syntax::Name(next) => next,
-                Syntax::Call(call) if matches!(call.name.text.as_str(), "materialize" | "table") => return true,
+                Syntax::Call(call) if matches!(call.name.text.as_str(), "materialize" | "table") => {
+                    return true;
+                }
                 Syntax::Call(call) => &call.name.text,
                 Syntax::Path { base, .. } => {
                     return matches!(&base.kind, Syntax::Call(call) if super::source::is_place(call));
@@ -158,10 +161,12 @@ impl Binder<'_> {
                 (ParameterKind::Tabular(columns), Some(plan), _) => {
                     self.has_columns(columns, &plan, call.span).map(|()| Binding::Table(plan))
                 }
-                (ParameterKind::Tabular(columns), None, Some(arg)) => self.table(&arg.expr).and_then(|plan| {
-                    self.has_columns(columns, &plan, arg.expr.span)?;
-                    Ok(Binding::Table(plan))
-                }),
+                (ParameterKind::Tabular(columns), None, Some(arg)) => {
+                    self.table(&arg.expr).and_then(|plan| {
+                        self.has_columns(columns, &plan, arg.expr.span)?;
+                        Ok(Binding::Table(plan))
+                    })
+                }
                 (ParameterKind::Scalar { ty, .. }, None, Some(arg)) => {
                     self.scalar(rows, &arg.expr).map(|expr| Binding::Scalar(convert(expr, *ty)))
                 }
@@ -176,13 +181,19 @@ impl Binder<'_> {
     }
 
     /// Which argument is which parameter's: by place, or by name.
-    fn place<'c>(&mut self, function: &Function, call: &'c Call, piped: bool) -> Bound<Vec<Option<&'c Named>>> {
+    fn place<'c>(
+        &mut self,
+        function: &Function,
+        call: &'c Call,
+        piped: bool,
+    ) -> Bound<Vec<Option<&'c Named>>> {
         let mut given: Vec<Option<&Named>> = vec![None; function.parameters.len()];
         for (index, arg) in call.args.iter().enumerate() {
             let position = match arg.names.as_slice() {
                 [] => index + usize::from(piped),
                 [name, ..] => {
-                    let known = function.parameters.iter().position(|parameter| parameter.name.text == name.text);
+                    let known =
+                        function.parameters.iter().position(|parameter| parameter.name.text == name.text);
                     let Some(position) = known else {
                         let names = function.parameters.iter().map(|parameter| parameter.name.text.as_str());
                         let near = suggestion(&name.text, names);

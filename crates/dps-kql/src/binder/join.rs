@@ -18,7 +18,13 @@ struct Pair {
 }
 
 impl Binder<'_> {
-    pub(super) fn join(&mut self, left: Plan, right: &ast::Expr, on: &[JoinOn], operator: &Operator) -> Bound<Plan> {
+    pub(super) fn join(
+        &mut self,
+        left: Plan,
+        right: &ast::Expr,
+        on: &[JoinOn],
+        operator: &Operator,
+    ) -> Bound<Plan> {
         let kind = self.join_kind(operator, JoinKind::InnerUnique)?;
         let right = self.table(right)?;
         let pairs = self.pairs(&left.schema, &right.schema, on)?;
@@ -26,7 +32,13 @@ impl Binder<'_> {
     }
 
     /// `lookup`: a join that drops the right side's keys.
-    pub(super) fn lookup(&mut self, left: Plan, right: &ast::Expr, on: &[JoinOn], operator: &Operator) -> Bound<Plan> {
+    pub(super) fn lookup(
+        &mut self,
+        left: Plan,
+        right: &ast::Expr,
+        on: &[JoinOn],
+        operator: &Operator,
+    ) -> Bound<Plan> {
         let kind = self.join_kind(operator, JoinKind::LeftOuter)?;
         if !matches!(kind, JoinKind::LeftOuter | JoinKind::Inner) {
             let message = "Expected one of: inner, leftouter";
@@ -47,7 +59,8 @@ impl Binder<'_> {
         for known in &schema {
             names.claim(&known.name);
         }
-        let original: Vec<_> = kept.iter().skip(width).filter_map(|index| right_schema.get(index - width)).collect();
+        let original: Vec<_> =
+            kept.iter().skip(width).filter_map(|index| right_schema.get(index - width)).collect();
         for known in &original {
             if position(&schema, &known.name).is_none() {
                 names.claim(&known.name);
@@ -80,7 +93,14 @@ impl Binder<'_> {
             "rightanti" | "rightantisemi" => JoinKind::RightAnti,
             other => {
                 const KINDS: [&str; 9] = [
-                    "innerunique", "inner", "leftouter", "rightouter", "fullouter", "leftsemi", "rightsemi", "leftanti",
+                    "innerunique",
+                    "inner",
+                    "leftouter",
+                    "rightouter",
+                    "fullouter",
+                    "leftsemi",
+                    "rightsemi",
+                    "leftanti",
                     "rightanti",
                 ];
                 let message = format!("Expected one of: {}", KINDS.join(", "));

@@ -33,9 +33,11 @@ mod top_nested;
 mod union;
 mod window;
 
-use crate::diagnostic::code;
 use crate::ast::{QueryBlock, Span};
-use crate::{Analysed, Analysis, Diagnostic, Diagnostics, Environment, Evaluate, Node, Plan, Query, Render, Schema};
+use crate::diagnostic::code;
+use crate::{
+    Analysed, Analysis, Diagnostic, Diagnostics, Environment, Evaluate, Node, Plan, Query, Render, Schema,
+};
 
 use limits::{MAX_COLUMNS, MAX_DEPTH, MAX_ERRORS, MAX_PLAN_SIZE};
 use scope::Scope;
@@ -112,7 +114,13 @@ impl<'a> Binder<'a> {
     }
 
     /// Tells an error and how to mend it.
-    fn tell(&mut self, code: &'static str, span: Span, message: String, suggestion: Option<String>) -> Stopped {
+    fn tell(
+        &mut self,
+        code: &'static str,
+        span: Span,
+        message: String,
+        suggestion: Option<String>,
+    ) -> Stopped {
         if self.errors.len() < MAX_ERRORS {
             self.errors.push(Diagnostic { code, message, start: span.start, end: span.end, suggestion });
         }
@@ -126,7 +134,11 @@ impl<'a> Binder<'a> {
     /// Runs a step deeper.
     fn deeper<T>(&mut self, span: Span, step: impl FnOnce(&mut Self) -> Bound<T>) -> Bound<T> {
         if self.depth >= MAX_DEPTH {
-            return self.fail(code::TOO_DEEP, span, "The query lies too deep within itself, functions and names written out.");
+            return self.fail(
+                code::TOO_DEEP,
+                span,
+                "The query lies too deep within itself, functions and names written out.",
+            );
         }
         self.depth += 1;
         let done = step(self);
@@ -138,7 +150,11 @@ impl<'a> Binder<'a> {
     fn grow(&mut self, by: usize, span: Span) -> Bound<()> {
         self.size = self.size.saturating_add(by);
         if self.size > MAX_PLAN_SIZE {
-            return self.fail(code::LIMIT, span, "The query becomes too large, functions and names written out.");
+            return self.fail(
+                code::LIMIT,
+                span,
+                "The query becomes too large, functions and names written out.",
+            );
         }
         Ok(())
     }

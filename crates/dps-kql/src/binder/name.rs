@@ -48,7 +48,9 @@ fn of_call(call: &Call, columns: &[crate::Column], scope: &Scope) -> Option<Stri
     let first = || call.args.first().and_then(|arg| natural(&arg.expr, columns, scope));
     if matches!(name, "column_ifexists" | "columnifexists") {
         return match call.args.first().map(|arg| &arg.expr.kind) {
-            Some(ExprKind::Literal(Value::String(text))) => named(text, columns, scope).then(|| text.to_string()),
+            Some(ExprKind::Literal(Value::String(text))) => {
+                named(text, columns, scope).then(|| text.to_string())
+            }
             _ => None,
         };
     }
@@ -63,7 +65,9 @@ fn of_call(call: &Call, columns: &[crate::Column], scope: &Scope) -> Option<Stri
         Naming::Only if call.args.len() == 1 => first(),
         Naming::Only => None,
         Naming::Prefix(prefix) => Some(prefixed(prefix, first())),
-        Naming::Suffix(suffix) => Some(format!("{}_{suffix}", first().unwrap_or_else(|| "array0".to_owned()))),
+        Naming::Suffix(suffix) => {
+            Some(format!("{}_{suffix}", first().unwrap_or_else(|| "array0".to_owned())))
+        }
     }
 }
 

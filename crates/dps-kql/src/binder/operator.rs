@@ -112,7 +112,9 @@ fn mend(operator: &str, types: &[Type]) -> Option<String> {
     if types.contains(&Type::String) && matches!(operator, "+" | "-" | "<" | ">" | "<=" | ">=") {
         return Some(match operator {
             "+" => "strcat(…) joins texts; tolong(…), todouble(…) or todatetime(…) converts one.".to_owned(),
-            _ => "tolong(…), todouble(…) or todatetime(…) converts a text; strcmp(…) orders texts.".to_owned(),
+            _ => {
+                "tolong(…), todouble(…) or todatetime(…) converts a text; strcmp(…) orders texts.".to_owned()
+            }
         });
     }
     None
@@ -183,9 +185,8 @@ pub(super) fn meeting(left: Type, right: Type) -> Type {
         (a, b) if is_number(a) && is_number(b) => promoted(wider(a, b)),
         (Bool, b) if is_number(b) => promoted(b),
         (a, Bool) if is_number(a) => promoted(a),
-        (String, other @ (DateTime | TimeSpan | Guid | Bool)) | (other @ (DateTime | TimeSpan | Guid | Bool), String) => {
-            other
-        }
+        (String, other @ (DateTime | TimeSpan | Guid | Bool))
+        | (other @ (DateTime | TimeSpan | Guid | Bool), String) => other,
         _ => String,
     }
 }

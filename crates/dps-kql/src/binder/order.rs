@@ -35,11 +35,18 @@ impl Binder<'_> {
         let (count_bound, key) = (self.count(&input.schema, count), self.sort_key(&input, by));
         let (count, key) = (count_bound?, key?);
         let schema = input.schema.clone();
-        let sorted = self.node(Node::Sort { input: Box::new(input), keys: vec![key] }, schema.clone(), span)?;
+        let sorted =
+            self.node(Node::Sort { input: Box::new(input), keys: vec![key] }, schema.clone(), span)?;
         self.node(Node::Take { input: Box::new(sorted), count }, schema, span)
     }
 
-    pub(super) fn sample_distinct(&mut self, input: Plan, count: &ast::Expr, of: &Named, span: Span) -> Bound<Plan> {
+    pub(super) fn sample_distinct(
+        &mut self,
+        input: Plan,
+        count: &ast::Expr,
+        of: &Named,
+        span: Span,
+    ) -> Bound<Plan> {
         let count = self.count(&input.schema, count)?;
         if !matches!(of.expr.kind, ast::ExprKind::Name(_)) {
             return self.fail("KS109", of.expr.span, "Column name expected.");

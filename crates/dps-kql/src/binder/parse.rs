@@ -3,8 +3,10 @@
 use super::convert::{column as at, convert};
 use super::scope::{Rows, column, position};
 use super::{Binder, Bound, Stopped, all};
+use crate::ast::{
+    self, ExprKind as Syntax, Name, Operator, OperatorKind, ParseKind, ParsePart, Setting, SettingValue, Span,
+};
 use crate::diagnostic::code;
-use crate::ast::{self, ExprKind as Syntax, Name, Operator, OperatorKind, ParseKind, ParsePart, Setting, SettingValue, Span};
 use crate::{Expr, Node, ParseMode, ParsePiece, Plan, Schema, Type, Value};
 
 /// Quotes of `parse-kv`; more kinds than any log has.
@@ -24,8 +26,12 @@ impl Binder<'_> {
         let columns = self.pattern_columns(pattern)?;
         let pieces = self.pieces(pattern, input.schema.len(), *kind)?;
         let keep_unmatched = !filter;
-        self.appended(input, columns, operator.span, |input| {
-            Node::Parse { input, source, pieces, mode, keep_unmatched }
+        self.appended(input, columns, operator.span, |input| Node::Parse {
+            input,
+            source,
+            pieces,
+            mode,
+            keep_unmatched,
         })
     }
 
@@ -38,7 +44,13 @@ impl Binder<'_> {
                 's' => dot_all = true,
                 // `m` changes what a line's ends mean, which a pattern of one line has not.
                 'm' => {}
-                _ => return self.fail("KS140", flag.1, "The expression must be one of the values: U, i, m, s"),
+                _ => {
+                    return self.fail(
+                        "KS140",
+                        flag.1,
+                        "The expression must be one of the values: U, i, m, s",
+                    );
+                }
             }
         }
         Ok(ParseMode::Regex { ignore_case, ungreedy, dot_all })
@@ -65,9 +77,7 @@ impl Binder<'_> {
         for part in pattern {
             let piece = match part {
                 ParsePart::Text(text, _) => ParsePiece::Literal(text.clone()),
-                ParsePart::Star(_) if last_is_text && kind != ParseKind::Regex => {
-                    ParsePiece::Skip
-                }
+                ParsePart::Star(_) if last_is_text && kind != ParseKind::Regex => ParsePiece::Skip,
                 ParsePart::Star(_) => ParsePiece::Skip,
                 ParsePart::Column(..) => {
                     next += 1;
@@ -75,7 +85,9 @@ impl Binder<'_> {
                 }
             };
             match (pieces.last(), &piece, part) {
-                (Some(ParsePiece::Column(_)), ParsePiece::Column(_), ParsePart::Column(name, _)) if last_is_text => {
+                (Some(ParsePiece::Column(_)), ParsePiece::Column(_), ParsePart::Column(name, _))
+                    if last_is_text =>
+                {
                     return self.fail("KS101", name.span, "The column name must follow a string literal");
                 }
                 (Some(ParsePiece::Skip), ParsePiece::Skip | ParsePiece::Column(_), part) => {
@@ -151,7 +163,11 @@ impl Binder<'_> {
             match (letters.next(), letters.next(), letters.next()) {
                 (Some(open), None, _) => Ok((open, open)),
                 (Some(open), Some(close), None) => Ok((open, close)),
-                _ => self.fail("KS140", property.name.span, "A quote is one character, or two: an opening and a closing one."),
+                _ => self.fail(
+                    "KS140",
+                    property.name.span,
+                    "A quote is one character, or two: an opening and a closing one.",
+                ),
             }
         });
         all(pairs.collect())
@@ -212,19 +228,6 @@ const fn place(part: &ParsePart) -> Span {
 const fn literal_of(property: &Setting) -> Option<&Value> {
     match &property.value {
         SettingValue::Literal(ast::Expr { kind: Syntax::Literal(value), .. }) => Some(value),
-        _ => None,
-    }
-}
-
-/// A text of a `datatable` as a value of a column's type.
-pub(super) fn read(text: &str, ty: Type) -> Option<Value> {
-    let text = text.trim();
-    match ty {
-        Type::Bool => text.parse().ok().map(Value::Bool),
-        Type::Int => text.parse().ok().map(Value::Int),
-        Type::Long => text.parse().ok().map(Value::Long),
-        Type::Real => text.parse().ok().map(Value::Real),
-        Type::String => Some(Value::String(text.into())),
         _ => None,
     }
 }

@@ -22,7 +22,7 @@ impl Binder<'_> {
             _ => None,
         };
         if matches!(value.kind, Syntax::Star) {
-            return self.any_column_in(rows, operator, list);
+            return self.any_column_in(rows, operator, list, span);
         }
         let bound = self.scalar(rows, value)?;
         let of_text = !matches!(operator, Scalar::In | Scalar::NotIn);
@@ -54,7 +54,9 @@ impl Binder<'_> {
                 "table" => true,
                 name => self.yields_table(name),
             },
-            Syntax::Path { base, .. } => matches!(&base.kind, Syntax::Call(call) if super::source::is_place(call)),
+            Syntax::Path { base, .. } => {
+                matches!(&base.kind, Syntax::Call(call) if super::source::is_place(call))
+            }
             _ => false,
         }
     }
@@ -87,8 +89,10 @@ impl Binder<'_> {
         let ty = query.schema.first().map_or(Type::String, |column| column.ty);
         let outputs = vec![super::scope::column("values", Type::Dynamic)];
         let args = vec![convert(column(0, ty), Type::String)];
-        let aggregation = crate::Aggregation { function: crate::Aggregate::MakeSet, args, outputs: outputs.clone() };
-        let node = Node::Aggregate { input: Box::new(query), keys: Vec::new(), aggregations: vec![aggregation] };
+        let aggregation =
+            crate::Aggregation { function: crate::Aggregate::MakeSet, args, outputs: outputs.clone() };
+        let node =
+            Node::Aggregate { input: Box::new(query), keys: Vec::new(), aggregations: vec![aggregation] };
         let plan = self.node(node, outputs, span)?;
         Ok(Expr { kind: ExprKind::ScalarQuery(Box::new(plan)), ty: Type::Dynamic })
     }
@@ -113,8 +117,15 @@ impl Binder<'_> {
         Ok(chain(gathering(operator), operands))
     }
 
-    fn any_column_in(&mut self, rows: &mut Rows<'_>, operator: Scalar, list: &[ast::Expr]) -> Bound<Expr> {
+    fn any_column_in(
+        &mut self,
+        rows: &mut Rows<'_>,
+        operator: Scalar,
+        list: &[ast::Expr],
+        span: Span,
+    ) -> Bound<Expr> {
         let list = all(list.iter().map(|one| self.scalar(rows, one)).collect())?;
+        self.grow(list.len().saturating_mul(rows.columns.len()), span)?;
         let mut operands = Vec::new();
         for (index, asked) in rows.columns.iter().enumerate() {
             if list.iter().any(|one| comparable(asked.ty, one.ty, operator)) {

@@ -170,7 +170,9 @@ impl Binder<'_> {
                     }
                     (name, at)
                 }
-                Called::Natural(name) if declared.contains(&name) && position(&input.schema, &name).is_some() => {
+                Called::Natural(name)
+                    if declared.contains(&name) && position(&input.schema, &name).is_some() =>
+                {
                     good = Err(self.twice(&name, made.span));
                     continue;
                 }
@@ -252,7 +254,12 @@ impl Binder<'_> {
             .iter()
             .zip(0..)
             .map(|(known, index)| {
-                vec![text(&known.name), Value::Long(index), text(system_type(known.ty)), text(known.ty.name())]
+                vec![
+                    text(&known.name),
+                    Value::Long(index),
+                    text(system_type(known.ty)),
+                    text(known.ty.name()),
+                ]
             })
             .collect();
         let schema = vec![
@@ -339,7 +346,8 @@ impl Binder<'_> {
             }));
         }
         let mut seen = HashSet::new();
-        let mut kept: Vec<_> = all(groups)?.into_iter().flatten().filter(|index| seen.insert(*index)).collect();
+        let mut kept: Vec<_> =
+            all(groups)?.into_iter().flatten().filter(|index| seen.insert(*index)).collect();
         kept.extend((0..input.schema.len()).filter(|index| !seen.contains(index)));
         self.pick(input, &kept, span)
     }
@@ -419,7 +427,9 @@ mod tests {
     fn pattern_with_stars_matches_in_order() {
         assert!(matches_pattern("App*", "AppEvents") && matches_pattern("*", ""));
         assert!(matches_pattern("a*b*c", "axxbyyc") && matches_pattern("*x*", "axb"));
-        assert!(!matches_pattern("a*a", "a") && !matches_pattern("App*", "app") && !matches_pattern("a", "ab"));
+        assert!(
+            !matches_pattern("a*a", "a") && !matches_pattern("App*", "app") && !matches_pattern("a", "ab")
+        );
     }
 
     #[test]

@@ -34,11 +34,14 @@ impl Binder<'_> {
                 self.binary(*operator, *at, left?, right?)
             }
             Syntax::Logical { operator, operands } => {
-                let bound = operands.iter().map(|operand| Ok((self.scalar(rows, operand)?, operand.span))).collect();
+                let bound =
+                    operands.iter().map(|operand| Ok((self.scalar(rows, operand)?, operand.span))).collect();
                 let bound = super::all(bound)?;
                 self.logical(*operator, bound)
             }
-            Syntax::In { operator, at: _, value, list } => self.membership(rows, *operator, value, list, span),
+            Syntax::In { operator, at: _, value, list } => {
+                self.membership(rows, *operator, value, list, span)
+            }
             Syntax::Between { negated, at, value, low, high } => {
                 let operator = if *negated { Scalar::NotBetween } else { Scalar::Between };
                 let sides = (self.scalar(rows, value), self.scalar(rows, low), self.scalar(rows, high));
@@ -92,7 +95,8 @@ impl Binder<'_> {
 
     /// Tells that nothing has that name.
     pub(super) fn unknown<T>(&mut self, name: &str, span: Span, columns: &[String]) -> Bound<T> {
-        let message = format!("The name '{name}' does not refer to any known column, table, variable or function.");
+        let message =
+            format!("The name '{name}' does not refer to any known column, table, variable or function.");
         let near = suggestion(name, columns.iter().map(String::as_str).chain(self.scope.names()));
         Err(self.tell("KS142", span, message, near))
     }

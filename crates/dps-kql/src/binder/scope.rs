@@ -144,5 +144,9 @@ pub(super) fn column(name: impl Into<String>, ty: crate::Type) -> Column {
 
 /// Each column as it is.
 pub(super) fn identity(schema: &Schema) -> Vec<Expr> {
-    schema.iter().enumerate().map(|(index, column)| Expr { kind: crate::ExprKind::Column(index), ty: column.ty }).collect()
+    schema
+        .iter()
+        .enumerate()
+        .map(|(index, column)| Expr { kind: crate::ExprKind::Column(index), ty: column.ty })
+        .collect()
 }

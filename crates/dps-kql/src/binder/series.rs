@@ -28,7 +28,9 @@ impl Binder<'_> {
         let mut names = Names::default();
         let keys = self.keys(&input.schema, by, &mut names);
         let bounds = match range {
-            SeriesRange::In { from, to, step } => Bounds { from: Some(from), to: Some(to), step, inclusive: true },
+            SeriesRange::In { from, to, step } => {
+                Bounds { from: Some(from), to: Some(to), step, inclusive: true }
+            }
             SeriesRange::FromTo { from, to, step } => {
                 Bounds { from: from.as_ref(), to: to.as_ref(), step, inclusive: false }
             }

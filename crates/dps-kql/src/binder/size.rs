@@ -54,7 +54,9 @@ pub(super) fn of_plan(plan: &Plan) -> Measure {
 
 fn inputs(node: &Node) -> Vec<&Plan> {
     match node {
-        Node::Table { .. } | Node::Values { .. } | Node::Range { .. } | Node::Opened(_) | Node::Applied => Vec::new(),
+        Node::Table { .. } | Node::Values { .. } | Node::Range { .. } | Node::Opened(_) | Node::Applied => {
+            Vec::new()
+        }
         Node::Filter { input, .. }
         | Node::Project { input, .. }
         | Node::Aggregate { input, .. }
@@ -77,7 +79,9 @@ fn expressions(node: &Node) -> Vec<&Expr> {
         aggregations.iter().flat_map(|aggregation| &aggregation.args)
     }
     match node {
-        Node::Table { .. } | Node::Values { .. } | Node::Opened(_) | Node::Applied | Node::Union { .. } => Vec::new(),
+        Node::Table { .. } | Node::Values { .. } | Node::Opened(_) | Node::Applied | Node::Union { .. } => {
+            Vec::new()
+        }
         Node::Range { from, to, step } => vec![from, to, step],
         Node::Filter { predicate: expr, .. }
         | Node::Take { count: expr, .. }
@@ -105,8 +109,9 @@ fn expressions(node: &Node) -> Vec<&Expr> {
                 WindowFunction::Shifted { value, .. } => Some(value),
             })
             .collect(),
-        Node::TopNested { levels, .. } => {
-            levels.iter().flat_map(|level| std::iter::once(&level.key).chain(&level.aggregation.args)).collect()
-        }
+        Node::TopNested { levels, .. } => levels
+            .iter()
+            .flat_map(|level| std::iter::once(&level.key).chain(&level.aggregation.args))
+            .collect(),
     }
 }

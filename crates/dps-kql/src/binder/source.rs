@@ -6,9 +6,9 @@ use super::name::Names;
 use super::nearest::suggestion;
 use super::scope::{Binding, Rows, column};
 use super::{Binder, Bound, Stopped, all, size};
-use crate::diagnostic::code;
 use crate::ast::{self, Call, ExprKind as Syntax, Operator, OperatorKind, PathStep, Span};
-use crate::{ExprKind, Node, Plan, Schema, Type, Value, signature};
+use crate::diagnostic::code;
+use crate::{ExprKind, Node, Plan, Schema, Type, Value, literal, signature};
 
 /// Whether a call names another place that rows can come from.
 pub(super) fn is_place(call: &Call) -> bool {
@@ -91,7 +91,9 @@ impl Binder<'_> {
                     _ => self.fail("KS131", arg.expr.span, "The expression must be a literal."),
                 }
             }
-            _ if signature::scalar(name).is_some() => self.fail("KS111", call.span, "Tabular value expected."),
+            _ if signature::scalar(name).is_some() => {
+                self.fail("KS111", call.span, "Tabular value expected.")
+            }
             _ => self.no_function(&call.name),
         }
     }
@@ -200,8 +202,12 @@ impl Binder<'_> {
             OperatorKind::Join { right, on } => self.join(input, right, on, operator),
             OperatorKind::Lookup { right, on } => self.lookup(input, right, on, operator),
             OperatorKind::Union(sources) => self.union(Some(input), sources, operator),
-            OperatorKind::Search { sources, predicate } => self.search(Some(input), sources, predicate, operator),
-            OperatorKind::MvExpand { columns, limit } => self.mv_expand(input, columns, limit.as_ref(), operator),
+            OperatorKind::Search { sources, predicate } => {
+                self.search(Some(input), sources, predicate, operator)
+            }
+            OperatorKind::MvExpand { columns, limit } => {
+                self.mv_expand(input, columns, limit.as_ref(), operator)
+            }
             OperatorKind::MvApply { columns, limit, subquery } => {
                 self.mv_apply(input, columns, limit.as_ref(), subquery, operator)
             }
@@ -214,6 +220,14 @@ impl Binder<'_> {
             }
             OperatorKind::Evaluate { call, schema } => self.evaluate(input, call, schema.as_deref(), span),
             OperatorKind::GetSchema => self.get_schema(&input, span),
+            _ => self.rarer_operator(input, operator),
+        }
+    }
+
+    /// Operators that change no rows, and those that are not there.
+    fn rarer_operator(&mut self, input: Plan, operator: &Operator) -> Bound<Plan> {
+        let span = operator.span;
+        match &operator.kind {
             OperatorKind::As(name) => {
                 self.grow(size::of_plan(&input).size, span)?;
                 self.scope.declare(&name.text, Binding::Table(input.clone()));
@@ -243,10 +257,7 @@ impl Binder<'_> {
             OperatorKind::Print(_) | OperatorKind::Range { .. } => {
                 self.fail("KS175", span, "The operator must be the first operator in the query.")
             }
-            OperatorKind::TopHitters { .. }
-            | OperatorKind::Find { .. }
-            | OperatorKind::Partition { .. }
-            | OperatorKind::Reduce { .. } => self.unsupported(operator),
+            _ => self.unsupported(operator),
         }
     }
 
@@ -261,9 +272,25 @@ fn cell(bound: crate::Expr, ty: Type) -> Value {
     match convert(bound, ty).kind {
         ExprKind::Literal(value) => value,
         ExprKind::Call { args, .. } => match args.first().map(|arg| &arg.kind) {
-            Some(ExprKind::Literal(Value::String(text))) => super::parse::read(text, ty).unwrap_or_else(|| null(ty)),
+            Some(ExprKind::Literal(Value::String(text))) => read(text.trim(), ty).unwrap_or_else(|| null(ty)),
             _ => null(ty),
         },
         _ => null(ty),
+    }
+}
+
+/// A text as a value of a column's type.
+fn read(text: &str, ty: Type) -> Option<Value> {
+    match ty {
+        Type::Bool => text.to_ascii_lowercase().parse().ok().map(Value::Bool),
+        Type::Int => literal::read_long(text).and_then(|number| i32::try_from(number).ok()).map(Value::Int),
+        Type::Long => literal::read_long(text).map(Value::Long),
+        Type::Real => literal::read_real(text).map(Value::Real),
+        Type::Decimal => literal::read_decimal(text).map(|digits| Value::Decimal(digits.into())),
+        Type::String => Some(Value::String(text.into())),
+        Type::DateTime => literal::read_datetime(text).map(Value::DateTime),
+        Type::TimeSpan => literal::read_timespan(text).map(Value::TimeSpan),
+        Type::Guid => literal::read_guid(text).map(Value::Guid),
+        Type::Dynamic => None,
     }
 }

@@ -3,9 +3,9 @@
 use super::limits::MAX_HEIGHT;
 use super::scope::{Binding, Rows};
 use super::{Binder, Bound, Stopped, size};
-use crate::diagnostic::code;
 use crate::Plan;
 use crate::ast::{Let, LetValue, QueryBlock, Statement};
+use crate::diagnostic::code;
 
 impl Binder<'_> {
     /// The plan of the statement that yields rows.
@@ -50,9 +50,9 @@ impl Binder<'_> {
             LetValue::Expr(expr) if self.is_table(&Rows::none(), expr) => {
                 self.table(expr).map(|plan| (size::of_plan(&plan).height, Binding::Table(plan)))
             }
-            LetValue::Expr(expr) => {
-                self.scalar(&mut Rows::none(), expr).map(|expr| (size::of_expr(&expr).height, Binding::Scalar(expr)))
-            }
+            LetValue::Expr(expr) => self
+                .scalar(&mut Rows::none(), expr)
+                .map(|expr| (size::of_expr(&expr).height, Binding::Scalar(expr))),
         };
         let binding = match binding {
             Ok((height, _)) if height > MAX_HEIGHT => {

@@ -22,7 +22,13 @@ pub(super) fn is_aggregate(name: &str) -> bool {
 }
 
 impl Binder<'_> {
-    pub(super) fn summarize(&mut self, input: Plan, items: &[Named], by: &[Named], span: Span) -> Bound<Plan> {
+    pub(super) fn summarize(
+        &mut self,
+        input: Plan,
+        items: &[Named],
+        by: &[Named],
+        span: Span,
+    ) -> Bound<Plan> {
         let mut names = Names::default();
         let keys = self.keys(&input.schema, by, &mut names)?;
         let mut rows = Rows::summary(&input.schema, keys.iter().map(|(_, expr)| expr).cloned().collect());
@@ -146,7 +152,9 @@ impl Binder<'_> {
         let outputs = self.aggregate_call(rows, called)?;
         match outputs.as_slice() {
             [only] => Ok(convert::column(only.index, only.ty)),
-            _ => self.fail("KS139", called.span, "The multi-valued expression cannot be used within another."),
+            _ => {
+                self.fail("KS139", called.span, "The multi-valued expression cannot be used within another.")
+            }
         }
     }
 
@@ -154,7 +162,8 @@ impl Binder<'_> {
     pub(super) fn aggregate_call(&mut self, rows: &mut Rows<'_>, called: &Call) -> Bound<Vec<Output>> {
         let allowed = rows.summary.as_ref().is_some_and(|summary| !summary.inside);
         if !allowed {
-            let message = format!("The aggregate function '{}' is not allowed in this context.", called.name.text);
+            let message =
+                format!("The aggregate function '{}' is not allowed in this context.", called.name.text);
             let mend = "Aggregates stand in summarize, make-series, top-nested and pivot.".to_owned();
             return Err(self.tell("KS144", called.name.span, message, Some(mend)));
         }
@@ -323,8 +332,10 @@ impl Binder<'_> {
 
     pub(super) fn count_rows(&mut self, input: Plan, name: Option<&Name>, span: Span) -> Bound<Plan> {
         let outputs = vec![column(name.map_or("Count", |name| name.text.as_str()), Type::Long)];
-        let aggregation = Aggregation { function: Aggregate::Count, args: Vec::new(), outputs: outputs.clone() };
-        let node = Node::Aggregate { input: Box::new(input), keys: Vec::new(), aggregations: vec![aggregation] };
+        let aggregation =
+            Aggregation { function: Aggregate::Count, args: Vec::new(), outputs: outputs.clone() };
+        let node =
+            Node::Aggregate { input: Box::new(input), keys: Vec::new(), aggregations: vec![aggregation] };
         self.node(node, outputs, span)
     }
 }

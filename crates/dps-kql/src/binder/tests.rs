@@ -1,7 +1,7 @@
 use super::scope::column;
 use crate::{
-    Aggregate, Analysis, Diagnostics, Environment, Evaluate, Expr, ExprKind, JoinKind, Node, Plan, Query, Scalar, Schema,
-    TICKS_PER_DAY, Table, Type, Value, WindowFunction, analyse,
+    Aggregate, Analysis, Diagnostics, Environment, Evaluate, Expr, ExprKind, JoinKind, Node, Plan, Query,
+    Scalar, Schema, TICKS_PER_DAY, Table, Type, Value, WindowFunction, analyse,
 };
 
 const NOW: i64 = 738_000 * TICKS_PER_DAY;
@@ -19,7 +19,10 @@ fn tables() -> Vec<Table> {
     let names = [("Name", Type::String), ("Millis", Type::Real), ("Kind", Type::String)];
     vec![
         Table { name: "Logs".into(), schema: logs.into_iter().map(|(name, ty)| column(name, ty)).collect() },
-        Table { name: "Names".into(), schema: names.into_iter().map(|(name, ty)| column(name, ty)).collect() },
+        Table {
+            name: "Names".into(),
+            schema: names.into_iter().map(|(name, ty)| column(name, ty)).collect(),
+        },
     ]
 }
 
@@ -101,7 +104,8 @@ fn in_with_a_written_array_is_spread() {
 
 #[test]
 fn in_with_rows_is_a_query_of_one_column_of_the_values_type() {
-    let ExprKind::InQuery { value, query, negated, ignore_case } = expr("Millis !in ((Names | project Millis))").kind
+    let ExprKind::InQuery { value, query, negated, ignore_case } =
+        expr("Millis !in ((Names | project Millis))").kind
     else {
         panic!("no query");
     };
@@ -170,7 +174,8 @@ fn lookup_drops_the_right_keys() {
 fn union_splits_columns_of_one_name_and_several_types() {
     let made = plan("union withsource=From Logs, Names");
     let names: Vec<_> = made.schema.iter().map(|known| known.name.as_str()).collect();
-    let wanted = ["From", "At", "Name", "Millis_long", "Millis_real", "Small", "Share", "Bag", "Good", "Kind"];
+    let wanted =
+        ["From", "At", "Name", "Millis_long", "Millis_real", "Small", "Share", "Bag", "Good", "Kind"];
     assert_eq!(names, wanted);
     let Node::Union { inputs } = &made.node else { panic!("no union") };
     assert!(inputs.iter().all(|input| input.schema == made.schema));
@@ -194,13 +199,18 @@ fn search_asks_text_columns_and_says_the_table() {
 
 #[test]
 fn neighbours_are_columns_of_a_window_below() {
-    let made = plan("Logs | sort by At asc | extend same = Name == prev(Name), n = row_cumsum(Millis, Name != prev(Name))");
+    let made = plan(
+        "Logs | sort by At asc | extend same = Name == prev(Name), n = row_cumsum(Millis, Name != prev(Name))",
+    );
     let Node::Project { input, columns } = made.node else { panic!("no project") };
     assert_eq!((columns.len(), made.schema.len()), (9, 9));
     let Node::Window { functions, input } = input.node else { panic!("no window") };
     assert!(matches!(functions.as_slice(), [WindowFunction::CumulativeSum { .. }]));
     let Node::Window { functions, .. } = input.node else { panic!("no window below") };
-    assert!(matches!(functions.as_slice(), [WindowFunction::Shifted { offset: 1, .. }, WindowFunction::Shifted { .. }]));
+    assert!(matches!(
+        functions.as_slice(),
+        [WindowFunction::Shifted { offset: 1, .. }, WindowFunction::Shifted { .. }]
+    ));
 }
 
 #[test]
@@ -226,14 +236,18 @@ fn evaluate_asks_for_its_columns_and_goes_on_with_them() {
     let Ok(Analysis::Open { evaluate, .. }) = analysed(text, &[]) else { panic!("ready") };
     assert!(matches!(&*evaluate, Evaluate::Pivot { keys, .. } if keys.len() == 1 && keys[0].0 == "Small"));
     let opened = vec![column("Small", Type::Int), column("a", Type::Long)];
-    let Ok(Analysis::Ready(query)) = analysed(text, std::slice::from_ref(&opened)) else { panic!("not ready") };
+    let Ok(Analysis::Ready(query)) = analysed(text, std::slice::from_ref(&opened)) else {
+        panic!("not ready")
+    };
     let Node::Filter { input, .. } = query.plan.node else { panic!("no filter") };
     assert_eq!(*input, Plan { node: Node::Opened(0), schema: opened });
 }
 
 #[test]
 fn mv_apply_shows_the_inputs_columns_and_the_subquerys() {
-    let made = plan("Logs | project Name, Bag | mv-apply x = Bag to typeof(long) on (summarize most = max(x) by Name)");
+    let made = plan(
+        "Logs | project Name, Bag | mv-apply x = Bag to typeof(long) on (summarize most = max(x) by Name)",
+    );
     let names: Vec<_> = made.schema.iter().map(|known| known.name.as_str()).collect();
     assert_eq!(names, ["Name", "Bag", "most"]);
     let Node::MvApply { sources, .. } = made.node else { panic!("no apply") };

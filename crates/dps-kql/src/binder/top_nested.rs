@@ -4,8 +4,8 @@ use super::convert::convert;
 use super::name::{Names, natural};
 use super::scope::{Rows, column};
 use super::{Binder, Bound, Stopped, all};
-use crate::diagnostic::code;
 use crate::ast::{Call, ExprKind as Syntax, Order, Span, TopNestedPart};
+use crate::diagnostic::code;
 use crate::{Aggregation, Column, ExprKind, Node, Plan, Schema, TopNestedLevel};
 
 impl Binder<'_> {
@@ -43,7 +43,8 @@ impl Binder<'_> {
         };
         let by = &part.by.key;
         let mut aggregation = self.one_aggregate(schema, &by.expr)?;
-        let called = by.names.first().map_or_else(|| format!("aggregated_{name}"), |given| given.text.clone());
+        let called =
+            by.names.first().map_or_else(|| format!("aggregated_{name}"), |given| given.text.clone());
         if let Some(output) = aggregation.outputs.first_mut() {
             output.name = names.apart(&called);
         }
@@ -72,4 +73,3 @@ impl Binder<'_> {
         }
     }
 }
-

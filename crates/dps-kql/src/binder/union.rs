@@ -17,14 +17,23 @@ pub(super) struct Part {
 }
 
 impl Binder<'_> {
-    pub(super) fn union(&mut self, first: Option<Plan>, sources: &[TableSource], operator: &Operator) -> Bound<Plan> {
+    pub(super) fn union(
+        &mut self,
+        first: Option<Plan>,
+        sources: &[TableSource],
+        operator: &Operator,
+    ) -> Bound<Plan> {
         let fuzzy = operator.settings.iter().any(|setting| {
             setting.name.text == "isfuzzy"
-                && matches!(&setting.value, SettingValue::Literal(ast::Expr { kind: Syntax::Literal(Value::Bool(true)), .. }))
+                && matches!(
+                    &setting.value,
+                    SettingValue::Literal(ast::Expr { kind: Syntax::Literal(Value::Bool(true)), .. })
+                )
         });
-        let source_name = operator.settings.iter().find(|setting| {
-            matches!(setting.name.text.as_str(), "withsource" | "with_source")
-        });
+        let source_name = operator
+            .settings
+            .iter()
+            .find(|setting| matches!(setting.name.text.as_str(), "withsource" | "with_source"));
         let source_name = match source_name.map(|setting| &setting.value) {
             None => None,
             Some(SettingValue::Name(name)) => Some(name.text.clone()),
@@ -33,7 +42,8 @@ impl Binder<'_> {
                 _ => return self.fail("KS222", expr.span, "String literal expected."),
             },
         };
-        let mut parts: Vec<_> = first.map(|plan| Part { name: name_of(&plan, 0), plan }).into_iter().collect();
+        let mut parts: Vec<_> =
+            first.map(|plan| Part { name: name_of(&plan, 0), plan }).into_iter().collect();
         parts.extend(self.parts(sources, fuzzy)?);
         self.united(parts, source_name.as_deref(), operator.span)
     }
@@ -64,7 +74,8 @@ impl Binder<'_> {
         };
         match &source.kind {
             Syntax::Name(name) => {
-                self.scope.find(name).is_none() && !self.environment.tables.iter().any(|table| table.name == *name)
+                self.scope.find(name).is_none()
+                    && !self.environment.tables.iter().any(|table| table.name == *name)
             }
             Syntax::Path { steps, .. } => match steps.last() {
                 Some(ast::PathStep::Member(name)) => {
@@ -76,7 +87,12 @@ impl Binder<'_> {
         }
     }
 
-    fn pattern(&mut self, within: Option<&ast::Expr>, pattern: &NamePattern, fuzzy: bool) -> Bound<Vec<Part>> {
+    fn pattern(
+        &mut self,
+        within: Option<&ast::Expr>,
+        pattern: &NamePattern,
+        fuzzy: bool,
+    ) -> Bound<Vec<Part>> {
         let span = pattern.name.span;
         let place = match within.map(|expr| (&expr.kind, expr.span)) {
             None => None,
@@ -85,7 +101,8 @@ impl Binder<'_> {
         };
         let environment = self.environment;
         let names: Vec<_> = environment.tables.iter().map(|table| table.name.as_str()).collect();
-        let found: Vec<_> = names.into_iter().filter(|name| matches_pattern(&pattern.name.text, name)).collect();
+        let found: Vec<_> =
+            names.into_iter().filter(|name| matches_pattern(&pattern.name.text, name)).collect();
         if found.is_empty() && !fuzzy {
             let message = format!("The name '{}' does not refer to any known table.", pattern.name.text);
             return self.fail("KS142", span, message);
@@ -117,8 +134,7 @@ impl Binder<'_> {
         let mut inputs = Vec::with_capacity(parts.len());
         for (part, places) in parts.into_iter().zip(places) {
             self.grow(schema.len(), span)?;
-            let mut columns: Vec<Expr> =
-                schema.iter().map(|known| literal(null(known.ty))).collect();
+            let mut columns: Vec<Expr> = schema.iter().map(|known| literal(null(known.ty))).collect();
             if let (Some(_), Some(first)) = (source, columns.first_mut()) {
                 *first = text(&part.name);
             }

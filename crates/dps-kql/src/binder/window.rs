@@ -37,7 +37,8 @@ impl Binder<'_> {
             // A function sees the columns of those before it: they are made by a node below.
             if looks_behind(&function, plan.schema.len()) {
                 let made = std::mem::take(&mut functions);
-                plan = self.node(Node::Window { input: Box::new(plan), functions: made }, schema.clone(), span)?;
+                plan =
+                    self.node(Node::Window { input: Box::new(plan), functions: made }, schema.clone(), span)?;
             }
             schema.push(column(names.apart("window"), ty));
             functions.push(function);
@@ -49,7 +50,8 @@ impl Binder<'_> {
     pub(super) fn window(&mut self, rows: &mut Rows<'_>, called: &Call) -> Bound<Expr> {
         if rows.windows.is_none() {
             let name = &called.name.text;
-            let message = format!("The function '{name}' is not allowed in this context: it looks at neighbours.");
+            let message =
+                format!("The function '{name}' is not allowed in this context: it looks at neighbours.");
             return self.fail("KS126", called.name.span, message);
         }
         let args = self.arguments(rows, called)?;
@@ -127,7 +129,9 @@ impl Binder<'_> {
 /// Whether a function looks at a column at that place or behind it.
 fn looks_behind(function: &WindowFunction, first: usize) -> bool {
     match function {
-        WindowFunction::RowNumber { restart, .. } => restart.as_ref().is_some_and(|expr| uses_from(expr, first)),
+        WindowFunction::RowNumber { restart, .. } => {
+            restart.as_ref().is_some_and(|expr| uses_from(expr, first))
+        }
         WindowFunction::CumulativeSum { term, restart } => {
             uses_from(term, first) || restart.as_ref().is_some_and(|expr| uses_from(expr, first))
         }
@@ -142,7 +146,9 @@ fn uses_from(expr: &Expr, first: usize) -> bool {
         ExprKind::Call { args, .. } => args.iter().any(|arg| uses_from(arg, first)),
         ExprKind::Path { base, steps } => {
             uses_from(base, first)
-                || steps.iter().any(|step| matches!(step, crate::Step::Computed(expr) if uses_from(expr, first)))
+                || steps
+                    .iter()
+                    .any(|step| matches!(step, crate::Step::Computed(expr) if uses_from(expr, first)))
         }
         ExprKind::InQuery { value, .. } => uses_from(value, first),
     }

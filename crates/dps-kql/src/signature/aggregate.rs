@@ -1,8 +1,8 @@
 //! Functions of many rows.
 
 use super::{
-    ANY, AggregateFunction, BAG, BOOL, DATETIME, INTEGER, MOST_ARGUMENTS, NOT_DYNAMIC, NUMBER, Naming, ORDERABLE, Param,
-    REAL_ONLY, SUMMABLE, Signature, TIMESPAN, Wants, Yields, many, sig, to,
+    ANY, AggregateFunction, BAG, BOOL, DATETIME, INTEGER, MOST_ARGUMENTS, NOT_DYNAMIC, NUMBER, Naming,
+    ORDERABLE, Param, REAL_ONLY, SUMMABLE, Signature, TIMESPAN, Wants, Yields, many, sig, to,
 };
 use crate::{Aggregate, Type};
 

@@ -1,8 +1,8 @@
 //! Arrays and objects.
 
 use super::{
-    ANY, ARRAY, BAG, BOOL, INTEGER, LONG, MOST_ARGUMENTS, Naming, Need, STRING, ScalarFunction, Signature, Yields, many,
-    row, to,
+    ANY, ARRAY, BAG, BOOL, INTEGER, LONG, MOST_ARGUMENTS, Naming, Need, STRING, ScalarFunction, Signature,
+    Yields, many, row, to,
 };
 use crate::{Scalar, Type};
 
@@ -41,7 +41,12 @@ pub(super) const TABLE: &[ScalarFunction] = &[
     row(&["array_reverse"], Scalar::ArrayReverse, &[to(&[ARRAY], Type::Dynamic)], Naming::None),
     row(&["array_sort_asc"], Scalar::ArraySortAsc, SORTS, Naming::Suffix("sorted")),
     row(&["array_sort_desc"], Scalar::ArraySortDesc, SORTS, Naming::Suffix("sorted")),
-    row(&["array_iff", "array_iif"], Scalar::ArrayIff, &[to(&[ARRAY, ANY, ANY], Type::Dynamic)], Naming::None),
+    row(
+        &["array_iff", "array_iif"],
+        Scalar::ArrayIff,
+        &[to(&[ARRAY, ANY, ANY], Type::Dynamic)],
+        Naming::None,
+    ),
     row(&["array_rotate_left"], Scalar::ArrayRotateLeft, ROTATES, Naming::None),
     row(&["array_rotate_right"], Scalar::ArrayRotateRight, ROTATES, Naming::None),
     row(&["array_shift_left"], Scalar::ArrayShiftLeft, SHIFTS, Naming::None),
@@ -50,7 +55,12 @@ pub(super) const TABLE: &[ScalarFunction] = &[
     row(&["bag_has_key"], Scalar::BagHasKey, &[to(&[BAG, STRING], Type::Bool)], Naming::None),
     row(&["bag_merge"], Scalar::BagMerge, &[many(&[BAG, BAG], 1, 64, DYNAMIC)], Naming::None),
     row(&["bag_remove_keys"], Scalar::BagRemoveKeys, &[to(&[BAG, ARRAY], Type::Dynamic)], Naming::None),
-    row(&["bag_set_key"], Scalar::BagSetKey, &[to(&[BAG, STRING.constant(), ANY], Type::Dynamic)], Naming::None),
+    row(
+        &["bag_set_key"],
+        Scalar::BagSetKey,
+        &[to(&[BAG, STRING.constant(), ANY], Type::Dynamic)],
+        Naming::None,
+    ),
     row(&["bag_zip"], Scalar::BagZip, &[to(&[ARRAY, ARRAY], Type::Dynamic)], Naming::None),
     row(&["treepath"], Scalar::TreePath, &[to(&[BAG], Type::Dynamic)], Naming::Prefix("tree")),
     row(&["zip"], Scalar::Zip, SETS, Naming::None),

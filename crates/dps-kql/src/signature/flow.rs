@@ -1,8 +1,8 @@
 //! Choice, emptiness and conversion.
 
 use super::{
-    ANY, BOOL, Layout, NUMBER, Naming, Param, REAL_ONLY, ScalarFunction, Signature, TEXT, TEXT_OR_DYNAMIC, Wants,
-    Yields, many, row, sig, to,
+    ANY, BOOL, Layout, NUMBER, Naming, Param, REAL_ONLY, ScalarFunction, Signature, TEXT, TEXT_OR_DYNAMIC,
+    Wants, Yields, many, row, sig, to,
 };
 use crate::{Scalar, Type};
 
@@ -37,7 +37,11 @@ pub(super) const TABLE: &[ScalarFunction] = &[
     row(
         &["case"],
         Scalar::Case,
-        &[Signature { params: &[BOOL, BRANCH, BRANCH], layout: Layout::Cases, yields: Yields::CommonNotDynamic }],
+        &[Signature {
+            params: &[BOOL, BRANCH, BRANCH],
+            layout: Layout::Cases,
+            yields: Yields::CommonNotDynamic,
+        }],
         Naming::None,
     ),
     row(&["coalesce"], Scalar::Coalesce, &[many(&[COMMON, COMMON], 1, 64, Yields::Common)], Naming::None),

@@ -5,8 +5,8 @@ mod aggregate;
 mod bags;
 mod flow;
 mod numbers;
-mod several;
 mod series;
+mod several;
 mod text;
 mod time;
 

@@ -1,7 +1,8 @@
 //! Numbers, bins and bits.
 
 use super::{
-    DATETIME, INTEGER, NUMBER, Naming, REAL, ScalarFunction, Signature, TIMESPAN, WIDEST, Yields, row, sig, to,
+    DATETIME, INTEGER, NUMBER, Naming, REAL, ScalarFunction, Signature, TIMESPAN, WIDEST, Yields, row, sig,
+    to,
 };
 use crate::{Scalar, Type};
 

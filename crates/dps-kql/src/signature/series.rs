@@ -7,8 +7,11 @@ use crate::{Scalar, Type};
 
 const ONE: &[Signature] = &[to(&[ARRAY], Type::Dynamic)];
 const REAL_OF_ONE: &[Signature] = &[to(&[ARRAY], Type::Real)];
-const TWO: &[Signature] =
-    &[to(&[ARRAY, ARRAY], Type::Dynamic), to(&[ARRAY, NUMBER], Type::Dynamic), to(&[NUMBER, ARRAY], Type::Dynamic)];
+const TWO: &[Signature] = &[
+    to(&[ARRAY, ARRAY], Type::Dynamic),
+    to(&[ARRAY, NUMBER], Type::Dynamic),
+    to(&[NUMBER, ARRAY], Type::Dynamic),
+];
 const STATS: &[Signature] = &[to(&[ARRAY, BOOL.constant().opt()], Type::Dynamic)];
 
 pub(super) const TABLE: &[ScalarFunction] = &[
@@ -45,10 +48,7 @@ pub(super) const TABLE: &[ScalarFunction] = &[
     row(
         &["series_outliers"],
         Scalar::SeriesOutliers,
-        &[to(
-            &[ARRAY, STRING.opt(), REAL.opt(), REAL.opt(), REAL.opt(), INTEGER.opt()],
-            Type::Dynamic,
-        )],
+        &[to(&[ARRAY, STRING.opt(), REAL.opt(), REAL.opt(), REAL.opt(), INTEGER.opt()], Type::Dynamic)],
         Naming::First,
     ),
     row(
@@ -113,7 +113,11 @@ pub(super) const TABLE: &[ScalarFunction] = &[
     row(
         &["series_dot_product"],
         Scalar::SeriesDotProduct,
-        &[to(&[ARRAY, ARRAY], Type::Real), to(&[ARRAY, NUMBER], Type::Real), to(&[NUMBER, ARRAY], Type::Real)],
+        &[
+            to(&[ARRAY, ARRAY], Type::Real),
+            to(&[ARRAY, NUMBER], Type::Real),
+            to(&[NUMBER, ARRAY], Type::Real),
+        ],
         Naming::None,
     ),
     row(
@@ -130,4 +134,3 @@ pub(super) const TABLE: &[ScalarFunction] = &[
     row(&["series_ceiling"], Scalar::SeriesCeiling, ONE, Naming::None),
     row(&["series_floor"], Scalar::SeriesFloor, ONE, Naming::None),
 ];
-

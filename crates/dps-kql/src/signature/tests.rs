@@ -37,8 +37,11 @@ fn name_of_a_function_is_its_first_and_is_found_once() {
 
 #[test]
 fn optional_parameters_stand_last() {
-    for signature in scalars().flat_map(|row| row.signatures).chain(aggregates().flat_map(|row| row.signatures)) {
-        let first = signature.params.iter().position(|param| param.optional).unwrap_or(signature.params.len());
+    for signature in
+        scalars().flat_map(|row| row.signatures).chain(aggregates().flat_map(|row| row.signatures))
+    {
+        let first =
+            signature.params.iter().position(|param| param.optional).unwrap_or(signature.params.len());
         assert!(signature.params.iter().skip(first).all(|param| param.optional));
     }
 }

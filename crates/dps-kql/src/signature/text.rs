@@ -1,8 +1,8 @@
 //! Text, addresses and digests.
 
 use super::{
-    ARRAY, INTEGER, LONG, Layout, Naming, Need, NOT_DYNAMIC, PATTERN, Param, STRING, ScalarFunction, Signature, TEXT,
-    TEXT_OR_DYNAMIC, TYPE_LITERAL, Wants, Yields, many, row, sig, to,
+    ARRAY, INTEGER, LONG, Layout, NOT_DYNAMIC, Naming, Need, PATTERN, Param, STRING, ScalarFunction,
+    Signature, TEXT, TEXT_OR_DYNAMIC, TYPE_LITERAL, Wants, Yields, many, row, sig, to,
 };
 use crate::{Scalar, Type};
 
@@ -10,25 +10,23 @@ const TEXT_OF_TEXT: &[Signature] = &[to(&[TEXT], Type::String)];
 const STRING_OF_STRING: &[Signature] = &[to(&[STRING], Type::String)];
 const BAG_OF_STRING: &[Signature] = &[to(&[STRING], Type::Dynamic)];
 const TRIMS: &[Signature] = &[to(&[PATTERN, STRING], Type::String)];
-const JSON: &[Signature] = &[
-    to(&[PATTERN, STRING], Type::String),
-    sig(&[PATTERN, STRING, TYPE_LITERAL], Yields::TypeLiteral),
-];
+const JSON: &[Signature] =
+    &[to(&[PATTERN, STRING], Type::String), sig(&[PATTERN, STRING, TYPE_LITERAL], Yields::TypeLiteral)];
 
 pub(super) const TABLE: &[ScalarFunction] = &[
-    row(
-        &["strcat"],
-        Scalar::Strcat,
-        &[many(&[TEXT], 1, 64, Yields::Is(Type::String))],
-        Naming::None,
-    ),
+    row(&["strcat"], Scalar::Strcat, &[many(&[TEXT], 1, 64, Yields::Is(Type::String))], Naming::None),
     row(
         &["strcat_delim"],
         Scalar::StrcatDelim,
         &[many(&[TEXT, TEXT, TEXT], 1, 65, Yields::Is(Type::String))],
         Naming::None,
     ),
-    row(&["strcat_array", "array_strcat"], Scalar::StrcatArray, &[to(&[ARRAY, TEXT], Type::String)], Naming::None),
+    row(
+        &["strcat_array", "array_strcat"],
+        Scalar::StrcatArray,
+        &[to(&[ARRAY, TEXT], Type::String)],
+        Naming::None,
+    ),
     row(&["strlen"], Scalar::Strlen, &[to(&[TEXT_OR_DYNAMIC], Type::Long)], Naming::Prefix("strlen")),
     row(
         &["string_size"],
@@ -38,7 +36,12 @@ pub(super) const TABLE: &[ScalarFunction] = &[
     ),
     row(&["strrep"], Scalar::Strrep, &[to(&[TEXT, LONG, TEXT.opt()], Type::String)], Naming::None),
     row(&["strcmp"], Scalar::Strcmp, &[to(&[TEXT, TEXT], Type::Long)], Naming::None),
-    row(&["substring"], Scalar::Substring, &[to(&[TEXT, INTEGER, INTEGER.opt()], Type::String)], Naming::None),
+    row(
+        &["substring"],
+        Scalar::Substring,
+        &[to(&[TEXT, INTEGER, INTEGER.opt()], Type::String)],
+        Naming::None,
+    ),
     row(&["split"], Scalar::Split, &[to(&[TEXT, STRING, INTEGER.opt()], Type::Dynamic)], Naming::First),
     row(
         &["indexof"],
@@ -58,8 +61,18 @@ pub(super) const TABLE: &[ScalarFunction] = &[
         &[to(&[STRING, STRING, STRING.need(Need::OneOf(&["normal", "regex"])).opt()], Type::Long)],
         Naming::None,
     ),
-    row(&["replace_string"], Scalar::ReplaceString, &[to(&[STRING, STRING, STRING], Type::String)], Naming::None),
-    row(&["replace_strings"], Scalar::ReplaceStrings, &[to(&[STRING, ARRAY, ARRAY], Type::String)], Naming::None),
+    row(
+        &["replace_string"],
+        Scalar::ReplaceString,
+        &[to(&[STRING, STRING, STRING], Type::String)],
+        Naming::None,
+    ),
+    row(
+        &["replace_strings"],
+        Scalar::ReplaceStrings,
+        &[to(&[STRING, ARRAY, ARRAY], Type::String)],
+        Naming::None,
+    ),
     row(
         &["replace_regex"],
         Scalar::ReplaceRegex,
@@ -112,8 +125,18 @@ pub(super) const TABLE: &[ScalarFunction] = &[
     row(&["parse_csv"], Scalar::ParseCsv, &[to(&[TEXT_OR_DYNAMIC], Type::Dynamic)], Naming::First),
     row(&["parse_ipv4"], Scalar::ParseIpv4, &[to(&[STRING], Type::Long)], Naming::None),
     row(&["parse_ipv4_mask"], Scalar::ParseIpv4Mask, &[to(&[STRING, LONG], Type::Long)], Naming::None),
-    row(&["ipv4_compare"], Scalar::Ipv4Compare, &[to(&[STRING, STRING, LONG.opt()], Type::Long)], Naming::None),
-    row(&["ipv4_is_match"], Scalar::Ipv4IsMatch, &[to(&[STRING, STRING, LONG.opt()], Type::Bool)], Naming::None),
+    row(
+        &["ipv4_compare"],
+        Scalar::Ipv4Compare,
+        &[to(&[STRING, STRING, LONG.opt()], Type::Long)],
+        Naming::None,
+    ),
+    row(
+        &["ipv4_is_match"],
+        Scalar::Ipv4IsMatch,
+        &[to(&[STRING, STRING, LONG.opt()], Type::Bool)],
+        Naming::None,
+    ),
     row(&["ipv4_is_in_range"], Scalar::Ipv4IsInRange, &[to(&[STRING, STRING], Type::Bool)], Naming::None),
     row(&["ipv4_is_private"], Scalar::Ipv4IsPrivate, &[to(&[STRING], Type::Bool)], Naming::None),
     row(&["ipv4_netmask_suffix"], Scalar::Ipv4NetmaskSuffix, &[to(&[STRING], Type::Long)], Naming::None),

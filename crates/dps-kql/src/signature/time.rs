@@ -7,7 +7,17 @@ use crate::{Scalar, Type};
 
 /// Parts that one can add and count.
 const STEPS: Need = Need::OneOf(&[
-    "year", "quarter", "month", "week", "day", "hour", "minute", "second", "millisecond", "microsecond", "nanosecond",
+    "year",
+    "quarter",
+    "month",
+    "week",
+    "day",
+    "hour",
+    "minute",
+    "second",
+    "millisecond",
+    "microsecond",
+    "nanosecond",
 ]);
 /// Parts that one can read.
 const PARTS: Need = Need::OneOf(&[

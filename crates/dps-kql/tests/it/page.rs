@@ -34,5 +34,8 @@ fn kql_page_lists_the_functions_of_the_code() {
         std::fs::write(&path, &wanted).unwrap();
         return;
     }
-    assert!(page == wanted, "docs/reference/kql.md differs: run with MUSTER_UPDATE_GOLDEN=1 and look at the change");
+    assert!(
+        page == wanted,
+        "docs/reference/kql.md differs: run with MUSTER_UPDATE_GOLDEN=1 and look at the change"
+    );
 }
