@@ -239,7 +239,7 @@ impl Binder<'_> {
                         visualization: visualization.text.clone(),
                         properties: properties
                             .iter()
-                            .map(|property| (property.name.text.clone(), property.value.clone()))
+                            .map(|property| (property.name.text.clone(), property.values.join(",")))
                             .collect(),
                     });
                 }

@@ -12,6 +12,9 @@ pub struct Verdict {
     pub syntax: Vec<String>,
     /// Codes of all errors.
     pub codes: Vec<String>,
+    /// Names and types of what comes out, where it is legal and tabular.
+    #[serde(default)]
+    pub columns: Option<Vec<(String, String)>>,
 }
 
 fn folder() -> PathBuf {
