@@ -1,0 +1,98 @@
+//! Rows to Arrow. Owns the check that a row fits its table and the building of batches; must not know where they go.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringBuilder,
+    TimestampMicrosecondArray,
+};
+use datafusion::arrow::error::ArrowError;
+use dps_kql::{Type, Value};
+use dps_monitor::{LogError, Row, Table};
+
+use super::schema;
+
+/// Why a row cannot be kept, if it cannot.
+pub fn check(row: &Row) -> Result<(), LogError> {
+    let columns = row.table.columns();
+    let name = row.table.name();
+    if row.cells.len() != columns.len() {
+        let (has, needs) = (row.cells.len(), columns.len());
+        return Err(LogError(format!("a row of {name} has {has} cells instead of {needs}")));
+    }
+    for (at, (cell, (column, ty))) in row.cells.iter().zip(columns).enumerate() {
+        let fits = match cell {
+            // Rows are kept by the hour of their time, the first column.
+            Value::Null(of) => of == ty && *ty != Type::String && at != 0,
+            Value::DateTime(ticks) => *ty == Type::DateTime && (0..=schema::MAX_TICKS).contains(ticks),
+            other => other.ty() == *ty,
+        };
+        if !fits {
+            return Err(LogError(format!("a row of {name} has no {} in {column}", ty.name())));
+        }
+    }
+    Ok(())
+}
+
+/// A batch of rows of one table, each checked.
+pub fn batch(table: Table, rows: &[&Row]) -> Result<RecordBatch, ArrowError> {
+    let columns = table.columns().iter().enumerate();
+    let arrays = columns.map(|(at, (_, ty))| array(*ty, rows, at)).collect();
+    RecordBatch::try_new(schema::physical(table), arrays)
+}
+
+/// What a cell of a column is in rows that were written before the column was there.
+pub fn absent(ty: Type) -> Value {
+    if ty == Type::String { Value::String("".into()) } else { Value::Null(ty) }
+}
+
+/// The text that stands for a cell, if its column is kept as text.
+pub fn text(cell: &Value) -> Option<std::borrow::Cow<'_, str>> {
+    match cell {
+        Value::String(text) | Value::Decimal(text) => Some((&**text).into()),
+        Value::Dynamic(json) => Some(json.to_string().into()),
+        Value::Guid(bits) => {
+            let hex = format!("{:032x}", u128::from_be_bytes(*bits));
+            let (a, rest) = hex.split_at(8);
+            let (b, rest) = rest.split_at(4);
+            let (c, rest) = rest.split_at(4);
+            let (d, e) = rest.split_at(4);
+            Some(format!("{a}-{b}-{c}-{d}-{e}").into())
+        }
+        _ => None,
+    }
+}
+
+fn array(ty: Type, rows: &[&Row], at: usize) -> ArrayRef {
+    let cells = rows.iter().map(|row| row.cells.get(at));
+    match ty {
+        Type::Bool => Arc::new(BooleanArray::from_iter(cells.map(|c| match c {
+            Some(Value::Bool(value)) => Some(*value),
+            _ => None,
+        }))),
+        Type::Int => Arc::new(Int32Array::from_iter(cells.map(|c| match c {
+            Some(Value::Int(value)) => Some(*value),
+            _ => None,
+        }))),
+        Type::Long | Type::TimeSpan => Arc::new(Int64Array::from_iter(cells.map(|c| match c {
+            Some(Value::Long(value) | Value::TimeSpan(value)) => Some(*value),
+            _ => None,
+        }))),
+        Type::Real => Arc::new(Float64Array::from_iter(cells.map(|c| match c {
+            Some(Value::Real(value)) => Some(*value),
+            _ => None,
+        }))),
+        Type::DateTime => {
+            let instants = TimestampMicrosecondArray::from_iter(cells.map(|c| match c {
+                Some(Value::DateTime(ticks)) => Some(schema::micros(*ticks)),
+                _ => None,
+            }));
+            Arc::new(instants.with_timezone("UTC"))
+        }
+        Type::String | Type::Dynamic | Type::Guid | Type::Decimal => {
+            let mut texts = StringBuilder::with_capacity(rows.len(), 0);
+            cells.for_each(|cell| texts.append_option(cell.and_then(text)));
+            Arc::new(texts.finish())
+        }
+    }
+}
