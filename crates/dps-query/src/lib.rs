@@ -1,3 +1,3 @@
 //! Runs KQL over the log store. The only crate that names `DataFusion`.
 
-pub mod store;
+pub mod functions;
