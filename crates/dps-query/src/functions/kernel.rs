@@ -98,6 +98,14 @@ pub const fn kernel(function: Scalar) -> Option<Kernel> {
         S::Iff | S::Case => number::choose,
         S::Coalesce => number::coalesce,
         S::MaxOf | S::MinOf => number::extreme_of,
+        _ => return kernel_of_numbers(function),
+    };
+    Some(kernel)
+}
+
+const fn kernel_of_numbers(function: Scalar) -> Option<Kernel> {
+    use Scalar as S;
+    let kernel: Kernel = match function {
         S::IsEmpty | S::IsNotEmpty | S::IsNull | S::IsNotNull => number::emptiness,
         S::IsNan | S::IsInf | S::IsFinite => number::real_kind,
         S::IsAscii | S::IsUtf8 => text::encoding,

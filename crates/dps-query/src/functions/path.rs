@@ -49,12 +49,23 @@ pub fn path(base: Expr, steps: Vec<PathStep>) -> Result<Expr> {
         });
     }
     let signature = Signature::user_defined(Volatility::Immutable);
-    let udf = ScalarUDF::new_from_impl(JsonPath { way, types, signature });
+    let name = name_of(&way);
+    let udf = ScalarUDF::new_from_impl(JsonPath { name, way, types, signature });
     Ok(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(udf), args)))
+}
+
+/// Two ways into one value have two names, since columns are told apart by theirs.
+fn name_of(way: &[Option<Step>]) -> String {
+    way.iter().fold("json_path".to_owned(), |name, step| match step {
+        Some(Step::Member(member)) => name + "." + member,
+        Some(Step::Index(index)) => format!("{name}[{index}]"),
+        None => name + "[]",
+    })
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct JsonPath {
+    name: String,
     /// None where the next argument says the step.
     way: Vec<Option<Step>>,
     types: Vec<Type>,
@@ -62,8 +73,8 @@ struct JsonPath {
 }
 
 impl ScalarUDFImpl for JsonPath {
-    fn name(&self) -> &'static str {
-        "json_path"
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn signature(&self) -> &Signature {

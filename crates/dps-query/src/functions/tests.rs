@@ -1,11 +1,10 @@
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::{Expr, col};
-use datafusion::physical_expr::create_physical_expr;
-use datafusion::physical_expr::execution_props::ExecutionProps;
+use datafusion::prelude::SessionContext;
 use proptest::prelude::*;
 
 use super::datum::{Datum, Reader, Writer};
@@ -14,7 +13,7 @@ use super::udf::Call;
 use super::*;
 
 pub(super) fn call(function: Scalar, ty: Type) -> Call {
-    Call { function, ty, regexes: regex::Regexes::default() }
+    Call { function, ty, regexes: super::regex::Regexes::default() }
 }
 
 /// The kernel's answer.
@@ -44,6 +43,8 @@ pub(super) fn array(ty: Type, values: &[Datum<'_>]) -> ArrayRef {
     to.finish().unwrap()
 }
 
+static CONTEXT: LazyLock<SessionContext> = LazyLock::new(SessionContext::new);
+
 /// The expression over columns `c0`, `c1` …, through the planner.
 pub(super) fn evaluate(expr: &Expr, columns: &[(Type, ArrayRef)]) -> Result<ArrayRef> {
     let field = |(index, (ty, _)): (usize, &(Type, ArrayRef))| {
@@ -55,7 +56,7 @@ pub(super) fn evaluate(expr: &Expr, columns: &[(Type, ArrayRef)]) -> Result<Arra
     let options = datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
     let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options)?;
     let schema = DFSchema::try_from(schema)?;
-    create_physical_expr(expr, &schema, &ExecutionProps::new())?.evaluate(&batch)?.into_array(rows)
+    CONTEXT.create_physical_expr(expr.clone(), &schema)?.evaluate(&batch)?.into_array(rows)
 }
 
 fn columns_of(types: &[Type]) -> Vec<Expr> {
@@ -166,6 +167,10 @@ proptest! {
             let _ = run(*function, &args, ty);
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     // The same through the planner, with columns and with literals behind the first.
     #[test]
@@ -183,7 +188,7 @@ proptest! {
         let mut args = vec![col("c0")];
         args.extend(others.iter().zip(types.iter().skip(1)).map(|(value, ty)| literal_of(value, *ty)));
         for function in Scalar::ALL {
-            for result in [Type::Bool, Type::Long, Type::Real, Type::String, ty, Type::Dynamic] {
+            for result in [Type::Bool, Type::String, ty] {
                 let Ok(expr) = scalar(*function, args.clone(), &types, result) else { continue };
                 if let Ok(found) = evaluate(&expr, &[(ty, Arc::clone(&column))]) {
                     prop_assert_eq!(found.len(), values.len());
@@ -194,7 +199,9 @@ proptest! {
             }
         }
     }
+}
 
+proptest! {
     // A shortcut is no other function.
     #[test]
     fn shortcut_over_columns_agrees_with_the_kernel(

@@ -45,7 +45,8 @@ pub(super) enum Measure {
 /// One aggregate in a query.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct KqlAggregate {
-    function: Aggregate,
+    /// Different for what is measured differently, since columns are told apart by their names.
+    name: String,
     measure: Measure,
     types: Vec<Type>,
     outputs: Vec<Type>,
@@ -63,7 +64,16 @@ impl KqlAggregate {
         filter: Option<Expr>,
     ) -> Expr {
         let signature = Signature::user_defined(Volatility::Immutable);
-        let udaf = AggregateUDF::new_from_impl(Self { function, measure, types, outputs, signature });
+        let name = match &measure {
+            Measure::Percentile { percents, .. } => percents
+                .iter()
+                .fold(function.name().to_owned(), |name, bits| format!("{name}_{}", f64::from_bits(*bits))),
+            Measure::List { limit, .. } | Measure::Set { limit } | Measure::Bag { limit } => {
+                format!("{}_{limit}", function.name())
+            }
+            _ => function.name().to_owned(),
+        };
+        let udaf = AggregateUDF::new_from_impl(Self { name, measure, types, outputs, signature });
         let filter = filter.map(Box::new);
         Expr::AggregateFunction(AggregateFunction::new_udf(
             Arc::new(udaf),
@@ -93,7 +103,7 @@ pub(super) fn struct_fields(types: &[Type]) -> Fields {
 
 impl AggregateUDFImpl for KqlAggregate {
     fn name(&self) -> &str {
-        self.function.name()
+        &self.name
     }
 
     fn signature(&self) -> &Signature {

@@ -146,8 +146,11 @@ pub fn array_index_of<'a>(_: &Call, args: &[Datum<'a>]) -> Datum<'a> {
     let Some(elements) = array_at(args, 0) else { return Datum::Null };
     let length = elements.len();
     let start = clamped(place(long_at(args, 2).unwrap_or(0), length), length);
-    let count = long_at(args, 3).filter(|count| *count >= 0).map_or(length, |count| clamped(count, length));
-    let occurrence = long_at(args, 4).unwrap_or(1).max(1);
+    let (count, occurrence) = (long_at(args, 3).unwrap_or(-1), long_at(args, 4).unwrap_or(1));
+    if count < -1 || occurrence < 1 {
+        return Datum::Null;
+    }
+    let count = if count < 0 { length } else { clamped(count, length) };
     let skipped = usize::try_from(occurrence - 1).unwrap_or(usize::MAX);
     let wanted = arg(args, 1);
     let found = elements

@@ -1,7 +1,5 @@
 //! Periods, and a series taken apart into season, trend and rest.
 
-use dps_kql::Scalar;
-
 use super::elementwise::correlation;
 use super::fit::Line;
 use super::{Series, columns, mean, quantile, reals, sorted};
@@ -210,9 +208,8 @@ pub fn periods_validate<'a>(_: &Call, args: &[Datum<'a>]) -> Datum<'a> {
 }
 
 /// `series_seasonal(series, period)`; the period is detected where none is given.
-pub fn seasonal<'a>(call: &Call, args: &[Datum<'a>]) -> Datum<'a> {
+pub fn seasonal<'a>(_: &Call, args: &[Datum<'a>]) -> Datum<'a> {
     let Some(series) = Series::at(args, 0) else { return Datum::Null };
-    debug_assert_eq!(call.function, Scalar::SeriesSeasonal);
     let wish = Wish {
         period: arg(args, 1).integer().unwrap_or(-1),
         trend: Trend::None,
