@@ -41,7 +41,7 @@ pub fn truncated(value: i128) -> i128 {
 pub fn parse(text: &str) -> Option<i128> {
     let text = text.trim();
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        Some((mantissa, exponent)) => (mantissa, i64::from(exponent.parse::<i32>().ok()?)),
         None => (text, 0),
     };
     let (negative, digits) = match mantissa.as_bytes().first()? {
@@ -55,7 +55,7 @@ pub fn parse(text: &str) -> Option<i128> {
     }
     let mut value: i128 = 0;
     // Where the point lies behind the digits read so far, as a power of ten to come.
-    let mut shift = exponent.checked_add(i32::from(DECIMAL_SCALE))?;
+    let mut shift = exponent + i64::from(DECIMAL_SCALE);
     let mut round_up = false;
     let mut full = false;
     for (digit, behind) in
@@ -66,18 +66,18 @@ pub fn parse(text: &str) -> Option<i128> {
         }
         let digit = i128::from(digit - b'0');
         if full {
-            shift += i32::from(!behind);
+            shift += i64::from(!behind);
             continue;
         }
         match value.checked_mul(10).and_then(|value| value.checked_add(digit)).and_then(within) {
             Some(next) => {
                 value = next;
-                shift -= i32::from(behind);
+                shift -= i64::from(behind);
             }
             None => {
                 full = true;
                 round_up = digit >= 5;
-                shift += i32::from(!behind);
+                shift += i64::from(!behind);
             }
         }
     }
@@ -88,11 +88,11 @@ pub fn parse(text: &str) -> Option<i128> {
     within(if negative { -value } else { value })
 }
 
-fn scale(value: i128, shift: i32) -> Option<i128> {
+fn scale(value: i128, shift: i64) -> Option<i128> {
     if value == 0 {
         return Some(0);
     }
-    let power = shift.unsigned_abs();
+    let power = u32::try_from(shift.unsigned_abs()).unwrap_or(u32::MAX);
     if shift >= 0 {
         return value.checked_mul(10_i128.checked_pow(power)?);
     }
@@ -180,6 +180,8 @@ mod tests {
         assert_eq!(parse("1e3"), Some(1000 * ONE));
         assert_eq!(parse("12.5e-1"), Some(ONE + ONE / 4));
         assert_eq!(parse("1e40"), None);
+        assert_eq!(parse(&format!("0.{}e-2147483648", "0".repeat(100))), Some(0));
+        assert_eq!(parse(&format!("{}e2147483647", "9".repeat(100))), None);
         assert_eq!(parse("1e-40"), Some(0));
         assert_eq!(parse("0.00000000014999999999999999999999999999999999999999999999999999"), Some(1));
         for text in ["", "-", ".", "1.2.3", "1e", "abc", "1e99999999999"] {

@@ -115,7 +115,7 @@ pub fn negate<'a>(_: &Call, args: &[Datum<'a>]) -> Datum<'a> {
         Datum::Long(value) => Datum::Long(value.wrapping_neg()),
         Datum::TimeSpan(value) => Datum::TimeSpan(value.wrapping_neg()),
         Datum::Real(value) => Datum::Real(-value),
-        Datum::Decimal(value) => Datum::Decimal(-value),
+        Datum::Decimal(value) => Datum::Decimal(value.wrapping_neg()),
         other => other.real().map(|value| -value).into(),
     }
 }
@@ -126,7 +126,7 @@ pub fn abs<'a>(_: &Call, args: &[Datum<'a>]) -> Datum<'a> {
         Datum::Int(value) => Datum::Int(value.wrapping_abs()),
         Datum::Long(value) => Datum::Long(value.wrapping_abs()),
         Datum::TimeSpan(value) => Datum::TimeSpan(value.wrapping_abs()),
-        Datum::Decimal(value) => Datum::Decimal(value.abs()),
+        Datum::Decimal(value) => Datum::Decimal(value.wrapping_abs()),
         other => other.real().map(f64::abs).into(),
     }
 }
