@@ -43,7 +43,7 @@ pub enum Datum<'a> {
     Json(Cow<'a, str>),
 }
 
-impl<'a> Datum<'a> {
+impl Datum<'_> {
     /// Text that was made here.
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(Cow::Owned(text.into()))

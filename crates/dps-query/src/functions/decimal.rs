@@ -69,16 +69,14 @@ pub fn parse(text: &str) -> Option<i128> {
             shift += i64::from(!behind);
             continue;
         }
-        match value.checked_mul(10).and_then(|value| value.checked_add(digit)).and_then(within) {
-            Some(next) => {
-                value = next;
-                shift -= i64::from(behind);
-            }
-            None => {
-                full = true;
-                round_up = digit >= 5;
-                shift += i64::from(!behind);
-            }
+        if let Some(next) = value.checked_mul(10).and_then(|value| value.checked_add(digit)).and_then(within)
+        {
+            value = next;
+            shift -= i64::from(behind);
+        } else {
+            full = true;
+            round_up = digit >= 5;
+            shift += i64::from(!behind);
         }
     }
     if full && shift >= 0 {

@@ -235,8 +235,7 @@ const fn kernel_of_dynamic(function: Scalar) -> Option<Kernel> {
     use Scalar as S;
     let kernel: Kernel = match function {
         S::PackArray => dynamic::pack_array,
-        S::Pack | S::PackAll => dynamic::pack,
-        S::PackDictionary => dynamic::pack,
+        S::Pack | S::PackAll | S::PackDictionary => dynamic::pack,
         S::ArrayLength => dynamic::array_length,
         S::ArrayConcat => dynamic::array_concat,
         S::ArraySlice => dynamic::array_slice,

@@ -8,5 +8,5 @@ mod math;
 pub use compare::{
     between, choose, coalesce, emptiness, equal, extreme_of, is_equal, logic, not, order, ordered,
 };
-pub use convert::{convert, dynamic_of_text, get_type, real_to_long, to_text};
+pub use convert::{convert, get_type, real_to_long, to_text};
 pub use math::*;

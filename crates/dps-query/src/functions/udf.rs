@@ -120,7 +120,7 @@ impl ScalarUDFImpl for KqlFunction {
 
 impl KqlFunction {
     fn run(&self, readers: &[Reader<'_>], rows: usize) -> Result<ArrayRef> {
-        if let Some(result) = vector::run(&self.call, readers, rows)? {
+        if let Some(result) = vector::run(&self.call, readers, rows) {
             return Ok(result);
         }
         let Some(kernel) = kernel(self.call.function) else {

@@ -8,7 +8,6 @@ use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, String
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::unary;
 use datafusion::arrow::datatypes::Int64Type;
-use datafusion::common::Result;
 use dps_kql::{Scalar, Type};
 
 use super::datum::{Datum, Reader};
@@ -17,17 +16,17 @@ use super::text::{Matcher, fold, needles};
 use super::udf::Call;
 
 /// The result, where there is a shortcut to it.
-pub fn run(call: &Call, readers: &[Reader<'_>], rows: usize) -> Result<Option<ArrayRef>> {
-    let [first, rest @ ..] = readers else { return Ok(None) };
+pub fn run(call: &Call, readers: &[Reader<'_>], rows: usize) -> Option<ArrayRef> {
+    let (first, rest) = readers.split_first()?;
     if first.constant || !rest.iter().all(|reader| reader.constant) {
-        return Ok(None);
+        return None;
     }
     let constants: Vec<Datum<'_>> = rest.iter().map(|reader| reader.get(0)).collect();
-    Ok(match (first.strings(), first.longs()) {
+    match (first.strings(), first.longs()) {
         (Some(texts), _) => text(call, first, texts, &constants),
         (_, Some(longs)) if longs.len() == rows => long(call, first, longs, &constants),
         _ => None,
-    })
+    }
 }
 
 fn text(call: &Call, reader: &Reader<'_>, texts: &StringArray, constants: &[Datum<'_>]) -> Option<ArrayRef> {

@@ -26,6 +26,12 @@ impl Default for Distinct {
 }
 
 impl Distinct {
+    fn add_all(&mut self, hashes: impl IntoIterator<Item = u64>) {
+        for hash in hashes {
+            self.add(hash);
+        }
+    }
+
     pub(super) fn add(&mut self, hash: u64) {
         match self {
             Self::Exact(known) => {
@@ -33,7 +39,7 @@ impl Distinct {
                 if known.len() > EXACT_DISTINCT {
                     let known = std::mem::take(known);
                     *self = Self::Sketch(vec![0; REGISTERS]);
-                    known.into_iter().for_each(|hash| self.add(hash));
+                    self.add_all(known);
                 }
             }
             Self::Sketch(registers) => {
@@ -60,7 +66,7 @@ impl Distinct {
         let count = REGISTERS as f64;
         let sum: f64 = registers.iter().map(|rank| 2_f64.powi(-i32::from(*rank))).sum();
         let raw = 0.7213 / (1.0 + 1.079 / count) * count * count / sum;
-        let empty = registers.iter().filter(|rank| **rank == 0).count() as f64;
+        let empty = registers.iter().map(|rank| f64::from(u8::from(*rank == 0))).sum::<f64>();
         let estimate = if raw <= 2.5 * count && empty > 0.0 { count * (count / empty).ln() } else { raw };
         estimate.round() as u64
     }
@@ -97,16 +103,18 @@ impl Packed for Distinct {
         match bytes.split_first() {
             Some((0, hashes)) => {
                 let (hashes, rest) = hashes.as_chunks::<8>();
-                hashes.iter().for_each(|hash| self.add(u64::from_le_bytes(*hash)));
+                self.add_all(hashes.iter().map(|hash| u64::from_le_bytes(*hash)));
                 rest.is_empty()
             }
             Some((1, theirs)) if theirs.len() == REGISTERS => {
                 if let Self::Exact(known) = self {
                     let known = std::mem::take(known);
                     *self = Self::Sketch(theirs.to_vec());
-                    known.into_iter().for_each(|hash| self.add(hash));
+                    self.add_all(known);
                 } else if let Self::Sketch(registers) = self {
-                    registers.iter_mut().zip(theirs).for_each(|(ours, theirs)| *ours = (*ours).max(*theirs));
+                    for (ours, theirs) in registers.iter_mut().zip(theirs) {
+                        *ours = (*ours).max(*theirs);
+                    }
                 }
                 true
             }

@@ -31,7 +31,7 @@ fn none(types: &[Type]) -> Row {
 
 /// The row as one value: itself where it has one, else a struct.
 fn as_value(row: &[ScalarValue], outputs: &[Type]) -> Result<ScalarValue> {
-    if let ([one], [_]) | ([one, ..], [_]) = (row, outputs) {
+    if let ([one, ..], [_]) = (row, outputs) {
         return Ok(one.clone());
     }
     let columns: Vec<ArrayRef> = row.iter().map(ScalarValue::to_array).collect::<Result<_>>()?;
@@ -75,8 +75,7 @@ impl Accumulator for Extreme {
                 continue;
             }
             let better = match (&found, &self.best) {
-                (Some((best, _)), _) => self.is_better(&value, best),
-                (None, Some((best, _))) => self.is_better(&value, best),
+                (Some((best, _)), _) | (None, Some((best, _))) => self.is_better(&value, best),
                 (None, None) => true,
             };
             if better {
@@ -101,17 +100,15 @@ impl Accumulator for Extreme {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Ok(match &self.best {
-            Some((_, row)) => row.clone(),
-            // Null, also of text, which says that there is no row.
-            None => {
-                let mut row = none(&self.types);
-                if let Some(first @ ScalarValue::Utf8(_)) = row.first_mut() {
-                    *first = ScalarValue::Utf8(None);
-                }
-                row
-            }
-        })
+        if let Some((_, row)) = &self.best {
+            return Ok(row.clone());
+        }
+        // Null, also of text, which says that there is no row.
+        let mut row = none(&self.types);
+        if let Some(first @ ScalarValue::Utf8(_)) = row.first_mut() {
+            *first = ScalarValue::Utf8(None);
+        }
+        Ok(row)
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {

@@ -72,7 +72,7 @@ pub fn aggregate(
     let (args, types, filter) = split_filter(function, args, types);
     let (args, types) = reals_of_decimals(function, args, types);
     let ty = types.first().copied().unwrap_or(Type::Long);
-    if let Some((aggregate, default)) = native::lower(function, &args, ty, filter.clone()) {
+    if let Some((aggregate, default)) = native::lower(function, &args, ty, filter.as_ref()) {
         return Ok(AggregateCall { aggregate, outputs: Outputs::One(default) });
     }
     let measure = measure(function, &args, outputs)?;

@@ -21,7 +21,7 @@ pub(super) fn lower(
     function: Aggregate,
     args: &[Expr],
     ty: Type,
-    filter: Option<Expr>,
+    filter: Option<&Expr>,
 ) -> Option<(Expr, Option<Expr>)> {
     use Aggregate as A;
     let arg = args.first().cloned();
@@ -30,7 +30,7 @@ pub(super) fn lower(
             udaf,
             vec![arg],
             distinct,
-            filter.clone().map(Box::new),
+            filter.cloned().map(Box::new),
             Vec::new(),
             None,
         ))

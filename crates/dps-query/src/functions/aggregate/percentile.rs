@@ -170,6 +170,13 @@ impl Packed for Percentiles {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::float_cmp,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "small numbers of a test"
+)]
 mod tests {
     use proptest::prelude::*;
 
@@ -186,7 +193,9 @@ mod tests {
         #[test]
         fn percentile_is_the_nearest_rank(values in prop::collection::vec(-50_i64..50, 1..300), percent in 0.0..=100.0) {
             let mut state = Percentiles::new(vec![percent], false, Type::Long, Some(Type::Long));
-            values.iter().for_each(|value| state.add(*value, 1));
+            for value in &values {
+                state.add(*value, 1);
+            }
             let mut sorted = values;
             sorted.sort_unstable();
             let rank = ((percent / 100.0 * sorted.len() as f64).ceil() as usize).max(1);

@@ -154,7 +154,7 @@ impl AggregateUDFImpl for KqlAggregate {
             Measure::Total { mean } => packed(Box::new(Total::new(ty, *mean))),
             Measure::Extreme { greatest } => Box::new(Extreme::new(types, self.outputs.clone(), *greatest)),
             Measure::Any => Box::new(AnyRow::new(types, self.outputs.clone())),
-            Measure::Distinct => packed(Box::new(Distinct::default())),
+            Measure::Distinct => packed(Box::<Distinct>::default()),
             Measure::Percentile { percents, weighted, array } => {
                 let percents = percents.iter().map(|bits| f64::from_bits(*bits)).collect();
                 let output = if *array { None } else { Some(output) };

@@ -190,7 +190,7 @@ fn to_dynamic<'a>(value: &Datum<'a>) -> Datum<'a> {
 }
 
 /// The same of a text.
-pub fn dynamic_of_text(text: &str) -> Datum<'_> {
+fn dynamic_of_text(text: &str) -> Datum<'_> {
     match json::compact(text) {
         Some(json) if json == "null" => Datum::Null,
         Some(json) => Datum::Json(json),

@@ -84,9 +84,9 @@ fn times<'a>(function: Scalar, left: &Datum<'a>, right: &Datum<'a>) -> Datum<'a>
         (Scalar::Add, D::DateTime(left), D::TimeSpan(right))
         | (Scalar::Add, D::TimeSpan(left), D::DateTime(right)) => instant(left.checked_add(*right)),
         (Scalar::Subtract, D::DateTime(left), D::TimeSpan(right)) => instant(left.checked_sub(*right)),
-        (Scalar::Subtract, D::DateTime(left), D::DateTime(right)) => span(left.checked_sub(*right)),
         (Scalar::Add, D::TimeSpan(left), D::TimeSpan(right)) => span(left.checked_add(*right)),
-        (Scalar::Subtract, D::TimeSpan(left), D::TimeSpan(right)) => span(left.checked_sub(*right)),
+        (Scalar::Subtract, D::DateTime(left), D::DateTime(right))
+        | (Scalar::Subtract, D::TimeSpan(left), D::TimeSpan(right)) => span(left.checked_sub(*right)),
         (Scalar::Divide, D::TimeSpan(left), D::TimeSpan(right)) => D::Real(*left as f64 / *right as f64),
         (Scalar::Modulo, D::DateTime(left) | D::TimeSpan(left), D::TimeSpan(right)) => {
             span(left.checked_rem_euclid(*right))

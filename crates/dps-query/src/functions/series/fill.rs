@@ -18,7 +18,9 @@ pub fn fill<'a>(call: &Call, args: &[Datum<'a>]) -> Datum<'a> {
         Scalar::SeriesFillConst => {
             let constant = real_at(args, 1);
             whole &= constant.is_none_or(|constant| constant.fract() == 0.0);
-            values.iter_mut().for_each(|value| *value = value.or(constant));
+            for value in &mut values {
+                *value = value.or(constant);
+            }
         }
         Scalar::SeriesFillForward => forward(values.iter_mut()),
         Scalar::SeriesFillBackward => forward(values.iter_mut().rev()),

@@ -19,7 +19,9 @@ pub fn fir<'a>(_: &Call, args: &[Datum<'a>]) -> Datum<'a> {
             return Datum::Null;
         }
         let sum: f64 = filter.iter().sum();
-        filter.iter_mut().for_each(|weight| *weight /= sum);
+        for weight in &mut filter {
+            *weight /= sum;
+        }
     }
     let ahead = if arg(args, 3).truth() == Some(true) { filter.len().saturating_sub(1) / 2 } else { 0 };
     let filtered = (0..values.len()).map(|index| {

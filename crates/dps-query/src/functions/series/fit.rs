@@ -52,7 +52,8 @@ impl Line {
             ("slope", json::real_text(self.slope)),
             ("variance", json::real_text(self.variance)),
             ("rvariance", json::real_text(self.residual_variance)),
-            ("interception", json::real_text(self.interception)),
+            // The reference counts places from 1 where it says this.
+            ("interception", json::real_text(self.interception - self.slope)),
         ]
     }
 }

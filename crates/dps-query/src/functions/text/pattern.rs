@@ -10,6 +10,7 @@ use crate::functions::datum::Datum;
 use crate::functions::json::{self, Array, Step};
 use crate::functions::kernel::{arg, json_at, long_at, text_at};
 use crate::functions::number::{convert, to_text};
+use crate::functions::regex::Regexes;
 use crate::functions::udf::Call;
 
 /// `extract(regex, group, text)`.
@@ -40,7 +41,7 @@ fn typed<'a>(call: &Call, found: Option<String>) -> Datum<'a> {
         Type::Guid => Scalar::ToGuid,
         Type::Dynamic => Scalar::ToDynamic,
     };
-    convert(&Call { function, ty: call.ty, regexes: Default::default() }, &[Datum::text(found)])
+    convert(&Call { function, ty: call.ty, regexes: Regexes::default() }, &[Datum::text(found)])
 }
 
 /// `extract_all(regex, groups, text)`, the groups optional: all of them then, each of which is one array in another.
@@ -148,19 +149,15 @@ pub fn trim<'a>(call: &Call, args: &[Datum<'a>]) -> Datum<'a> {
     let pattern = text_at(args, 0);
     let text = to_text(arg(args, 1));
     let mut rest = text.as_ref();
-    if call.function != Scalar::TrimEnd {
-        if let Some(found) =
-            call.regexes.get(&format!("\\A(?:{pattern})+")).and_then(|regex| regex.find(rest))
-        {
-            rest = rest.get(found.end()..).unwrap_or_default();
-        }
+    if call.function != Scalar::TrimEnd
+        && let Some(regex) = call.regexes.get(&format!("\\A(?:{pattern})+"))
+    {
+        rest = regex.find(rest).and_then(|found| rest.get(found.end()..)).unwrap_or(rest);
     }
-    if call.function != Scalar::TrimStart {
-        if let Some(found) =
-            call.regexes.get(&format!("(?:{pattern})+\\z")).and_then(|regex| regex.find(rest))
-        {
-            rest = rest.get(..found.start()).unwrap_or_default();
-        }
+    if call.function != Scalar::TrimStart
+        && let Some(regex) = call.regexes.get(&format!("(?:{pattern})+\\z"))
+    {
+        rest = regex.find(rest).and_then(|found| rest.get(..found.start())).unwrap_or(rest);
     }
     Datum::text(rest)
 }
@@ -209,15 +206,12 @@ pub fn json_path(path: &str) -> Option<Vec<Step>> {
         }
         let inner = rest.strip_prefix('[')?;
         let quote = inner.chars().next().filter(|first| matches!(first, '\'' | '"'));
-        let (step, behind) = match quote {
-            Some(quote) => {
-                let (name, behind) = inner.get(1..)?.split_once(quote)?;
-                (Step::Member(name.to_owned()), behind.strip_prefix(']')?)
-            }
-            None => {
-                let (index, behind) = inner.split_once(']')?;
-                (Step::Index(index.trim().parse().ok()?), behind)
-            }
+        let (step, behind) = if let Some(quote) = quote {
+            let (name, behind) = inner.get(1..)?.split_once(quote)?;
+            (Step::Member(name.to_owned()), behind.strip_prefix(']')?)
+        } else {
+            let (index, behind) = inner.split_once(']')?;
+            (Step::Index(index.trim().parse().ok()?), behind)
         };
         way.push(step);
         rest = behind;

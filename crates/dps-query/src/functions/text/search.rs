@@ -181,13 +181,13 @@ fn rarity(byte: u8) -> u8 {
     match byte {
         b'q' | b'z' | b'x' | b'j' => 9,
         b'k' | b'w' | b'v' | b'y' => 8,
-        b'b' | b'g' | b'f' | b'p' => 7,
         b'm' | b'u' | b'h' => 6,
         b'd' | b'l' | b'c' => 5,
         b's' | b'r' | b'n' | b'o' => 4,
         b'a' | b'i' | b't' => 3,
         b'e' | b'-' | b'.' | b'/' | b':' | b'"' => 2,
         b' ' | b'0'..=b'9' => 1,
+        // b, f, g, p, and what is no letter.
         _ => 7,
     }
 }

@@ -1,5 +1,7 @@
 //! URLs and file paths.
 
+use std::fmt::Write as _;
+
 use dps_kql::Scalar;
 
 use crate::functions::datum::Datum;
@@ -21,8 +23,12 @@ pub fn url_encode<'a>(call: &Call, args: &[Datum<'a>]) -> Datum<'a> {
         match byte {
             byte if plain => out.push(char::from(byte)),
             b' ' if !component => out.push('+'),
-            byte if component => out.push_str(&format!("%{byte:02X}")),
-            byte => out.push_str(&format!("%{byte:02x}")),
+            byte if component => {
+                let _ = write!(out, "%{byte:02X}");
+            }
+            byte => {
+                let _ = write!(out, "%{byte:02x}");
+            }
         }
     }
     Datum::text(out)

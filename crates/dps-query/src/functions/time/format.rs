@@ -46,7 +46,7 @@ pub fn datetime_by(ticks: i64, format: &str) -> Option<String> {
             ('m', 1 | 2) => write!(out, "{:0count$}", parts.minute),
             ('s', 1 | 2) => write!(out, "{:0count$}", parts.second),
             ('t', 1 | 2) => write!(out, "{}", if parts.hour < 12 { "AM" } else { "PM" }),
-            ('f' | 'F', 1..=7) => fraction(&mut out, parts.tick, count, letter == 'F'),
+            ('f' | 'F', 1..=7) => out.write_str(&fraction(parts.tick, count, letter == 'F')),
             (' ' | '/' | '-' | ':' | ',' | '.' | '_' | '[' | ']' | 'T' | 'Z', _) => {
                 out.extend(std::iter::repeat_n(letter, count));
                 Ok(())
@@ -78,7 +78,7 @@ pub fn timespan_by(ticks: i64, format: &str) -> Option<String> {
             ('s', 1 | 2) => write!(out, "{:0count$}", size % unit(MINUTE) / unit(SECOND)),
             ('f' | 'F', 1..=7) => {
                 let tick = i64::try_from(size % unit(SECOND)).ok()?;
-                fraction(&mut out, tick, count, letter == 'F')
+                out.write_str(&fraction(tick, count, letter == 'F'))
             }
             (' ' | '/' | '-' | ':' | ',' | '.' | '_' | '[' | ']', _) => {
                 out.extend(std::iter::repeat_n(letter, count));
@@ -92,11 +92,13 @@ pub fn timespan_by(ticks: i64, format: &str) -> Option<String> {
 }
 
 /// The first digits of a fraction of a second; without the last zeros where `short`.
-fn fraction(out: &mut String, tick: i64, digits: usize, short: bool) -> std::fmt::Result {
-    let all = format!("{tick:07}");
-    let text = all.get(..digits).unwrap_or(&all);
-    out.push_str(if short { text.trim_end_matches('0') } else { text });
-    Ok(())
+fn fraction(tick: i64, digits: usize, short: bool) -> String {
+    let mut text = format!("{tick:07}");
+    text.truncate(digits);
+    if short {
+        text.truncate(text.trim_end_matches('0').len());
+    }
+    text
 }
 
 /// Letters and how often each follows itself.

@@ -122,14 +122,11 @@ fn zone(at: &mut Cursor<'_>) -> Option<i64> {
     } else {
         match at.word() {
             "" | "Z" | "z" | "GMT" | "UTC" | "UT" => Some(0),
-            "EST" => Some(-5 * HOUR),
             "EDT" => Some(-4 * HOUR),
-            "CST" => Some(-6 * HOUR),
-            "CDT" => Some(-5 * HOUR),
-            "MST" => Some(-7 * HOUR),
-            "MDT" => Some(-6 * HOUR),
+            "EST" | "CDT" => Some(-5 * HOUR),
+            "CST" | "MDT" => Some(-6 * HOUR),
+            "MST" | "PDT" => Some(-7 * HOUR),
             "PST" => Some(-8 * HOUR),
-            "PDT" => Some(-7 * HOUR),
             _ => None,
         }
     }

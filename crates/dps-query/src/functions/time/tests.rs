@@ -32,7 +32,7 @@ proptest! {
     }
 
     #[test]
-    fn timespan_text_reads_back(ticks in -100_000_000 * DAY..100_000_000 * DAY) {
+    fn timespan_text_reads_back(ticks in -10_000_000 * DAY..10_000_000 * DAY) {
         prop_assert_eq!(timespan(&timespan_text(ticks)), Some(ticks), "{}", timespan_text(ticks));
     }
 
