@@ -17,6 +17,8 @@ pub const REGEX_BYTES: usize = 4 << 20;
 pub const REGEXES: usize = 64;
 /// Pairs of a series' points that are looked at to find a period or a break: longer series are searched more coarsely.
 pub const SERIES_WORK: usize = 16 << 20;
+/// Regular expressions that a call compiles at all; what matches a further one is not known, and so null.
+pub const REGEX_COMPILATIONS: usize = 1000;
 /// Elements and distinct values of `make_list`, `make_set` and `make_bag` (Kusto: 1,048,576).
 pub const COLLECTED: usize = 1 << 20;
 /// Bytes of what they hold for a group.
