@@ -16,6 +16,8 @@ const PAGES: &[(&str, &str)] = &[
     ("dps-service-api", "access_page::access_page_is_what_every_call_finds"),
     // The refusals in docs/reference/query.md
     ("dps-service-api", "query_page::query_page_refusals_are_those_of_the_code"),
+    // docs/reference/metrics.md
+    ("dps-monitor", "metrics_page::metrics_page_is_the_catalogue"),
     // docs/reference/cli.md
     ("muster", "fleet::reference::cli_page_is_what_help_says"),
     // docs/reference/configuration.md

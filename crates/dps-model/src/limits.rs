@@ -318,6 +318,33 @@ pub const HEALTH_TIMEOUT: u64 = 10;
 /// Time that a store may take to be written before it counts as not ready.
 pub const STORE_PROBE_TIMEOUT: u64 = 5;
 
+/// Minutes for which rollups of metrics are kept: Azure's 93 days.
+pub const METRIC_RETENTION_MINUTES: i64 = 93 * 24 * 60;
+/// Series of one metric that an hour may have; points of further ones go into a series of the name `Other`.
+pub const MAX_METRIC_SERIES: usize = 1_000;
+/// Characters of a dimension's value that are kept.
+pub const MAX_DIMENSION_VALUE: usize = 128;
+/// Time between two writes of changed rollups, in seconds: what a crash may cost.
+pub const ROLLUP_FLUSH_INTERVAL: u64 = 5;
+/// Time after the end of an hour until its rollups leave memory, in minutes; later points bring them back.
+pub const ROLLUP_LINGER_MINUTES: i64 = 10;
+/// Rollups of an hour that one commit writes.
+pub const MAX_ROLLUPS_PER_COMMIT: usize = 256;
+/// Time between two removals of rollups that are too old, in seconds.
+pub const ROLLUP_EXPIRE_INTERVAL: u64 = 3_600;
+/// Stored rollups that one question about metrics may read: an hour of a series each.
+pub const MAX_ROLLUPS_READ: usize = 100_000;
+/// Points that the answer to one question about metrics may have: a month of minutes and some.
+pub const MAX_METRIC_POINTS: i64 = 50_000;
+/// Metrics that one call may ask for.
+pub const MAX_METRIC_NAMES: usize = 20;
+/// Resources that one batch may ask for.
+pub const MAX_METRIC_RESOURCES: usize = 50;
+/// Bytes of a filter of metrics.
+pub const MAX_METRIC_FILTER: usize = 4_096;
+/// Conditions of a filter of metrics.
+pub const MAX_METRIC_CONDITIONS: usize = 100;
+
 /// Time between two probes of a linked hub where nobody says otherwise.
 pub const LINK_PROBE_INTERVAL: u64 = 60;
 /// Shortest time between two probes of a linked hub.

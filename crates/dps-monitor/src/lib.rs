@@ -2,6 +2,7 @@
 //! rollups, rules over both. Owns tables, metrics, alert rules and diagnostic settings, and the ports that they need;
 //! must not know HTTP routes, SQL, or what runs a query.
 
+pub mod metrics;
 pub mod ports;
 pub mod table;
 

@@ -1,0 +1,5 @@
+//! Monitoring from outside.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+mod metrics_page;
