@@ -1,9 +1,15 @@
 //! Counters and histograms made of events, served to Prometheus. Owns names and labels; must not know who scrapes.
 //! Labels are closed sets or configured names (instance, hub): no text of a client becomes a label.
 
+mod exposition;
+#[cfg(test)]
+mod naming;
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::AtomicU64;
 
-use dps_model::Protocol;
+use dps_model::{Protocol, Timestamp};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -12,7 +18,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::record::{Event, Operation, Step};
+use crate::record::{Event, Operation, Outcome, Step};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Attempts {
@@ -24,14 +30,14 @@ struct Attempts {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Registrations {
     instance: String,
-    hub: String,
+    iothub: String,
     status: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Assigned {
     instance: String,
-    hub: String,
+    iothub: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -69,6 +75,16 @@ struct Connections {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StepName {
     step: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OperationName {
+    operation: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Host {
+    host: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -149,6 +165,9 @@ pub struct Metrics {
     management_calls: Family<ManagementCalls, Counter>,
     connections: Family<Connections, Counter>,
     steps: Family<StepName, Histogram, fn() -> Histogram>,
+    operations: Family<OperationName, Histogram, fn() -> Histogram>,
+    certificates: Family<Host, Gauge>,
+    overflowed: Counter<u64, AtomicU64>,
     dropped: Counter<u64, AtomicU64>,
     load: LoadGauges,
     links: LinkGauges,
@@ -181,6 +200,34 @@ impl LinkGauges {
         let help = "Changes of linked hubs that were told, and repetitions";
         registry.register("linked_hub_news", help, gauges.news.clone());
         gauges
+    }
+}
+
+/// What Azure counts as well, by the names that others use for it.
+struct AzureFamilies {
+    attempts: Family<Attempts, Counter>,
+    registrations: Family<Registrations, Counter>,
+    assigned: Family<Assigned, Counter>,
+    operations: Family<OperationName, Histogram, fn() -> Histogram>,
+}
+
+impl AzureFamilies {
+    fn register(registry: &mut Registry) -> Self {
+        let families = Self {
+            attempts: Family::default(),
+            registrations: Family::default(),
+            assigned: Family::default(),
+            operations: Family::new_with_constructor(step_histogram as fn() -> Histogram),
+        };
+        let help = "Device attestations attempted";
+        registry.register("attestation_attempts", help, families.attempts.clone());
+        let help = "Device registrations attempted at a hub";
+        registry.register("registration_attempts", help, families.registrations.clone());
+        let help = "Devices assigned to a hub";
+        registry.register("device_assignments", help, families.assigned.clone());
+        let help = "Duration of device requests, and of assignments after them";
+        registry.register_with_unit("operation_duration", help, Unit::Seconds, families.operations.clone());
+        families
     }
 }
 
@@ -217,38 +264,29 @@ impl Default for Metrics {
 impl Metrics {
     /// No event yet.
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("muster");
-        let attempts = Family::default();
-        registry.register("attestation_attempts", "Register requests of devices", attempts.clone());
-        let registrations = Family::default();
-        registry.register(
-            "registration_attempts",
-            "Registrations at a hub that ended",
-            registrations.clone(),
-        );
-        let assigned = Family::default();
-        registry.register("devices_assigned", "Devices assigned to a hub", assigned.clone());
-        let lookups = Family::default();
-        registry.register("device_lookups", "Operation polls and registration lookups", lookups.clone());
-        let refusals = Family::default();
-        registry.register("refusals", "Refused device requests by code and reason", refusals.clone());
-        let service_calls = Family::default();
-        registry.register("service_calls", "Calls of the service API", service_calls.clone());
-        let management_calls = Family::default();
-        registry.register("management_calls", "Calls of the management API", management_calls.clone());
-        let connections = Family::default();
-        registry.register(
-            "refused_connections",
-            "Connections that ended before a request",
-            connections.clone(),
-        );
+        let mut registry = Registry::default();
+        let azure = AzureFamilies::register(registry.sub_registry_with_prefix("dps"));
+        let own = registry.sub_registry_with_prefix("muster");
+        let (lookups, refusals, service_calls, management_calls, connections) =
+            (Family::default(), Family::default(), Family::default(), Family::default(), Family::default());
+        own.register("device_lookups", "Operation polls and registration lookups", lookups.clone());
+        own.register("refusals", "Refused device requests by code and reason", refusals.clone());
+        own.register("service_calls", "Calls of the service API", service_calls.clone());
+        own.register("management_calls", "Calls of the management API", management_calls.clone());
+        own.register("refused_connections", "Connections that ended before a request", connections.clone());
         let steps = Family::new_with_constructor(step_histogram as fn() -> Histogram);
         let help = "Duration of the steps of device requests and operations";
-        registry.register_with_unit("step", help, Unit::Seconds, steps.clone());
-        let dropped = Counter::default();
-        registry.register("events_dropped", "Events that could not be kept", dropped.clone());
-        let load = LoadGauges::register(&mut registry);
-        let links = LinkGauges::register(&mut registry);
+        own.register_with_unit("step", help, Unit::Seconds, steps.clone());
+        let certificates = Family::default();
+        let help = "Time until the server certificate of a host ends";
+        own.register_with_unit("certificate_left", help, Unit::Seconds, certificates.clone());
+        let (dropped, overflowed) = (Counter::default(), Counter::default());
+        own.register("events_dropped", "Events that could not be kept", dropped.clone());
+        let help = "Points of metrics that found no place among the series and count as Other";
+        own.register("metric_points_overflowed", help, overflowed.clone());
+        let load = LoadGauges::register(own);
+        let links = LinkGauges::register(own);
+        let AzureFamilies { attempts, registrations, assigned, operations } = azure;
         Self {
             registry,
             attempts,
@@ -260,6 +298,9 @@ impl Metrics {
             management_calls,
             connections,
             steps,
+            operations,
+            certificates,
+            overflowed,
             dropped,
             load,
             links,
@@ -271,7 +312,10 @@ impl Metrics {
         match event {
             Event::Attempt(attempt) => {
                 let (status, protocol) = (attempt.outcome.result_type(), attempt.protocol.as_str());
+                self.operation(attempt.operation.as_str(), attempt.micros);
                 match attempt.operation {
+                    // A challenge and its answer are one attempt.
+                    Operation::Register if attempt.outcome == Outcome::Challenged => {}
                     Operation::Register => {
                         let instance = attempt.instance.clone().unwrap_or_default();
                         self.attempts.get_or_create(&Attempts { instance, status, protocol }).inc();
@@ -289,12 +333,13 @@ impl Metrics {
             }
             Event::Assignment(assignment) => {
                 let (instance, status) = (assignment.instance.clone(), assignment.outcome.result_type());
-                let hub = assignment.hub.clone().unwrap_or_default();
+                let iothub = assignment.hub.clone().unwrap_or_default();
                 if status == "Success" {
-                    let assigned = Assigned { instance: instance.clone(), hub: hub.clone() };
+                    let assigned = Assigned { instance: instance.clone(), iothub: iothub.clone() };
                     self.assigned.get_or_create(&assigned).inc();
                 }
-                self.registrations.get_or_create(&Registrations { instance, hub, status }).inc();
+                self.registrations.get_or_create(&Registrations { instance, iothub, status }).inc();
+                self.operation("Assignment", assignment.micros);
                 self.steps(&assignment.steps);
             }
             Event::ServiceCall(call) => {
@@ -362,8 +407,27 @@ impl Metrics {
         }
     }
 
-    /// The text that Prometheus reads.
+    /// Notes when server certificates end; those that are served no more are shown no more.
+    pub fn sample_certificates(&self, ends: &[(String, Timestamp)], now: Timestamp) {
+        self.certificates.clear();
+        for (host, end) in ends {
+            let left = end.seconds().saturating_sub(now.seconds());
+            self.certificates.get_or_create(&Host { host: host.clone() }).set(left);
+        }
+    }
+
+    /// Notes how many points of metrics found no place so far.
+    pub fn sample_overflow(&self, total: u64) {
+        self.overflowed.inc_by(total.saturating_sub(self.overflowed.get()));
+    }
+
+    /// The text that every Prometheus reads.
     pub fn render(&self) -> String {
+        exposition::classic(&self.render_open_metrics())
+    }
+
+    /// The text as `OpenMetrics`, for who asks for it.
+    pub fn render_open_metrics(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -372,73 +436,16 @@ impl Metrics {
 
     fn steps(&self, steps: &[Step]) {
         for step in steps {
-            #[allow(clippy::cast_precision_loss)] // microseconds of a step are far below 2^53
-            let seconds = step.micros as f64 / 1e6;
-            self.steps.get_or_create(&StepName { step: step.name }).observe(seconds);
+            self.steps.get_or_create(&StepName { step: step.name }).observe(seconds(step.micros));
         }
+    }
+
+    fn operation(&self, operation: &'static str, micros: u64) {
+        self.operations.get_or_create(&OperationName { operation }).observe(seconds(micros));
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use dps_model::{Channel, Error, ErrorCode, Protocol, Timestamp, TlsSession, TrackingId};
-
-    use super::{LinkSample, LoadSample, Metrics};
-    use crate::record::{AttemptRecord, Event, Operation, Outcome, Step};
-
-    #[test]
-    fn load_is_what_was_sampled_last() {
-        let metrics = Metrics::new();
-        metrics.sample(&LoadSample { registering: 9, connections: 4, ..LoadSample::default() });
-        metrics.sample(&LoadSample { registering: 7, polling_waiting: 2, ..LoadSample::default() });
-        let text = metrics.render();
-        assert!(text.contains(r#"muster_requests{kind="Register",state="in_flight"} 7"#), "{text}");
-        assert!(text.contains(r#"muster_requests{kind="Poll",state="waiting"} 2"#), "{text}");
-        assert!(text.contains("muster_connections 0"), "{text}");
-    }
-
-    #[test]
-    fn links_are_as_they_were_sampled_last() {
-        let metrics = Metrics::new();
-        let link =
-            |hub: &str, reason| LinkSample { instance: "dps".into(), hub: hub.into(), reason, since: 7 };
-        metrics.sample_links(&[link("a", None), link("b", Some("HubUnauthorized"))]);
-        let text = metrics.render();
-        assert!(text.contains(r#"muster_linked_hub_up{instance="dps",hub="a"} 1"#), "{text}");
-        assert!(text.contains(r#"muster_linked_hub_up{instance="dps",hub="b"} 0"#), "{text}");
-        let trouble = r#"muster_linked_hub_trouble{instance="dps",hub="b",reason="HubUnauthorized"} 1"#;
-        assert!(text.contains(trouble), "{text}");
-        assert!(text.contains(r#"muster_linked_hub_since_seconds{instance="dps",hub="b"} 7"#), "{text}");
-        metrics.sample_links(&[link("b", None)]);
-        let text = metrics.render();
-        assert!(!text.contains(r#"hub="a""#) && !text.contains("HubUnauthorized"), "{text}");
-    }
-
-    #[test]
-    fn attempts_are_counted_by_status_and_protocol() {
-        let metrics = Metrics::new();
-        let channel = Channel {
-            protocol: Protocol::Http,
-            peer: "127.0.0.1:1".parse().unwrap(),
-            tls: TlsSession::default(),
-        };
-        let mut record = AttemptRecord::open(
-            TrackingId::fresh(),
-            Timestamp::from_millis(0),
-            &channel,
-            Operation::Register,
-        );
-        record.outcome = Outcome::failed(&Error::new(ErrorCode::Unauthorized));
-        record.steps.push(Step { name: "verify", micros: 70 });
-        metrics.observe(&Event::Attempt(Box::new(record)));
-        let text = metrics.render();
-        assert!(
-            text.contains(
-                r#"muster_attestation_attempts_total{instance="",status="ClientError",protocol="Http"} 1"#
-            ),
-            "{text}"
-        );
-        assert!(text.contains(r#"muster_refusals_total{code="401000",reason=""} 1"#), "{text}");
-        assert!(text.contains(r#"muster_step_seconds_bucket{le="0.0001",step="verify"} 1"#), "{text}");
-    }
+#[allow(clippy::cast_precision_loss)] // microseconds of a step are far below 2^53
+fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -79,9 +80,14 @@ fn answer((status, body): (StatusCode, Value)) -> impl IntoResponse {
     (status, Json(body))
 }
 
-async fn text(State((metrics, health)): State<Shown>) -> impl IntoResponse {
+async fn text(State((metrics, health)): State<Shown>, headers: HeaderMap) -> impl IntoResponse {
     metrics.sample(&health.sample());
     metrics.sample_links(&link_probes::samples(health.links()));
+    let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accepted.contains("application/openmetrics-text") {
+        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        return ([(CONTENT_TYPE, kind)], metrics.render_open_metrics());
+    }
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
 }
 
