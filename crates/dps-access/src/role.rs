@@ -79,6 +79,10 @@ pub enum Role {
     DataContributor,
     /// Everything on the service API that reads; no keys.
     DataReader,
+    /// Every control action that changes how things are watched, and every one that reads; no keys.
+    MonitoringContributor,
+    /// Every control action that reads, and queries of logs; no keys.
+    MonitoringReader,
 }
 
 /// What a role definition lists; `*` stands for any text.
@@ -91,8 +95,15 @@ struct Definition {
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Owner, Self::Contributor, Self::Reader, Self::DataContributor, Self::DataReader];
+    pub const ALL: [Self; 7] = [
+        Self::Owner,
+        Self::Contributor,
+        Self::Reader,
+        Self::DataContributor,
+        Self::DataReader,
+        Self::MonitoringContributor,
+        Self::MonitoringReader,
+    ];
 
     /// Azure's name.
     pub fn name(self) -> &'static str {
@@ -142,6 +153,31 @@ impl Role {
                 actions: &[],
                 not_actions: &[],
                 data_actions: &["Microsoft.Devices/provisioningServices/*/read"],
+            },
+            Self::MonitoringContributor => Definition {
+                name: "Monitoring Contributor",
+                actions: &[
+                    "*/read",
+                    "Microsoft.AlertsManagement/*",
+                    "Microsoft.Insights/actionGroups/*",
+                    "Microsoft.Insights/alertRules/*",
+                    "Microsoft.Insights/diagnosticSettings/*",
+                    "Microsoft.Insights/eventTypes/*",
+                    "Microsoft.Insights/logDefinitions/*",
+                    "Microsoft.Insights/metricAlerts/*",
+                    "Microsoft.Insights/metricDefinitions/*",
+                    "Microsoft.Insights/metrics/*",
+                    "Microsoft.Insights/scheduledQueryRules/*",
+                    "Microsoft.OperationalInsights/workspaces/search/action",
+                ],
+                not_actions: &[],
+                data_actions: &[],
+            },
+            Self::MonitoringReader => Definition {
+                name: "Monitoring Reader",
+                actions: &["*/read", "Microsoft.OperationalInsights/workspaces/search/action"],
+                not_actions: &[],
+                data_actions: &[],
             },
         }
     }
@@ -211,6 +247,22 @@ mod tests {
         assert!(!data(Role::DataReader, DataAction::AttestationMechanismDetails));
         assert!(data(Role::DataReader, DataAction::RegistrationStatesRead));
         assert!(!data(Role::DataReader, DataAction::EnrollmentsDelete));
+    }
+
+    #[test]
+    fn monitoring_roles_read_everything_but_keys_and_change_only_watching() {
+        let control = |role: Role, name: &str| role.allows(Action::Control(name));
+        for role in [Role::Reader, Role::MonitoringReader, Role::MonitoringContributor] {
+            assert!(control(role, "Microsoft.Insights/metrics/read"), "{role:?}");
+            assert!(control(role, "Microsoft.Insights/MetricDefinitions/Read"), "{role:?}");
+            assert!(!control(role, "Microsoft.Devices/provisioningServices/listkeys/action"), "{role:?}");
+            assert!(!control(role, "Microsoft.Devices/provisioningServices/write"), "{role:?}");
+            let changes = control(role, "Microsoft.Insights/metricAlerts/write");
+            assert_eq!(changes, role == Role::MonitoringContributor, "{role:?}");
+        }
+        for role in [Role::DataContributor, Role::DataReader] {
+            assert!(!control(role, "Microsoft.Insights/metrics/read"), "{role:?}");
+        }
     }
 
     #[test]

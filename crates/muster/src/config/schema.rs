@@ -346,8 +346,8 @@ static ROLE: Shape = Shape {
             "role",
             Text,
             Required,
-            "Owner, Contributor, Reader, Device Provisioning Service Data Contributor or Device Provisioning Service \
-             Data Reader",
+            "Owner, Contributor, Reader, Device Provisioning Service Data Contributor, Device Provisioning Service \
+             Data Reader, Monitoring Contributor or Monitoring Reader",
         ),
         key(
             "scope",
