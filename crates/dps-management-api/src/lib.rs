@@ -1,5 +1,5 @@
 //! The control plane: provisioning services, their keys and their CA certificates as resources of Azure Resource Manager
-//! (`Microsoft.Devices/provisioningServices`), in ARM's shapes.
+//! (`Microsoft.Devices/provisioningServices`), in ARM's shapes, and what `Microsoft.Insights` knows of them.
 //!
 //! Owns routes, request and answer bodies, asynchronous operations, and the one event of each call. Must not know
 //! listeners, TLS, stores, tokens or roles: a request comes in with its `Arc<Channel>` among the extensions, an answer
@@ -11,6 +11,7 @@ mod call;
 mod certificates;
 mod description;
 mod hubs;
+mod insights;
 mod keys;
 pub mod logs;
 mod member;
@@ -26,6 +27,7 @@ mod route;
 mod service;
 pub mod wanted;
 
+pub use insights::Insights;
 pub use request::Body;
 pub use route::{ROUTES, Row, claims};
 pub use service::ManagementApi;

@@ -9,9 +9,13 @@ use crate::member::Member;
 use crate::resource_id::check_name;
 use crate::route::ROUTES;
 
+/// What the names of its operations begin with.
+const PROVIDER: &str = "Microsoft.Devices/";
+
 /// Every operation once, with words for a role editor.
 pub(crate) fn operations() -> Answer {
-    let mut names: Vec<&str> = ROUTES.iter().map(|row| row.operation).collect();
+    let mut names: Vec<&str> =
+        ROUTES.iter().map(|row| row.operation).filter(|name| name.starts_with(PROVIDER)).collect();
     names.sort_unstable();
     names.dedup();
     let shown = |name: &str| {
@@ -19,7 +23,7 @@ pub(crate) fn operations() -> Answer {
             name.strip_suffix("/action").unwrap_or(name).rsplit_once('/').unwrap_or((name, ""));
         json!({ "name": name, "display": {
             "provider": "Microsoft Devices",
-            "resource": resource.strip_prefix("Microsoft.Devices/").unwrap_or(resource),
+            "resource": resource.strip_prefix(PROVIDER).unwrap_or(resource),
             "operation": verb,
         }})
     };

@@ -4,6 +4,8 @@ use dps_model::{Error, ErrorCode};
 use http::Method;
 use percent_encoding::percent_decode_str;
 
+use crate::insights;
+use crate::insights::metrics::Action as Metrics;
 use crate::resource_id::Parts;
 
 /// What a call does.
@@ -33,6 +35,7 @@ pub(crate) enum Action {
     PrivateEndpointConnection,
     PutPrivateEndpointConnection,
     DeletePrivateEndpointConnection,
+    Insights(insights::Action),
 }
 
 /// One row of the table.
@@ -47,11 +50,18 @@ pub struct Row {
     pub(crate) action: Action,
 }
 
+const fn metrics(method: &'static str, path: &'static str, operation: &'static str, action: Metrics) -> Row {
+    row(method, path, operation, Action::Insights(insights::Action::Metrics(action)))
+}
+
 const fn row(method: &'static str, path: &'static str, operation: &'static str, action: Action) -> Row {
     Row { method, path, operation, action }
 }
 
 macro_rules! path {
+    (subscription $rest:literal) => {
+        concat!("/subscriptions/{subscription}", $rest)
+    };
     (provider $rest:literal) => {
         concat!("/subscriptions/{subscription}/providers/Microsoft.Devices/", $rest)
     };
@@ -118,6 +128,19 @@ pub static ROUTES: &[Row] = &[
         operation!("/privateEndpointConnections/write"), Action::PutPrivateEndpointConnection),
     row("DELETE", path!(service "/privateEndpointConnections/{connection}"),
         operation!("/privateEndpointConnections/delete"), Action::DeletePrivateEndpointConnection),
+    metrics("GET", path!(service "/providers/Microsoft.Insights/metricDefinitions"),
+        "Microsoft.Insights/metricDefinitions/read", Metrics::Definitions),
+    metrics("GET", path!(service "/providers/Microsoft.Insights/metricNamespaces"),
+        "Microsoft.Insights/metricNamespaces/read", Metrics::Namespaces),
+    metrics("GET", path!(service "/providers/Microsoft.Insights/metrics"), "Microsoft.Insights/metrics/read",
+        Metrics::Get),
+    metrics("GET", path!(subscription "/providers/Microsoft.Insights/metricDefinitions"),
+        "Microsoft.Insights/metricDefinitions/read", Metrics::SubscriptionDefinitions),
+    metrics("GET", path!(subscription "/providers/Microsoft.Insights/metrics"), "Microsoft.Insights/metrics/read",
+        Metrics::GetOfSubscription),
+    metrics("POST", path!(subscription "/providers/Microsoft.Insights/metrics"), "Microsoft.Insights/metrics/read",
+        Metrics::PostToSubscription),
+    metrics("POST", path!(subscription "/metrics:getBatch"), "Microsoft.Insights/metrics/read", Metrics::Batch),
 ];
 
 /// The segments that stand for `{…}`, percent-decoded, not yet checked; empty where the path has none.

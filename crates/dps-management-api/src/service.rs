@@ -16,6 +16,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::answer::Answer;
 use crate::api_version::ApiVersion;
 use crate::call::{Call, kept};
+use crate::insights::Insights;
 use crate::operations::Operation;
 use crate::provisioning_services::{self as services, Caller, Conditions, named};
 use crate::reject::reject;
@@ -25,10 +26,11 @@ use crate::{certificates, keys, private_link, provider};
 
 /// Answers the calls of the management API.
 pub struct ManagementApi {
-    instances: Arc<Instances>,
+    pub(crate) instances: Arc<Instances>,
     life: Lifecycle,
     certificates: CaCertificates,
-    access: Arc<AccessControl>,
+    pub(crate) access: Arc<AccessControl>,
+    pub(crate) insights: Insights,
     sink: Arc<dyn EventSink>,
     clock: Arc<dyn Clock>,
 }
@@ -39,11 +41,12 @@ impl ManagementApi {
         instances: Arc<Instances>,
         life: Lifecycle,
         access: Arc<AccessControl>,
+        insights: Insights,
         sink: Arc<dyn EventSink>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let certificates = CaCertificates::new(Arc::clone(&instances), Arc::clone(&clock));
-        Self { instances, life, certificates, access, sink, clock }
+        Self { instances, life, certificates, access, insights, sink, clock }
     }
 
     /// Answers one call, and records it as exactly one event. The request's extensions hold `Arc<Channel>`.
@@ -81,6 +84,9 @@ impl ManagementApi {
         call.record.operation = route.row.operation;
         call.record.resource_id = Some(kept(&resource_id));
         call.record.instance = Some(kept(&route.names.name)).filter(|name| !name.is_empty());
+        if let Action::Insights(action) = route.row.action {
+            return Ok(self.insight(action, &route, head, body, call).await?);
+        }
         let authorization = request::header(&head.headers, &AUTHORIZATION);
         let asked = ControlCall {
             authorization: authorization.as_deref(),

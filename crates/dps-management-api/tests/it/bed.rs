@@ -8,12 +8,13 @@ use dps_access::{AccessControl, KeyFetch};
 use dps_core::ports::{Clock, HostNames, Hosting, Store};
 use dps_core::{Instances, Lifecycle};
 use dps_events::{Event, EventSink, ManagementCallRecord};
-use dps_management_api::{Body, ManagementApi};
+use dps_management_api::{Body, Insights, ManagementApi};
 use dps_model::enrollment::AllocationPolicy;
 use dps_model::instance::{AccessPolicy, Instance, Resource, Right};
 use dps_model::network::NetworkAccess;
 use dps_model::{Channel, Error, Etag, IdScope, Protocol, Secret, Timestamp, TlsSession};
-use dps_store::MemoryStore;
+use dps_monitor::metrics::Rollups;
+use dps_store::{MemoryStore, StoreState};
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
@@ -161,6 +162,7 @@ pub struct Bed {
     pub life: Lifecycle,
     pub gate: Arc<Semaphore>,
     pub issuer: Arc<Issuer>,
+    pub rollups: Arc<Rollups>,
     recorder: Arc<Recorder>,
 }
 
@@ -173,6 +175,7 @@ impl Bed {
     pub async fn over(store: Arc<dyn Store>, permits: usize) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(StandingClock::default());
         let recorder = Arc::new(Recorder::default());
+        let kept = Arc::clone(&store);
         let instances = Arc::new(Instances::open(store, default(), |_, _| {}).await.unwrap());
         let gate = Arc::new(Semaphore::new(permits));
         let life = Lifecycle::new(Arc::clone(&instances), Arc::new(Gate(Arc::clone(&gate))));
@@ -181,8 +184,10 @@ impl Bed {
         let access = AccessControl::new(vec![Issuer::settings()], &keys);
         let access = Arc::new(access.with_management_token(TOKEN.to_owned().into()));
         let sink: Arc<dyn EventSink> = Arc::<Recorder>::clone(&recorder);
-        let api = ManagementApi::new(Arc::clone(&instances), life.clone(), access, sink, clock);
-        Self { api, instances, life, gate, issuer, recorder }
+        let rollups = Arc::new(Rollups::new(Arc::new(StoreState::new(kept))));
+        let insights = Insights { rollups: Arc::clone(&rollups) };
+        let api = ManagementApi::new(Arc::clone(&instances), life.clone(), access, insights, sink, clock);
+        Self { api, instances, life, gate, issuer, rollups, recorder }
     }
 
     pub async fn call(&self, ask: Ask) -> Reply {

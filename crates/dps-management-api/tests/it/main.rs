@@ -7,6 +7,7 @@ mod certificates;
 mod events;
 mod issuer;
 mod logs;
+mod metrics;
 mod page;
 mod refusals;
 mod rights;

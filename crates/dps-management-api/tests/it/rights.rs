@@ -22,7 +22,7 @@ use crate::page::short;
 const MISSING: &str = "nobody";
 
 /// Every route with what whoever is let in is answered on `second`, and whether that changes anything.
-const CASES: [(&str, &str, u16, bool); 25] = [
+const CASES: [(&str, &str, u16, bool); 32] = [
     ("GET", "/providers/Microsoft.Devices/operations", 200, false),
     ("POST", "{subscription}/checkProvisioningServiceNameAvailability", 200, false),
     ("GET", "{subscription}/provisioningServices", 200, false),
@@ -53,7 +53,18 @@ const CASES: [(&str, &str, u16, bool); 25] = [
     ("GET", "{service}/privateEndpointConnections/{connection}", 404, false),
     ("PUT", "{service}/privateEndpointConnections/{connection}", 400, false),
     ("DELETE", "{service}/privateEndpointConnections/{connection}", 204, false),
+    ("GET", "{service}{insights}/metricDefinitions", 200, false),
+    ("GET", "{service}{insights}/metricNamespaces", 200, false),
+    ("GET", "{service}{insights}/metrics", 200, false),
+    ("GET", "/subscriptions/{subscription}{insights}/metricDefinitions", 200, false),
+    ("GET", "/subscriptions/{subscription}{insights}/metrics", 200, false),
+    ("POST", "/subscriptions/{subscription}{insights}/metrics", 200, false),
+    ("POST", "/subscriptions/{subscription}/metrics:getBatch", 200, false),
 ];
+
+/// What calls of `Microsoft.Insights` ask beside their path.
+const INSIGHTS: &str = "api-version=2024-02-01&interval=FULL&metricnames=AttestationAttempts\
+    &metricnamespace=Microsoft.Devices/provisioningServices";
 
 /// A server with two services, and of one of them, `second`, all that a route can name.
 struct Ground {
@@ -119,9 +130,15 @@ impl Ground {
             ("PUT", "{certificate}") => json!({"certificate": self.ca.1, "isVerified": true}),
             ("POST", "verify") => json!({"certificate": self.ca.proof(&self.code)}),
             ("PUT", "{connection}") => json!({"properties": {}}),
+            ("POST", "metrics") => json!({"region": "westus"}),
+            ("POST", "metrics:getBatch") => json!({"resourceids": [service("second")]}),
             _ => Value::Null,
         };
         let mut asked = ask(row.method, path);
+        if row.operation.starts_with("Microsoft.Insights/") {
+            let region = if row.method == "GET" { "&region=westus" } else { "" };
+            asked = asked.uri(&format!("{path}?{INSIGHTS}{region}"));
+        }
         if !body.is_null() {
             asked = asked.json(&body);
         }
@@ -219,6 +236,8 @@ fn case(row: &Row) -> &'static (&'static str, &'static str, u16, bool) {
 fn level(row: &Row) -> &'static str {
     match row.path {
         path if path.contains("{name}") || path.contains("{operation}") => "a service, and what is below it",
+        // A batch names services in its body.
+        path if path.ends_with(":getBatch") => "a service, and what is below it",
         path if path.contains("{resourceGroup}") => "a resource group",
         path if path.contains("{subscription}") => "a subscription",
         _ => "the resource provider",
@@ -239,7 +258,7 @@ async fn roles(ground: &mut Ground) -> (String, Vec<[bool; Role::ALL.len()]>) {
     let mut table = head(&["call", "control action"], &Role::ALL.map(Role::name));
     let mut opens = Vec::new();
     for row in ROUTES {
-        let action = row.operation.strip_prefix("Microsoft.Devices/").unwrap();
+        let action = row.operation.strip_prefix("Microsoft.Devices/").unwrap_or(row.operation);
         let _ = write!(table, "| `{} {}` | `{action}`", row.method, short(row.path));
         let mut opened = [false; Role::ALL.len()];
         for (role, opened) in Role::ALL.into_iter().zip(&mut opened) {

@@ -69,6 +69,13 @@ impl CertificateFiles {
     }
 }
 
+/// When the first certificate of a chain in PEM ends.
+pub fn end_of(chain: &[u8]) -> anyhow::Result<Timestamp> {
+    let leaf = CertificateDer::from_pem_slice(chain)?;
+    let (_, parsed) = X509Certificate::from_der(&leaf)?;
+    Ok(Timestamp::from_millis(parsed.validity().not_after.timestamp() * 1_000))
+}
+
 impl ServerCertificate {
     /// What an operator should know at that time.
     pub fn doubt(&self, now: Timestamp) -> Option<String> {

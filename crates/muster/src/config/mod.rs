@@ -23,7 +23,7 @@ use dps_core::allocation::regions::RegionMap;
 use dps_model::Secret;
 use dps_model::limits::{Profile, Throttles};
 
-pub use certificate::{CertificateFiles, ServerCertificate};
+pub use certificate::{CertificateFiles, ServerCertificate, end_of};
 pub use instance::{DeclaredCa, DeclaredInstance, DeclaredPolicy};
 use problem::Problems;
 

@@ -20,7 +20,8 @@ use dps_model::instance::{AccessPolicy, Instance, Resource, Right};
 use dps_model::limits;
 use dps_model::network::NetworkAccess;
 use dps_model::{Etag, HubName, Secret, Timestamp};
-use dps_store::{OpenOptions, SqliteStore};
+use dps_monitor::metrics::Rollups;
+use dps_store::{OpenOptions, SqliteStore, StoreState};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
@@ -31,9 +32,11 @@ use super::hubs::LinkedHubs;
 use super::identity_providers;
 use super::settings::{Settings, decode};
 use crate::cli::DevOptions;
+use crate::config::end_of;
 use crate::server::data_dir::DataDir;
 use crate::server::ports::{Ports, listen, port};
 use crate::server::regions;
+use crate::server::rollups;
 use crate::server::rooms::{self, Outside, Site};
 use crate::server::running::{Run, Running};
 
@@ -51,6 +54,8 @@ pub struct Server {
     directory: DataDir,
     store: Arc<SqliteStore>,
     recorder: Arc<Recorder>,
+    rollups: Arc<Rollups>,
+    clock: Arc<dyn Clock>,
     running: Running,
 }
 
@@ -67,7 +72,8 @@ impl Server {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let hubs = hub_names(options)?;
         let authority = Authority::open(&directory, clock.now())?;
-        let tls = Arc::new(tls(&directory, &authority, options, &hubs, clock.now())?);
+        let (tls, certificate_end) = tls(&directory, &authority, options, &hubs, clock.now())?;
+        let tls = Arc::new(tls);
         let hosting =
             DevHosting::new(authority, Arc::clone(&tls), Arc::clone(&clock), INSTANCE, &options.hosts, &hubs);
         let store = Arc::new(SqliteStore::open(OpenOptions::in_directory(directory.path())).await?);
@@ -75,29 +81,45 @@ impl Server {
         let settings = Settings::open(shared.as_ref()).await?;
         let metrics = Arc::new(Metrics::new());
         let log = AttemptLog::open(&directory.file("logs")).context("cannot open the folder of logs")?;
+        let state = StoreState::new(Arc::clone(&shared));
+        let rollups = Arc::new(Rollups::new(Arc::new(state)));
+        let listener = rollups::counting(&rollups, listener);
         let recorder = Arc::new(Recorder::start(Arc::clone(&metrics), log, listener)?);
         let sink: Arc<dyn EventSink> = Arc::clone(&recorder) as Arc<dyn EventSink>;
         let env = announce(options, &directory, &ports, &settings, &hubs)?;
 
         let throttle = Arc::new(Throttle::new(options.limits, Arc::clone(&clock)));
-        let outside = Outside { store: shared, clock, sink, throttle };
+        let (kept, time) = (Arc::clone(&rollups), Arc::clone(&clock));
+        let outside = Outside { store: shared, clock, sink, throttle, rollups: kept };
         let site = site(&outside, &directory, &settings, options, hubs, hook, hosting).await?;
         let rooms = rooms::join(&outside, site)?;
         dps_core::enrollment::mend(outside.store.as_ref(), &rooms.instances).await?;
         rooms.life.resume().await;
         let probe_interval = Duration::from_secs(limits::LINK_PROBE_INTERVAL);
-        let running =
-            Running::start(Run { rooms, outside, tls, ports, metrics, probe_interval, certificates: None });
+        let host = options.hosts.first().cloned().unwrap_or_default();
+        let ends = vec![(host, certificate_end)];
+        let running = Running::start(Run {
+            rooms,
+            outside,
+            tls,
+            ports,
+            metrics,
+            probe_interval,
+            certificates: None,
+            certificate_ends: Arc::new(move || ends.clone()),
+        });
         directory.write("dev.env", &env.text())?;
-        Ok(Self { env, directory, store, recorder, running })
+        Ok(Self { env, directory, store, recorder, rollups, clock: time, running })
     }
 
     /// Takes no new work, lets the work in flight end, and closes everything.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.directory.remove("dev.env")?;
         self.running.stop(Duration::from_secs(limits::DRAIN_TIMEOUT)).await;
-        self.store.close().await?;
+        // What is still to be counted is counted before the figures are written.
         tokio::task::block_in_place(|| self.recorder.close());
+        rollups::close(&self.rollups, self.clock.now()).await;
+        self.store.close().await?;
         Ok(())
     }
 }
@@ -211,13 +233,15 @@ fn tls(
     options: &DevOptions,
     hubs: &[HubName],
     now: Timestamp,
-) -> anyhow::Result<ServerTls> {
+) -> anyhow::Result<(ServerTls, Timestamp)> {
     let mut names = options.hosts.clone();
     names.extend(hubs.iter().map(|hub| hub.as_str().to_owned()));
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| seen.insert(name.to_ascii_lowercase()));
     let certificate = authority::server_certificate(directory, authority, &names, now)?;
-    Ok(ServerTls::new(Identity::from_pem(certificate.chain.as_bytes(), certificate.key.as_bytes())?)?)
+    let end = end_of(certificate.chain.as_bytes())?;
+    let tls = ServerTls::new(Identity::from_pem(certificate.chain.as_bytes(), certificate.key.as_bytes())?)?;
+    Ok((tls, end))
 }
 
 /// The default instance, as the first start makes it.

@@ -154,6 +154,16 @@ impl Certificates {
         json!({"served": served, "since": state.since, "notTaken": state.trouble})
     }
 
+    /// When they end, by host name.
+    pub fn ends(&self) -> Vec<(String, Timestamp)> {
+        let state = self.state();
+        let ends = |certificate: &ServerCertificate| {
+            let end = certificate.not_after;
+            certificate.hosts.iter().map(move |host| (host.clone(), end)).collect::<Vec<_>>()
+        };
+        state.served.iter().flat_map(ends).collect()
+    }
+
     /// The host names that they are shown for, in the order of the file.
     pub fn hosts(&self) -> Vec<String> {
         self.state().served.iter().flat_map(|certificate| certificate.hosts.clone()).collect()

@@ -14,7 +14,8 @@ use dps_device_api::Bounds;
 use dps_events::{AttemptLog, EventSink, Metrics, Recorder, Segments};
 use dps_hub::{HttpWebhook, RestHubs};
 use dps_model::enrollment::PlainWebhooks;
-use dps_store::{OpenOptions, SqliteStore};
+use dps_monitor::metrics::Rollups;
+use dps_store::{OpenOptions, SqliteStore, StoreState};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use tokio::task::AbortHandle;
@@ -27,6 +28,7 @@ use crate::config::{AttemptSettings, Config, DeclaredInstance, HubSettings, List
 use crate::server::data_dir::DataDir;
 use crate::server::health::Health;
 use crate::server::ports::{Ports, listen, port};
+use crate::server::rollups;
 use crate::server::rooms::{self, Outside, Site};
 use crate::server::running::{Run, Running};
 
@@ -39,6 +41,8 @@ pub struct Server {
     watch: AbortHandle,
     store: Arc<SqliteStore>,
     recorder: Arc<Recorder>,
+    rollups: Arc<Rollups>,
+    clock: Arc<dyn Clock>,
     running: Running,
 }
 
@@ -53,11 +57,15 @@ impl Server {
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let metrics = Arc::new(Metrics::new());
         let log = attempt_log(&config.attempts, &directory)?;
-        let recorder = Arc::new(Recorder::start(Arc::clone(&metrics), log, Box::new(|_| {}))?);
+        let state = StoreState::new(Arc::clone(&shared));
+        let rollups = Arc::new(Rollups::new(Arc::new(state)));
+        let listener = rollups::counting(&rollups, Box::new(|_| {}));
+        let recorder = Arc::new(Recorder::start(Arc::clone(&metrics), log, listener)?);
         let sink: Arc<dyn EventSink> = Arc::clone(&recorder) as Arc<dyn EventSink>;
         let bounds = throttle::Bounds::default();
         let throttle = Arc::new(Throttle::of(config.limits.throttles, bounds, Arc::clone(&clock)));
-        let outside = Outside { store: shared, clock, sink, throttle };
+        let (kept, time) = (Arc::clone(&rollups), Arc::clone(&clock));
+        let outside = Outside { store: shared, clock, sink, throttle, rollups: kept };
         let hosting = OwnHosting::new(Arc::clone(&certificates), &config.instances);
         tell(&config.regions);
         let regions = Arc::new(ReloadableRegions::new(std::mem::take(&mut config.regions)));
@@ -67,7 +75,7 @@ impl Server {
         rooms.life.resume().await;
         let (https, mqtt, amqp) = (port(&ports.https)?, port(&ports.mqtt)?, port(&ports.amqp)?);
         let http = ports.http.as_ref().map(port).transpose()?;
-        let told = Arc::clone(&certificates);
+        let (told, ending) = (Arc::clone(&certificates), Arc::clone(&certificates));
         let running = Running::start(Run {
             rooms,
             outside,
@@ -76,10 +84,22 @@ impl Server {
             metrics,
             probe_interval: config.hubs.probe_interval,
             certificates: Some(Arc::new(move || told.report())),
+            certificate_ends: Arc::new(move || ending.ends()),
         });
         let watch = tokio::spawn(Arc::clone(&certificates).watch()).abort_handle();
         tracing::info!(https, mqtt, amqp, http = http.unwrap_or(0), "ready");
-        Ok(Self { _directory: directory, certificates, regions, watch, store, recorder, running })
+        let clock = time;
+        Ok(Self {
+            _directory: directory,
+            certificates,
+            regions,
+            watch,
+            store,
+            recorder,
+            rollups,
+            clock,
+            running,
+        })
     }
 
     /// How it is.
@@ -105,8 +125,10 @@ impl Server {
         tokio::time::sleep(grace).await;
         self.watch.abort();
         self.running.stop(drain).await;
-        self.store.close().await?;
+        // What is still to be counted is counted before the figures are written.
         tokio::task::block_in_place(|| self.recorder.close());
+        rollups::close(&self.rollups, self.clock.now()).await;
+        self.store.close().await?;
         Ok(())
     }
 }

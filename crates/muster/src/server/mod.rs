@@ -9,5 +9,6 @@ mod plain_http;
 pub mod ports;
 pub mod process;
 pub mod regions;
+pub mod rollups;
 pub mod rooms;
 pub mod running;

@@ -12,9 +12,10 @@ use dps_core::{Instances, Lifecycle, Operations, Provisioning, Throttle};
 use dps_device_api::foreign::{ForeignFront, HttpFront};
 use dps_device_api::{Bounds, DeviceApi, Fronts};
 use dps_events::EventSink;
-use dps_management_api::ManagementApi;
+use dps_management_api::{Insights, ManagementApi};
 use dps_model::enrollment::PlainWebhooks;
 use dps_model::limits::Profile;
+use dps_monitor::metrics::Rollups;
 use dps_service_api::ServiceApi;
 
 use super::fronts::{Core, ManagementFront, ServiceFront};
@@ -30,6 +31,8 @@ pub struct Outside {
     pub sink: Arc<dyn EventSink>,
     /// How much is let in.
     pub throttle: Arc<Throttle>,
+    /// Metrics by the minute.
+    pub rollups: Arc<Rollups>,
 }
 
 /// What differs between the ways to run a server.
@@ -113,8 +116,10 @@ pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
         .with_quotas(limits.quotas())
         .with_plain_webhooks(plain_webhooks);
     let throttle = Arc::clone(&outside.throttle);
+    let insights = Insights { rollups: Arc::clone(&outside.rollups) };
+    let allowed = Arc::clone(&access);
     let management =
-        ManagementApi::new(Arc::clone(&instances), life.clone(), Arc::clone(&access), sink(), clock());
+        ManagementApi::new(Arc::clone(&instances), life.clone(), allowed, insights, sink(), clock());
     http.push(Arc::new(ManagementFront(management)));
     http.push(Arc::new(ServiceFront(ServiceApi::new(
         Arc::new(enrollments),

@@ -1,6 +1,7 @@
 //! The listeners and what works beside them while they run, and their end. Must not know what is served.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use dps_core::Operations;
@@ -13,6 +14,7 @@ use super::health::{CertificatesReport, Health, Watched};
 use super::link_probes::LinkProbes;
 use super::plain_http;
 use super::ports::Ports;
+use super::rollups::{CertificateEnds, RollupKeeper};
 use super::rooms::{Outside, Rooms};
 
 /// What is run.
@@ -31,6 +33,8 @@ pub struct Run {
     pub probe_interval: Duration,
     /// How the server certificates are, where somebody sees to them.
     pub certificates: Option<CertificatesReport>,
+    /// When the server certificates end.
+    pub certificate_ends: CertificateEnds,
 }
 
 /// Everything that runs between start and stop.
@@ -48,7 +52,7 @@ pub struct Running {
 impl Running {
     /// Serves on every port, takes up operations that were left, and probes linked hubs.
     pub fn start(run: Run) -> Self {
-        let Run { rooms, outside, tls, ports, metrics, probe_interval, certificates } = run;
+        let Run { rooms, outside, tls, ports, metrics, probe_interval, certificates, certificate_ends } = run;
         let Rooms { api, operations, instances, hubs, .. } = rooms;
         let links = Arc::default();
         let health = Health::new(Watched {
@@ -77,6 +81,15 @@ impl Running {
             amqp.serve_amqp(ports.amqp, &tls_of_amqp, end).await;
             drop(listening);
         });
+        let keeper = RollupKeeper {
+            rollups: outside.rollups,
+            clock: Arc::clone(&outside.clock),
+            health: Arc::clone(&health),
+            metrics: Arc::clone(&metrics),
+            certificates: certificate_ends,
+            dropped: AtomicU64::new(0),
+        };
+        let keeper = tokio::spawn(keeper.run()).abort_handle();
         let plain = ports.http.map(|http| {
             let (end, ended) = watch::channel(false);
             (end, tokio::spawn(plain_http::serve(http, metrics, Arc::clone(&health), ended)))
@@ -85,7 +98,7 @@ impl Running {
         let (clock, sink) = (outside.clock, outside.sink);
         let probes = LinkProbes { instances, hubs, clock, sink, links, interval: probe_interval };
         let probes = tokio::spawn(Arc::new(probes).run()).abort_handle();
-        Self { health, stop, listeners, operations, background: vec![sweep, probes], plain }
+        Self { health, stop, listeners, operations, background: vec![sweep, probes, keeper], plain }
     }
 
     /// Takes no new work and lets requests and operations in flight end, at most that long. What has not ended then is

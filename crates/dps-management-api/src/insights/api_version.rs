@@ -1,0 +1,45 @@
+//! The `api-version`s of `Microsoft.Insights` that clients send for metrics. They differ in nothing that is served here.
+
+use dps_model::{Error, ErrorCode};
+use http::request::Parts;
+
+use crate::request;
+
+/// Oldest first.
+const KNOWN: [&str; 14] = [
+    "2016-03-01",
+    "2016-09-01",
+    "2017-05-01-preview",
+    "2017-12-01-preview",
+    "2018-01-01",
+    "2018-09-01-preview",
+    "2019-07-01",
+    "2021-05-01",
+    "2021-06-01-preview",
+    "2022-04-01-preview",
+    "2023-05-01-preview",
+    "2023-10-01",
+    "2024-02-01",
+    "2024-03-01-preview",
+];
+
+/// Refuses a call without a known version.
+pub(super) fn check(head: &Parts) -> Result<(), Error> {
+    let unknown = |message: String| Error::with(ErrorCode::ApiVersionUnknown, message);
+    let text = request::parameter(head, "api-version");
+    let text = text.ok_or_else(|| unknown("The api-version query parameter is required.".into()))?;
+    if KNOWN.iter().any(|known| known.eq_ignore_ascii_case(&text)) {
+        return Ok(());
+    }
+    Err(unknown(format!("The api-version is none of this resource type's: {}.", KNOWN.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::KNOWN;
+
+    #[test]
+    fn versions_are_sorted_and_each_once() {
+        assert!(KNOWN.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+}

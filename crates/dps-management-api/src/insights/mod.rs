@@ -1,0 +1,99 @@
+//! The provider `Microsoft.Insights` at provisioning services: what is watched, over ARM. Owns its api-versions and whose
+//! permission a call needs; each subject has a folder. Must not know how anything is counted or kept.
+
+mod api_version;
+pub(crate) mod metrics;
+
+use std::sync::Arc;
+
+use dps_access::ControlCall;
+use dps_model::Error;
+use dps_monitor::metrics::Rollups;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use serde_json::Value;
+
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::request::{self, Body};
+use crate::route::Route;
+use crate::service::ManagementApi;
+
+/// What a call of the provider does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Metrics(metrics::Action),
+}
+
+impl Action {
+    /// Does the body name the resources that the call is about?
+    fn names_resources_in_body(self) -> bool {
+        self == Self::Metrics(metrics::Action::Batch)
+    }
+
+    fn has_body(self) -> bool {
+        matches!(self, Self::Metrics(metrics::Action::Batch | metrics::Action::PostToSubscription))
+    }
+}
+
+/// What is watched.
+#[derive(Clone)]
+pub struct Insights {
+    /// Metrics.
+    pub rollups: Arc<Rollups>,
+}
+
+impl ManagementApi {
+    /// Authorizes and answers a call of the provider.
+    pub(crate) async fn insight(
+        &self,
+        action: Action,
+        route: &Route,
+        head: &Parts,
+        body: &mut Body,
+        call: &mut Call,
+    ) -> Result<Answer, Error> {
+        let scope = route.names.resource_id();
+        // Who may read one resource alone is refused nothing because the path names the subscription; so the body is
+        // read before anybody is let in, within its bounds. What is wrong with it is told to those who are.
+        let early = match action.names_resources_in_body() {
+            true => Some(read(head, body).await),
+            false => None,
+        };
+        let scopes = match &early {
+            Some(Ok(value)) => metrics::batch::resources(value).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        let scopes = if scopes.is_empty() { vec![scope] } else { scopes };
+        for scope in &scopes {
+            self.let_in(route, head, scope, call).await?;
+        }
+        api_version::check(head)?;
+        request::check_length(&head.headers)?;
+        let value = match early {
+            Some(value) => Some(value?),
+            None if action.has_body() => Some(read(head, body).await?),
+            None => None,
+        };
+        match action {
+            Action::Metrics(action) => self.metrics(action, route, head, value.as_ref(), call.time()).await,
+        }
+    }
+
+    async fn let_in(&self, route: &Route, head: &Parts, scope: &str, call: &mut Call) -> Result<(), Error> {
+        let authorization = request::header(&head.headers, &AUTHORIZATION);
+        let asked = ControlCall {
+            authorization: authorization.as_deref(),
+            action: route.row.operation,
+            resource_id: scope,
+        };
+        let caller = self.access.authorize_control(&asked, call.time()).await?;
+        call.caller(&caller);
+        Ok(())
+    }
+}
+
+async fn read(head: &Parts, body: &mut Body) -> Result<Value, Error> {
+    request::check_length(&head.headers)?;
+    request::json(&head.headers, body).await
+}
