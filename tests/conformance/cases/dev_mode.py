@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import threading
+import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -78,9 +79,9 @@ class Own:
         return raw_https.request(self, "GET", f"{path}?api-version=2021-04-12", headers=headers)
 
 
-def own(name):
+def own(name, **options):
     """A case with servers of its own."""
-    return SUITE.case(f"dev-mode/{name}", own_server=True)
+    return SUITE.case(f"dev-mode/{name}", own_server=True, **options)
 
 
 @own("dev-env")
@@ -258,6 +259,60 @@ def portal_port(case):
     expect_that(re.search(r"^# TYPE \S+ histogram$", text, re.M), f"no histogram in /metrics: {text[:300]}")
 
 
+@own("metrics-pass-promtool", needs=("promtool",))
+def promtool(case):
+    """Names and texts of `/metrics` are as Prometheus' own tool wants them, in the older format; the newer one is served too."""
+    port = case.port()
+    server = Own(case, *FREE_PORTS[:-1], str(port)).start()
+    device = server.enroll("scraped", sas.new_key())
+    poll(device, device.register().json["operationId"])
+    HttpDevice(server, "scraped", sas.new_key()).register()
+    url = f"http://127.0.0.1:{port}/metrics"
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        text = answer.read()
+    for name in (b"dps_attestation_attempts_total{", b"dps_device_assignments_total{", b"dps_operation_duration_seconds_"):
+        expect_that(name in text, f"{name} is not in /metrics")
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=60)
+    expect((done.returncode, done.stdout + done.stderr), (0, b""), "what promtool says")
+    request = urllib.request.Request(url, headers={"Accept": "application/openmetrics-text;version=1.0.0"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        expect_that(answer.headers["Content-Type"].startswith("application/openmetrics-text"), "OpenMetrics' type")
+        expect_that(answer.read().endswith(b"# EOF\n"), "OpenMetrics' end")
+
+
+def attempts_of(server):
+    """Attestation attempts of the last hour, by status, as the metrics API tells them."""
+    path = f"{server.env['MUSTER_RESOURCE_ID']}/providers/Microsoft.Insights/metrics"
+    query = "api-version=2024-02-01&metricnames=AttestationAttempts&interval=FULL&$filter=Status%20eq%20'*'"
+    token = {"Authorization": f"Bearer {server.env['MUSTER_BEARER_TOKEN']}"}
+    answer = raw_https.request(server, "GET", f"{path}?{query}", headers=token)
+    expect(answer.status, 200, f"status of {path}: {answer.json}")
+    series = answer.json["value"][0]["timeseries"]
+    return {one["metadatavalues"][0]["value"]: one["data"][0]["total"] for one in series}
+
+
+@own("metrics-outlive-a-restart")
+def metrics_restart(case):
+    """What was counted is there within two seconds, and after a clean restart, and is counted on from there."""
+    server = Own(case).start()
+    key = sas.new_key()
+    device = server.enroll("counted", key)
+    poll(device, device.register().json["operationId"])
+    HttpDevice(server, "counted", sas.new_key()).register()
+    deadline = time.monotonic() + 2
+    while (seen := attempts_of(server)) != {"Success": 1, "ClientError": 1}:
+        expect_that(time.monotonic() < deadline, f"attempts after two seconds: {seen}")
+        time.sleep(0.05)
+    expect(server.server.stop(), 0, "exit status")
+    server.start()
+    expect(attempts_of(server), {"Success": 1, "ClientError": 1}, "after the restart")
+    HttpDevice(server, "counted", key).register()
+    deadline = time.monotonic() + 2
+    while (seen := attempts_of(server)) != {"Success": 2, "ClientError": 1}:
+        expect_that(time.monotonic() < deadline, f"attempts after the restart and two seconds: {seen}")
+        time.sleep(0.05)
+
+
 @own("secrets-are-not-on-disk-in-the-clear")
 def secrets_on_disk(case):
     """Neither an enrollment's key nor a hub key can be read from the data folder."""
@@ -300,9 +355,9 @@ def not_built(case):
     answer = raw_https.request(server, "GET", f"{logs}?api-version=2022-02-05", headers=token)
     expect(answer.status, 404, f"status of {logs}")
     expect_error_body(answer.json, None, None)
-    metrics = f"{server.env['MUSTER_RESOURCE_ID']}/providers/Microsoft.Insights/metrics"
-    answer = raw_https.request(server, "GET", f"{metrics}?api-version=2022-02-05", headers=token)
-    expect((answer.status, answer.json["error"]["code"]), (404, "InvalidResourceType"), f"answer of {metrics}")
+    settings = f"{server.env['MUSTER_RESOURCE_ID']}/providers/Microsoft.Insights/diagnosticSettings"
+    answer = raw_https.request(server, "GET", f"{settings}?api-version=2021-05-01-preview", headers=token)
+    expect((answer.status, answer.json["error"]["code"]), (404, "InvalidResourceType"), f"answer of {settings}")
     expect_that(answer.json["trackingId"], "the error names its tracking id")
 
 

@@ -18,10 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 INSTALL_SECONDS = 600
-PINS = ("requirements.txt", "requirements-built.txt", "package.json", "package-lock.json")
+PINS = ("requirements.txt", "requirements-older.txt", "requirements-built.txt", "package.json", "package-lock.json")
 
 # Programs with their Debian packages; without them cases are left out.
-PROGRAMS = (("swtpm", "swtpm"), ("tpm2_activatecredential", "tpm2-tools"))
+PROGRAMS = (
+    ("swtpm", "swtpm"),
+    ("tpm2_activatecredential", "tpm2-tools"),
+    ("promtool", "prometheus"),
+)
 # What builds an extension of Python: a compiler, and the headers, which Debian has in a package of their own.
 COMPILERS = ("cc", "gcc", "clang")
 
@@ -102,7 +106,10 @@ def install_python(source, home):
     except (OSError, subprocess.SubprocessError) as error:
         sys.exit(f"cannot make a venv (Debian: apt-get install python3-venv): {error}")
     pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps"]
-    run([*pip, "--disable-pip-version-check", "-r", str(source / "requirements.txt")], home)
+    pip.append("--disable-pip-version-check")
+    run([*pip, "-r", str(source / "requirements.txt")], home)
+    older = ["--target", str(home.parent / "older"), "-r", str(source / "requirements-older.txt")]
+    run([*pip, *older], home)
 
 
 def build_python(source, home):

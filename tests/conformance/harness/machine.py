@@ -20,6 +20,7 @@ def _proton():
 NEEDS = {
     "swtpm": lambda: _program("swtpm", "swtpm"),
     "tpm2-tools": lambda: _program("tpm2_activatecredential", "tpm2-tools"),
+    "promtool": lambda: _program("promtool", "prometheus"),
     "openssl": lambda: _program("openssl", "openssl"),
     "proton": _proton,
 }

@@ -17,7 +17,10 @@ HUBS = ("hub-a.test", "hub-b.test")
 PRODUCTION, PRODUCTION_ADDRESS = "production.test", "127.0.0.2"
 
 # Provisioning services that cases make: each answers under a host name of its own.
-SERVICES = ("made-one", "made-two", "made-three", "made-four")
+SERVICES = (
+    *(f"made-{number}" for number in ("one", "two", "three", "four")),
+    *(f"metered-{number}" for number in ("one", "two", "three", "four", "five", "idle")),
+)
 
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 

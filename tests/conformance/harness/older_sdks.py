@@ -1,0 +1,117 @@
+"""Older majors of Azure's monitoring SDKs, unmodified, in a process of their own: this one holds the newer ones.
+
+Owns: the call from one process to the other, and the few calls of those SDKs. As a program it reads one JSON object
+and writes one; it must not judge what it sees.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CALL_SECONDS = 60
+OLDER = Path(sys.prefix).parent / "older"
+
+
+def call(env, what, **parameters):
+    """What the older SDK makes of it."""
+    asked = {"env": dict(env), "what": what, "parameters": parameters}
+    path = os.pathsep.join([str(OLDER), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.older_sdks"],
+        env=dict(os.environ, PYTHONPATH=path),
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        timeout=CALL_SECONDS,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"the older SDK failed: {done.stderr[-2000:]}")
+    return json.loads(done.stdout)
+
+
+def metrics_query(env, names, resource=None, **options):
+    """`azure-monitor-query` 1.4.1: values, and what can be asked for."""
+    from datetime import timedelta
+
+    from azure.monitor.query import MetricsQueryClient
+    from harness.management_sdk import StaticToken
+
+    options["timespan"] = timedelta(seconds=options.pop("timespan"))
+    if "granularity" in options:
+        options["granularity"] = timedelta(seconds=options["granularity"])
+    client = MetricsQueryClient(
+        StaticToken(env["MUSTER_BEARER_TOKEN"]),
+        endpoint=env["MUSTER_MANAGEMENT_URL"],
+        connection_verify=env["MUSTER_CA_FILE"],
+    )
+    resource = resource or env["MUSTER_RESOURCE_ID"]
+    answer = client.query_resource(resource, names, **options)
+    points = [
+        {
+            "metric": metric.name,
+            "unit": str(metric.unit),
+            "dimensions": series.metadata_values,
+            "totals": [point.total for point in series.data if point.total is not None],
+            "points": len(series.data),
+        }
+        for metric in answer.metrics
+        for series in metric.timeseries
+    ]
+    definitions = [
+        [definition.name, str(definition.primary_aggregation_type), list(definition.dimensions or [])]
+        for definition in client.list_metric_definitions(resource)
+    ]
+    namespaces = [
+        namespace.fully_qualified_namespace for namespace in client.list_metric_namespaces(resource)
+    ]
+    return {
+        "series": points,
+        "granularity": answer.granularity.total_seconds(),
+        "namespace": answer.namespace,
+        "definitions": definitions,
+        "namespaces": namespaces,
+    }
+
+
+def monitor(env, **options):
+    """`azure-mgmt-monitor` 6.0.2: values and definitions."""
+    from datetime import timedelta
+
+    from azure.mgmt.monitor import MonitorManagementClient
+    from harness.management_sdk import StaticToken
+
+    resource = env["MUSTER_RESOURCE_ID"]
+    client = MonitorManagementClient(
+        StaticToken(env["MUSTER_BEARER_TOKEN"]),
+        resource.split("/")[2],
+        base_url=env["MUSTER_MANAGEMENT_URL"],
+        connection_verify=env["MUSTER_CA_FILE"],
+    )
+    options["interval"] = timedelta(seconds=options["interval"])
+    answer = client.metrics.list(resource, **options)
+    return {
+        "totals": [
+            point.total
+            for metric in answer.value
+            for series in metric.timeseries
+            for point in series.data
+            if point.total is not None
+        ],
+        "interval": answer.interval and answer.interval.total_seconds(),
+        "definitions": [it.name.value for it in client.metric_definitions.list(resource)],
+    }
+
+
+CALLS = {"metrics_query": metrics_query, "monitor": monitor}
+
+
+def main():
+    asked = json.load(sys.stdin)
+    json.dump(CALLS[asked["what"]](asked["env"], **asked["parameters"]), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
