@@ -6,19 +6,21 @@
 
 pub mod attempt_log;
 pub mod metrics;
+mod properties;
 pub mod record;
 pub mod recorder;
 pub mod row;
 
 pub use attempt_log::{AttemptLog, Segments};
 pub use metrics::{LinkSample, LoadSample, Metrics};
+pub use properties::Properties;
 pub use record::{
     Allocation, AssignmentRecord, AttemptRecord, BulkItemRecord, Candidate, CertificateSummary,
     ConnectionRecord, Enrollment, Event, LinkProbeRecord, ManagementCallRecord, Operation, Outcome,
     SasSummary, Score, ServiceCallRecord, Step, WebhookCall,
 };
 pub use recorder::Recorder;
-pub use row::LogRow;
+pub use row::{AddressMask, LogRow};
 
 /// Where closed events go. Recording never blocks and never fails; what cannot be kept is counted.
 pub trait EventSink: Send + Sync + 'static {

@@ -114,10 +114,10 @@ impl Outcome {
         }
     }
 
-    /// HTTP status of a failure.
+    /// HTTP status of a failure; none where the peer spoke too little to be answered with one.
     pub fn status(&self) -> Option<u32> {
         match self {
-            Self::Failed { code, .. } => Some(code / 1000),
+            Self::Failed { code, .. } => Some(code / 1000).filter(|status| *status > 0),
             _ => None,
         }
     }

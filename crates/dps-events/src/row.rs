@@ -1,5 +1,5 @@
-//! The resource-log row of an event: the columns that `AzureDiagnostics` shows, and beneath `properties` the whole
-//! record. Owns names and masking; must not know where rows are kept.
+//! The columns of an event's log row, and beneath `properties` the whole record, which is the line of the attempt log;
+//! resource logs have [`crate::Properties`] there instead. Owns names and masking; must not know where rows are kept.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,6 +7,39 @@ use dps_model::{ApiVersion, Timestamp, TrackingId};
 use serde::Serialize;
 
 use crate::record::{Event, Operation, Outcome};
+
+/// How much of a caller's address a row shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AddressMask {
+    /// All but the last part, as Azure does.
+    #[default]
+    Masked,
+    /// All.
+    Full,
+    /// Nothing.
+    None,
+}
+
+impl AddressMask {
+    /// An address as it is shown.
+    pub fn show(self, address: IpAddr) -> String {
+        match (self, address) {
+            (Self::None, _) => String::new(),
+            (Self::Full, address) => address.to_string(),
+            (Self::Masked, IpAddr::V4(address)) => {
+                let [a, b, c, _] = address.octets();
+                format!("{a}.{b}.{c}.XXX")
+            }
+            (Self::Masked, IpAddr::V6(address)) => match address.to_ipv4_mapped() {
+                Some(address) => self.show(address.into()),
+                None => {
+                    let [a, b, c, d, ..] = address.segments();
+                    format!("{a:x}:{b:x}:{c:x}:{d:x}:XXX")
+                }
+            },
+        }
+    }
+}
 
 /// One row (Azure: "DPS resource logs"; raw shape with the record in place of Azure's three properties).
 #[derive(Debug, Serialize)]
@@ -30,6 +63,15 @@ pub struct LogRow<'a> {
     pub duration_ms: String,
     /// Last part masked.
     pub caller_ip_address: String,
+    /// The same whole, for who masks by a setting.
+    #[serde(skip)]
+    pub caller: Option<IpAddr>,
+    /// Microseconds, of `duration_ms`.
+    #[serde(skip)]
+    pub micros: u64,
+    /// The provisioning service, once known.
+    #[serde(skip)]
+    pub instance: Option<&'a str>,
     /// `trackingId` of the error body.
     pub correlation_id: TrackingId,
     /// `Information`, `Warning` or `Error`.
@@ -46,6 +88,7 @@ struct Head<'a> {
     time: Timestamp,
     micros: u64,
     peer: Option<SocketAddr>,
+    instance: Option<&'a str>,
     correlation_id: TrackingId,
     outcome: &'a Outcome,
 }
@@ -66,6 +109,8 @@ impl Event {
             "ClientError" => "Warning",
             _ => "Error",
         };
+        // A service that is called from within has no connection.
+        let caller = head.peer.map(|peer| peer.ip()).filter(|address| !address.is_unspecified());
         Some(LogRow {
             time: head.time,
             category: head.category,
@@ -78,7 +123,10 @@ impl Event {
             result_signature: head.outcome.status().map(|status| status.to_string()).unwrap_or_default(),
             result_description: description(self, head.outcome),
             duration_ms: (head.micros / 1_000).to_string(),
-            caller_ip_address: head.peer.map(masked).unwrap_or_default(),
+            caller_ip_address: caller.map(|caller| AddressMask::Masked.show(caller)).unwrap_or_default(),
+            caller,
+            micros: head.micros,
+            instance: head.instance,
             correlation_id: head.correlation_id,
             level,
             properties: self,
@@ -89,16 +137,16 @@ impl Event {
         match self {
             Self::Attempt(attempt) => Head {
                 category: DEVICE_OPERATIONS,
-                operation_name: match attempt.operation {
-                    Operation::Register => "AttestationAttempt",
-                    Operation::OperationStatus => "OperationStatusLookup",
-                    Operation::RegistrationLookup => "RegistrationStatusLookup",
-                    Operation::Unrouted => "Unrouted",
+                operation_name: match (attempt.operation, &attempt.outcome) {
+                    // The attempt is the request that answers it: counted by this name, each attempt counts once.
+                    (_, Outcome::Challenged) => "AttestationChallenge",
+                    (operation, _) => device_operation(operation),
                 },
                 api_version: attempt.api_version.as_deref(),
                 time: attempt.time,
                 micros: attempt.micros,
                 peer: Some(attempt.peer),
+                instance: attempt.instance.as_deref(),
                 correlation_id: attempt.tracking_id,
                 outcome: &attempt.outcome,
             },
@@ -109,6 +157,7 @@ impl Event {
                 time: assignment.time,
                 micros: assignment.micros,
                 peer: None,
+                instance: Some(&assignment.instance),
                 correlation_id: assignment.tracking_id,
                 outcome: &assignment.outcome,
             },
@@ -119,6 +168,7 @@ impl Event {
                 time: call.time,
                 micros: call.micros,
                 peer: Some(call.peer),
+                instance: call.instance.as_deref(),
                 correlation_id: call.tracking_id,
                 outcome: &call.outcome,
             },
@@ -130,6 +180,7 @@ impl Event {
                 time: call.time,
                 micros: call.micros,
                 peer: Some(call.peer),
+                instance: call.instance.as_deref(),
                 correlation_id: call.tracking_id,
                 outcome: &call.outcome,
             },
@@ -140,6 +191,7 @@ impl Event {
                 time: connection.time,
                 micros: connection.micros,
                 peer: Some(connection.peer),
+                instance: None,
                 correlation_id: connection.tracking_id,
                 outcome: &CONNECTION_REFUSED,
             },
@@ -150,6 +202,7 @@ impl Event {
                 time: probe.time,
                 micros: probe.micros,
                 peer: None,
+                instance: Some(&probe.instance),
                 correlation_id: probe.tracking_id,
                 outcome: &probe.outcome,
             },
@@ -158,6 +211,15 @@ impl Event {
 }
 
 const DEVICE_OPERATIONS: &str = "DeviceOperations";
+
+const fn device_operation(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Register => "AttestationAttempt",
+        Operation::OperationStatus => "OperationStatusLookup",
+        Operation::RegistrationLookup => "RegistrationStatusLookup",
+        Operation::Unrouted => "Unrouted",
+    }
+}
 
 /// A connection that ended before a request has no other outcome.
 static CONNECTION_REFUSED: Outcome = Outcome::Failed {
@@ -183,26 +245,15 @@ fn description(event: &Event, outcome: &Outcome) -> String {
     }
 }
 
-/// An address as Azure logs it: the last part is `XXX`.
-fn masked(peer: SocketAddr) -> String {
-    match peer.ip() {
-        IpAddr::V4(address) => {
-            let [a, b, c, _] = address.octets();
-            format!("{a}.{b}.{c}.XXX")
-        }
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}:XXX")
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use dps_model::registration::Substatus;
     use dps_model::{Channel, Error, ErrorCode, Protocol, Timestamp, TlsSession, TrackingId};
 
-    use crate::record::{AssignmentRecord, AttemptRecord, Enrollment, Event, Operation, Outcome};
+    use super::AddressMask;
+    use crate::record::{
+        AssignmentRecord, AttemptRecord, ConnectionRecord, Enrollment, Event, Operation, Outcome,
+    };
 
     fn attempt(operation: Operation, outcome: Outcome) -> Event {
         let peer = "24.18.226.7:5000".parse().unwrap();
@@ -224,6 +275,44 @@ mod tests {
         assert_eq!(row["durationMs"], "226");
         assert_eq!(row["callerIpAddress"], "24.18.226.XXX");
         assert_eq!((&row["resultSignature"], &row["resultDescription"]), (&"".into(), &"".into()));
+    }
+
+    #[test]
+    fn challenge_is_a_row_under_a_name_of_its_own() {
+        let event = attempt(Operation::Register, Outcome::Challenged);
+        let row = event.row().unwrap();
+        assert_eq!((row.operation_name, row.result_type), ("AttestationChallenge", "Success"));
+    }
+
+    #[test]
+    fn connection_that_was_never_answered_has_no_status() {
+        let event = Event::Connection(Box::new(ConnectionRecord {
+            tracking_id: TrackingId::fresh(),
+            time: Timestamp::from_millis(0),
+            micros: 1,
+            protocol: Protocol::Mqtt,
+            peer: "127.0.0.1:9".parse().unwrap(),
+            stage: "handshake",
+            reason: "no TLS record".into(),
+            claimed: None,
+        }));
+        let row = event.row().unwrap();
+        assert_eq!((row.result_type, row.result_signature.as_str()), ("ClientError", ""));
+        assert_eq!(row.result_description, "handshake: no TLS record");
+    }
+
+    #[test]
+    fn address_is_shown_as_the_mask_says() {
+        for (address, masked) in [
+            ("24.18.226.7", "24.18.226.XXX"),
+            ("2001:db8:1:2:3::4", "2001:db8:1:2:XXX"),
+            ("::ffff:24.18.226.7", "24.18.226.XXX"),
+        ] {
+            let address: std::net::IpAddr = address.parse().unwrap();
+            assert_eq!(AddressMask::Masked.show(address), masked);
+            assert_eq!(AddressMask::Full.show(address), address.to_string());
+            assert_eq!(AddressMask::None.show(address), "");
+        }
     }
 
     #[test]

@@ -360,6 +360,17 @@ pub const LINK_REPORT_REPEAT: i64 = 3_600;
 
 /// Events that wait for the recorder; more are counted as dropped.
 pub const MAX_EVENTS_WAITING: usize = 65_536;
+/// Rows that wait for the log store; more are counted as dropped. Ten seconds of a server that registers 1,500 devices a
+/// second.
+pub const MAX_LOG_ROWS_WAITING: usize = 32_768;
+/// Bytes that those rows may take.
+pub const MAX_LOG_BYTES_WAITING: usize = 64 * 1024 * 1024;
+/// Rows that are appended to the log store at once.
+pub const MAX_LOG_BATCH: usize = 4_096;
+/// Milliseconds that rows wait for others to be appended with.
+pub const LOG_GATHER: u64 = 100;
+/// Bytes of one text of a log row (Azure Monitor: 32 KB).
+pub const MAX_LOG_FIELD: usize = 32 * 1024;
 /// Largest text field copied from a request into an event.
 pub const MAX_EVENT_TEXT: usize = 1_024;
 /// Candidate enrollments kept in an attempt record.

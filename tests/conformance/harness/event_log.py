@@ -54,14 +54,14 @@ class EventLog:
 
         return self._only(f"the connection from {address}", wanted)
 
-    def of_device(self, registration_id, operation="AttestationAttempt", least=1):
-        """All lines of one operation of a device, in order; at least so many."""
+    def of_device(self, registration_id, operations=("AttestationAttempt", "AttestationChallenge"), least=1):
+        """All lines of a device's register requests, in order, or of other operations; at least so many."""
 
         def wanted(row):
             named = row["properties"].get("registrationId")
-            return row["operationName"] == operation and named == registration_id
+            return row["operationName"] in operations and named == registration_id
 
-        return self._wait(f"{operation} of {registration_id}", wanted, least)
+        return self._wait(f"{' or '.join(operations)} of {registration_id}", wanted, least)
 
     def _only(self, what, wanted):
         rows = self._wait(what, wanted)
