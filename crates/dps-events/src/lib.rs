@@ -5,6 +5,7 @@
 //! record are few and listed; `xtask tidy` holds the list.
 
 pub mod attempt_log;
+mod log_metrics;
 pub mod metrics;
 mod properties;
 pub mod record;

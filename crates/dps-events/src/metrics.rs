@@ -18,6 +18,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::log_metrics::LogCounters;
 use crate::record::{Event, Operation, Outcome, Step};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -171,6 +172,7 @@ pub struct Metrics {
     dropped: Counter<u64, AtomicU64>,
     load: LoadGauges,
     links: LinkGauges,
+    pub(crate) logs: LogCounters,
 }
 
 struct LinkGauges {
@@ -286,6 +288,7 @@ impl Metrics {
         own.register("metric_points_overflowed", help, overflowed.clone());
         let load = LoadGauges::register(own);
         let links = LinkGauges::register(own);
+        let logs = LogCounters::register(own);
         let AzureFamilies { attempts, registrations, assigned, operations } = azure;
         Self {
             registry,
@@ -304,6 +307,7 @@ impl Metrics {
             dropped,
             load,
             links,
+            logs,
         }
     }
 

@@ -3,11 +3,16 @@
 //! must not know HTTP routes, SQL, or what runs a query.
 
 pub mod metrics;
+pub mod ingestion;
+pub mod logs;
 pub mod ports;
 pub mod table;
 
+pub use ingestion::Ingestion;
+pub use logs::{Category, LogRecord, Projection, ResourceLog};
 pub use ports::{
-    Answer, AnswerTable, Kept, LogError, LogStore, MonitorState, PartialAnswer, QueryEngine, QueryError,
-    QueryLimits, QueryRequest, Scope, Shelf, StateError, StateWrite, StoreFacts,
+    AllToWorkspace, Answer, AnswerTable, IdParts, Kept, LogError, LogStore, MemoryLogStore, MonitorState,
+    PartialAnswer, QueryEngine, QueryError, QueryLimits, QueryRequest, Resource, Resources, Routes, Scope,
+    Shelf, StateError, StateWrite, StoreFacts,
 };
 pub use table::{Row, Table};

@@ -209,7 +209,7 @@ def settled_requests(case):
         answer = amqp.answer(amqp.receiver)
         expect(answer.correlation_id, "good", "correlation id of the only answer")
         expect(json.loads(answer.body)["status"], "assigning", "status")
-    rows = case.log.of_device(device.registration_id, "Unrouted")
+    rows = case.log.of_device(device.registration_id, ("Unrouted",))
     expect([row["resultSignature"] for row in rows], ["400"], "the wrong one in the log")
 
 

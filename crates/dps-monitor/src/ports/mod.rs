@@ -1,11 +1,17 @@
 //! What monitoring needs of others.
 
 mod log_store;
+mod memory_log_store;
 mod query_engine;
+mod resources;
+mod routes;
 mod state;
 
 pub use log_store::{LogError, LogStore, StoreFacts};
+pub use memory_log_store::MemoryLogStore;
 pub use query_engine::{
     Answer, AnswerTable, PartialAnswer, QueryEngine, QueryError, QueryLimits, QueryRequest, Scope,
 };
+pub use resources::{IdParts, Resource, Resources};
+pub use routes::{AllToWorkspace, Routes};
 pub use state::{Kept, MonitorState, Shelf, StateError, StateWrite};
