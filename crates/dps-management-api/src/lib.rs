@@ -12,6 +12,7 @@ mod certificates;
 mod description;
 mod hubs;
 mod insights;
+mod instance_resources;
 mod keys;
 pub mod logs;
 mod member;
@@ -28,6 +29,7 @@ mod service;
 pub mod wanted;
 
 pub use insights::Insights;
+pub use instance_resources::InstanceResources;
 pub use request::Body;
 pub use route::{ROUTES, Row, claims};
 pub use service::ManagementApi;

@@ -8,6 +8,7 @@ use clap::CommandFactory as _;
 use dps_model::limits::Profile;
 
 use crate::device::DeviceCommand;
+use crate::explain_code::ExplainCodeOptions;
 use crate::fleet::FleetCommand;
 
 /// A self-hosted Device Provisioning Service, wire-compatible with Azure IoT Hub DPS.
@@ -46,6 +47,12 @@ pub enum Command {
     Device(Box<DeviceCommand>),
     #[command(flatten)]
     Fleet(FleetCommand),
+    /// Tell what an error code means: likely causes, what to do, the query that finds it
+    #[command(after_help = "Examples:
+  muster explain-code 401002
+  muster explain-code 403
+  muster explain-code 'failed to provision with IoT Hub, and no valid device backup was found'")]
+    ExplainCode(ExplainCodeOptions),
     /// Print a script that completes this command line in a shell
     #[command(after_help = "Example:
   muster completions bash")]

@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod dev;
 mod device;
+mod explain_code;
 mod fleet;
 mod health;
 mod serve;
@@ -42,6 +43,7 @@ fn run(command: cli::Command) -> anyhow::Result<()> {
         cli::Command::Health(options) => runtime.block_on(health::run(&options)),
         cli::Command::Device(command) => runtime.block_on(device::run(*command)),
         cli::Command::Demo(options) => runtime.block_on(demo::run(options.into_dev())),
+        cli::Command::ExplainCode(options) => explain_code::run(&options),
         cli::Command::Completions { shell } => cli::completions(shell),
         cli::Command::Fleet(command) => {
             let done = runtime.block_on(fleet::run(command));

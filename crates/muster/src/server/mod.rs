@@ -2,6 +2,7 @@
 //! the order in which they are taken apart; must not know where settings come from.
 
 pub mod data_dir;
+mod error_pages;
 mod fronts;
 pub mod health;
 mod link_probes;

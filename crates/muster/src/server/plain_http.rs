@@ -1,4 +1,4 @@
-//! The port without TLS: metrics and health, later the portal. Must not know how a metric comes about.
+//! The port without TLS: metrics, health and error pages, later the portal. Must not know how a metric comes about.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse};
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Json, Router};
 use dps_events::Metrics;
 use dps_model::limits::{MAX_PLAIN_CONNECTIONS, PLAIN_CONNECTION_LIFE};
-use http::StatusCode;
+use http::{HeaderMap, Method, StatusCode, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
+use super::error_pages;
 use super::health::Health;
 use super::link_probes;
 
@@ -32,6 +33,8 @@ pub async fn serve(
     let routes = Router::new()
         .route("/", get(async || Html(INDEX)))
         .route("/metrics", get(text))
+        .route("/errors", any(explained))
+        .route("/errors/{*code}", any(explained))
         .route("/health", get(async |State((_, health)): State<Shown>| answer(health.report())))
         .route("/health/live", get(async || answer((StatusCode::OK, json!({"status": "ok"})))))
         .route("/health/ready", get(async |State((_, health)): State<Shown>| answer(health.ready().await)))
@@ -71,13 +74,17 @@ async fn connections(listener: &TcpListener, routes: &Router, mut shutdown: watc
     }
 }
 
-const INDEX: &str =
-    "<!doctype html><title>Muster</title><p>Muster is running. <a href=\"/metrics\">Metrics</a>";
+const INDEX: &str = "<!doctype html><title>Muster</title><p>Muster is running. <a href=\"/metrics\">Metrics</a> \
+     <a href=\"/errors\">Error codes</a>";
 
 type Shown = (Arc<Metrics>, Arc<Health>);
 
 fn answer((status, body): (StatusCode, Value)) -> impl IntoResponse {
     (status, Json(body))
+}
+
+async fn explained(method: Method, uri: Uri, headers: HeaderMap) -> impl IntoResponse {
+    error_pages::answer(&method, uri.path(), &headers).map(axum::body::Body::from)
 }
 
 async fn text(State((metrics, health)): State<Shown>, headers: HeaderMap) -> impl IntoResponse {

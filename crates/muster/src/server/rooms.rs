@@ -18,6 +18,7 @@ use dps_model::limits::Profile;
 use dps_monitor::metrics::Rollups;
 use dps_service_api::ServiceApi;
 
+use super::error_pages::ErrorPages;
 use super::fronts::{Core, ManagementFront, ServiceFront};
 
 /// What every room is given of the outside.
@@ -120,6 +121,7 @@ pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
     let allowed = Arc::clone(&access);
     let management =
         ManagementApi::new(Arc::clone(&instances), life.clone(), allowed, insights, sink(), clock());
+    http.push(Arc::new(ErrorPages));
     http.push(Arc::new(ManagementFront(management)));
     http.push(Arc::new(ServiceFront(ServiceApi::new(
         Arc::new(enrollments),
