@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 
 use dps_device_api::reject;
+use dps_model::explanation::{self, Explanation};
 use dps_model::{Error, ErrorCode, Timestamp, TrackingId};
 
 const HEAD: &str = "\
 # Errors
 
 Every failure that a client can meet, and how each protocol tells it. Generated from the catalogue
-(`crates/dps-model/src/error_code.rs`) and its renderings (`crates/dps-device-api/src/reject.rs`) by a test;
+(`crates/dps-model/src/error_code.rs`, `error_causes.rs`, `explanation.rs`) and its renderings (`crates/dps-device-api/src/reject.rs`) by a test;
 `MUSTER_UPDATE_GOLDEN=1 cargo nextest run -p dps-device-api` writes it anew.
 
 The body is the same over every protocol: HTTP's response body, MQTT's payload, AMQP's error description:
@@ -54,16 +55,44 @@ fn page() -> String {
             row.fault,
         );
     }
-    page.push_str("\n## What they mean\n");
+    page.push_str(EXPLAINED);
     for code in ErrorCode::ALL {
-        let row = code.row();
-        let _ = write!(
-            page,
-            "\n### {} {}\n\n> {}\n\n{}\n\n{}\n",
-            row.code, row.name, row.message, row.meaning, row.action
-        );
+        explained(&mut page, &code.explain());
+    }
+    page.push_str("\n## HTTP statuses\n");
+    for status in explanation::statuses() {
+        explained(&mut page, &status);
+    }
+    page.push_str("\n## What clients print\n");
+    for message in explanation::client_messages() {
+        explained(&mut page, &message);
     }
     page
+}
+
+const EXPLAINED: &str = "
+## What they mean
+
+A running server says the same under `GET /errors/{code}`, as JSON and for browsers as HTML; `muster explain-code` says
+it without a server. Both take a code, a status, a name, or a message as a client printed it.
+";
+
+fn explained(page: &mut String, one: &Explanation) {
+    let title = [one.code.as_str(), one.name].join(" ");
+    let _ = write!(page, "\n### {}\n", title.trim_start());
+    if !one.message.is_empty() && one.message != one.name {
+        let _ = write!(page, "\n> {}\n", one.message);
+    }
+    let _ = write!(page, "\n{}\n\nLikely causes:\n\n", one.meaning);
+    for cause in one.likely_causes {
+        let _ = writeln!(page, "- {cause}");
+    }
+    let _ = write!(page, "\nWhat to do: {}\n", one.suggested_action);
+    if !one.codes.is_empty() {
+        let codes: Vec<String> = one.codes.iter().map(u32::to_string).collect();
+        let _ = write!(page, "\nCodes: {}.\n", codes.join(", "));
+    }
+    let _ = write!(page, "\n```kusto\n{}\n```\n", one.query);
 }
 
 #[test]

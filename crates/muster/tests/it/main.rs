@@ -9,6 +9,7 @@ mod device_guide;
 mod device_tpm;
 mod disk;
 mod endurance;
+mod error_rows;
 mod fleet;
 mod harness;
 mod idle_clients;
