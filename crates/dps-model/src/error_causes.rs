@@ -120,6 +120,10 @@ impl ErrorCode {
                 "the hub's certificate is not trusted here",
                 "the hub fails at the moment",
             ],
+            C::QueryTooSlow => &[
+                "the query reads more days than it needs: no condition on TimeGenerated",
+                "it sorts or groups by something that every row has a value of its own of",
+            ],
             C::Unavailable => &["the server is being restarted", "an identity provider hands out no keys"],
         }
     }
@@ -136,6 +140,7 @@ impl ErrorCode {
                 | Self::InstanceExists
                 | Self::InstanceIsDefault
                 | Self::CaCertificateInUse
+                | Self::QueryTooSlow
         )
     }
 }

@@ -2,9 +2,9 @@
 //! rollups, rules over both. Owns tables, metrics, alert rules and diagnostic settings, and the ports that they need;
 //! must not know HTTP routes, SQL, or what runs a query.
 
-pub mod metrics;
 pub mod ingestion;
 pub mod logs;
+pub mod metrics;
 pub mod ports;
 pub mod table;
 
