@@ -1,5 +1,7 @@
 //! The Kusto query language as far as Log Analytics speaks it: text in, a typed plan out, or errors that carry Kusto's
-//! codes and the place. Owns names, types and legality; must not know what runs a plan or where rows are.
+//! codes and the place.
+//!
+//! Owns names, types and legality; must not know what runs a plan or where rows are.
 
 pub mod ast;
 mod binder;

@@ -51,7 +51,7 @@ impl Display for Function {
             match &parameter.kind {
                 ParameterKind::Scalar { ty, default: None } => to.write_str(ty.name())?,
                 ParameterKind::Scalar { ty, default: Some(default) } => {
-                    write!(to, "{} = {default}", ty.name())?
+                    write!(to, "{} = {default}", ty.name())?;
                 }
                 ParameterKind::Tabular(columns) if columns.is_empty() => to.write_str("(*)")?,
                 ParameterKind::Tabular(columns) => schema(to, columns)?,

@@ -120,7 +120,9 @@ fn summary(to: &mut Formatter<'_>, kind: &OperatorKind) -> Result {
             clause(to, "by", by)
         }
         OperatorKind::Top { count, by } => write!(to, " {} by {by}", loose(count)),
-        OperatorKind::TopHitters { count, of, by: None } => write!(to, " {} of {of}", loose(count)),
+        OperatorKind::SampleDistinct { count, of } | OperatorKind::TopHitters { count, of, by: None } => {
+            write!(to, " {} of {of}", loose(count))
+        }
         OperatorKind::TopHitters { count, of, by: Some(by) } => {
             write!(to, " {} of {of} by {by}", loose(count))
         }
@@ -128,7 +130,6 @@ fn summary(to: &mut Formatter<'_>, kind: &OperatorKind) -> Result {
             to.write_char(' ')?;
             joined(to, parts, ", top-nested ")
         }
-        OperatorKind::SampleDistinct { count, of } => write!(to, " {} of {of}", loose(count)),
         OperatorKind::Reduce { by, with } => {
             write!(to, " by {by}")?;
             clause(to, "with", with)
