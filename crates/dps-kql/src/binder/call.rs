@@ -21,7 +21,7 @@ impl Binder<'_> {
         }
         match name {
             "now" | "ago" => return self.clock(rows, called),
-            "toscalar" => return self.to_scalar(rows, called, span),
+            "toscalar" => return self.single_value(rows, called, span),
             "column_ifexists" | "columnifexists" | "iscolumnexists" => {
                 return self.column_if_exists(rows, called);
             }
@@ -190,6 +190,7 @@ impl Binder<'_> {
     }
 
     /// Whether an argument is what its parameter wants.
+    #[expect(clippy::match_same_arms, reason = "one arm for each rule, in their order")]
     fn judge(&mut self, param: &Param, arg: &Expr, syntax: &ast::Expr, common: Option<Type>) -> Bound<()> {
         if let Some((code, message)) = refusal(param.wants, arg.ty, common) {
             return self.fail(code, syntax.span, message);
@@ -248,7 +249,7 @@ impl Binder<'_> {
         })
     }
 
-    fn to_scalar(&mut self, rows: &mut Rows<'_>, called: &Call, span: Span) -> Bound<Expr> {
+    fn single_value(&mut self, rows: &mut Rows<'_>, called: &Call, span: Span) -> Bound<Expr> {
         let [arg] = called.args.as_slice() else {
             return self.fail("KS119", called.name.span, "The function 'toscalar' expects 1 argument.");
         };
@@ -427,6 +428,7 @@ fn fit(wants: Wants, arg: Expr, yielded: Type) -> Expr {
 }
 
 /// Why an argument of a type is not taken.
+#[expect(clippy::match_same_arms, reason = "one arm for each rule, in their order")]
 fn refusal(wants: Wants, ty: Type, common: Option<Type>) -> Option<(&'static str, String)> {
     let refused = |good: bool, code, message: &str| (!good).then(|| (code, message.to_owned()));
     match wants {

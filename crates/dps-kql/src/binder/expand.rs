@@ -77,15 +77,12 @@ impl Binder<'_> {
             }
             Called::Unnamed => numbered.unnamed(),
         };
-        let target = match position(schema, &name) {
-            Some(index) => {
-                schema[index].ty = ty;
-                index
-            }
-            None => {
-                schema.push(column(name, ty));
-                schema.len() - 1
-            }
+        let target = if let Some(index) = position(schema, &name) {
+            schema[index].ty = ty;
+            index
+        } else {
+            schema.push(column(name, ty));
+            schema.len() - 1
         };
         Ok(Expanded { source, target, ty })
     }
@@ -126,17 +123,14 @@ impl Binder<'_> {
         let mut shown: Schema = Vec::new();
         let mut sources = Vec::new();
         let is_expanded = |index: usize| columns.iter().any(|expanded| expanded.target == index);
-        for (index, known) in input.schema.iter().enumerate() {
-            if let Some(inner) = position(&subquery.schema, &known.name) {
-                shown.push(subquery.schema.get(inner).cloned().ok_or(Stopped)?);
-                sources.push(Ok(inner));
-            } else if !is_expanded(index) {
-                shown.push(known.clone());
-                sources.push(Err(index));
-            }
+        // Columns of the input that are not expanded stay where they are, with the subquery's values where it has them.
+        for (index, known) in input.schema.iter().enumerate().filter(|(index, _)| !is_expanded(*index)) {
+            let inner = subquery.schema.iter().enumerate().find(|(_, inner)| inner.name == known.name);
+            shown.push(inner.map_or(known, |(_, inner)| inner).clone());
+            sources.push(inner.map_or(Err(index), |(inner, _)| Ok(inner)));
         }
         for (inner, known) in subquery.schema.iter().enumerate() {
-            if position(&input.schema, &known.name).is_none() {
+            if position(&shown, &known.name).is_none() {
                 shown.push(known.clone());
                 sources.push(Ok(inner));
             }

@@ -12,6 +12,7 @@ use crate::{Expr, Node, Plan};
 /// How many names are followed to see whether a function yields rows.
 const MAX_STEPS: usize = 32;
 
+#[expect(clippy::large_enum_variant, reason = "it lives for one call")]
 enum Body {
     Table(Plan),
     Scalar(Expr),

@@ -43,6 +43,7 @@ fn of_path(base: Option<String>, steps: &[PathStep]) -> String {
     name.unwrap_or_default()
 }
 
+#[expect(clippy::match_same_arms, reason = "one arm for each rule, in their order")]
 fn of_call(call: &Call, columns: &[crate::Column], scope: &Scope) -> Option<String> {
     let name = call.name.text.as_str();
     let first = || call.args.first().and_then(|arg| natural(&arg.expr, columns, scope));

@@ -191,6 +191,7 @@ pub(super) fn meeting(left: Type, right: Type) -> Type {
     }
 }
 
+#[expect(clippy::match_same_arms, reason = "one arm for each rule, in their order")]
 fn comparison(operator: Scalar, left: Expr, right: Expr) -> Option<Expr> {
     use Type::{Bool, DateTime, Dynamic, TimeSpan};
     let ty = match (left.ty, right.ty) {

@@ -203,15 +203,12 @@ impl Binder<'_> {
         let mut shown: Vec<Expr> = super::scope::identity(&schema);
         for (index, made) in columns.into_iter().enumerate() {
             let expr = at(width + index, made.ty);
-            match position(&schema, &made.name) {
-                Some(place) => {
-                    schema[place] = made;
-                    shown[place] = expr;
-                }
-                None => {
-                    schema.push(made);
-                    shown.push(expr);
-                }
+            if let Some(place) = position(&schema, &made.name) {
+                schema[place] = made;
+                shown[place] = expr;
+            } else {
+                schema.push(made);
+                shown.push(expr);
             }
         }
         self.node(Node::Project { input: Box::new(plan), columns: shown }, schema, span)

@@ -354,14 +354,15 @@ impl Binder<'_> {
 }
 
 fn sort_names(found: &mut [usize], schema: &Schema, order: Option<Order>) {
-    let name = |index: &usize| schema.get(*index).map_or("", |known| known.name.as_str());
+    // Letters in order, whatever their case.
+    let name = |index: &usize| schema.get(*index).map(|known| known.name.to_lowercase()).unwrap_or_default();
     match order {
         None => {}
-        Some(Order::Ascending) => found.sort_by(|a, b| name(a).cmp(name(b))),
-        Some(Order::Descending) => found.sort_by(|a, b| name(b).cmp(name(a))),
-        Some(Order::GrannyAscending) => found.sort_by_cached_key(|index| granny(name(index))),
+        Some(Order::Ascending) => found.sort_by_cached_key(|index| name(index)),
+        Some(Order::Descending) => found.sort_by_cached_key(|index| std::cmp::Reverse(name(index))),
+        Some(Order::GrannyAscending) => found.sort_by_cached_key(|index| granny(&name(index))),
         Some(Order::GrannyDescending) => {
-            found.sort_by_cached_key(|index| granny(name(index)));
+            found.sort_by_cached_key(|index| granny(&name(index)));
             found.reverse();
         }
     }

@@ -14,9 +14,15 @@ const SETS: &[Signature] = &[many(&[ARRAY, ARRAY], 1, 64, DYNAMIC)];
 const SORTS: &[Signature] = &[to(&[ARRAY, BOOL.constant().opt()], Type::Dynamic)];
 
 pub(super) const TABLE: &[ScalarFunction] = &[
+    row(
+        &["pack_dictionary"],
+        Scalar::PackDictionary,
+        &[many(&[STRING, ANY], 2, MOST_ARGUMENTS, DYNAMIC)],
+        Naming::None,
+    ),
     row(&["pack_array"], Scalar::PackArray, &[many(&[ANY], 1, MOST_ARGUMENTS, DYNAMIC)], Naming::None),
     row(
-        &["bag_pack", "pack", "pack_dictionary"],
+        &["bag_pack", "pack"],
         Scalar::Pack,
         &[many(&[STRING, ANY], 2, MOST_ARGUMENTS, DYNAMIC)],
         Naming::None,
