@@ -3,9 +3,9 @@
 use super::name::Names;
 use super::project::Called;
 use super::scope::{Rows, column, position};
-use super::{Binder, Bound, Stopped, all};
+use super::{Binder, Bound, all};
 use crate::ast::{self, MvColumn, Operator, SettingValue};
-use crate::{Expanded, Node, Plan, Schema, Type};
+use crate::{Expanded, ExprKind, Node, Plan, Schema, Type};
 
 /// What an operator expands, and the schema of the rows it makes.
 struct Expansion {
@@ -122,8 +122,11 @@ impl Binder<'_> {
         let subquery = subquery?;
         let mut shown: Schema = Vec::new();
         let mut sources = Vec::new();
-        let is_expanded = |index: usize| columns.iter().any(|expanded| expanded.target == index);
-        // Columns of the input that are not expanded stay where they are, with the subquery's values where it has them.
+        let is_expanded = |index: usize| {
+            let itself = |expanded: &Expanded| expanded.source.kind == ExprKind::Column(index);
+            columns.iter().any(|expanded| expanded.target == index && itself(expanded))
+        };
+        // Columns of the input that are not expanded themselves stay where they are, with the subquery's values where it has them.
         for (index, known) in input.schema.iter().enumerate().filter(|(index, _)| !is_expanded(*index)) {
             let inner = subquery.schema.iter().enumerate().find(|(_, inner)| inner.name == known.name);
             shown.push(inner.map_or(known, |(_, inner)| inner).clone());

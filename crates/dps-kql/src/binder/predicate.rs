@@ -29,13 +29,11 @@ impl Binder<'_> {
         if of_text && !matches!(bound.ty, Type::String | Type::Dynamic) {
             return self.fail("KS107", value.span, "A value of type string or dynamic expected.");
         }
-        match query {
-            Some(query) => self.among_rows(operator, bound, query, span),
-            None => {
-                let list = all(list.iter().map(|one| self.scalar(rows, one)).collect())?;
-                Ok(among(operator, bound, list))
-            }
+        if let Some(query) = query {
+            return self.among_rows(operator, bound, query, span);
         }
+        let list = all(list.iter().map(|one| self.scalar(rows, one)).collect())?;
+        Ok(among(operator, bound, list))
     }
 
     /// Whether an expression yields rows: a column or a value of that name comes first.

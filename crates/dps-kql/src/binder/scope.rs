@@ -8,6 +8,7 @@ use crate::Aggregation;
 
 /// What a name stands for.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are as many as a query has names")]
 pub(super) enum Binding {
     /// A value that no column decides.
     Scalar(Expr),

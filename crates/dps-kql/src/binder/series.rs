@@ -15,6 +15,14 @@ struct Bounds<'q> {
     inclusive: bool,
 }
 
+/// The axis, bound: all of types that go together.
+struct Axis {
+    value: Expr,
+    from: Option<Expr>,
+    to: Option<Expr>,
+    step: Expr,
+}
+
 impl Binder<'_> {
     pub(super) fn make_series(
         &mut self,
@@ -35,7 +43,7 @@ impl Binder<'_> {
                 Bounds { from: from.as_ref(), to: to.as_ref(), step, inclusive: false }
             }
         };
-        let (axis_name, axis, from, to, step) = self.axis(&input, axis, &bounds)?;
+        let (axis_name, axis) = self.axis(&input, axis, &bounds)?;
         let keys = keys?;
         let mut schema: Schema = keys.iter().map(|(key, _)| key.clone()).collect();
         let mut series = Vec::with_capacity(aggregates.len());
@@ -50,17 +58,13 @@ impl Binder<'_> {
         schema.push(column(names.apart(&axis_name), Type::Dynamic));
         let keys = keys.into_iter().map(|(_, expr)| expr).collect();
         let inclusive = bounds.inclusive;
+        let Axis { value: axis, from, to, step } = axis;
         let node = Node::MakeSeries { input: Box::new(input), axis, from, to, step, inclusive, keys, series };
         self.node(node, schema, span)
     }
 
     /// The axis, its ends and its step, all of types that go together.
-    fn axis(
-        &mut self,
-        input: &Plan,
-        axis: &Named,
-        bounds: &Bounds<'_>,
-    ) -> Bound<(String, Expr, Option<Expr>, Option<Expr>, Expr)> {
+    fn axis(&mut self, input: &Plan, axis: &Named, bounds: &Bounds<'_>) -> Bound<(String, Axis)> {
         let bound = self.scalar(&mut Rows::of(&input.schema), &axis.expr)?;
         let name = axis.names.first().map(|given| given.text.clone());
         let name = name.or_else(|| natural(&axis.expr, &input.schema, &self.scope));
@@ -92,7 +96,7 @@ impl Binder<'_> {
         };
         let (from, to) = (end(self, bounds.from), end(self, bounds.to));
         let width = if is_number(ty) { ty } else { Type::TimeSpan };
-        Ok((name, convert(bound, ty), from?, to?, convert(step, width)))
+        Ok((name, Axis { value: convert(bound, ty), from: from?, to: to?, step: convert(step, width) }))
     }
 
     fn one_series(&mut self, schema: &Schema, asked: &SeriesAggregate, names: &mut Names) -> Bound<Series> {

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::scope::column;
 use crate::{
     Aggregate, Analysis, Diagnostics, Environment, Evaluate, Expr, ExprKind, JoinKind, Node, Plan, Query,
@@ -302,19 +304,19 @@ fn all_errors_of_an_operator_are_told_in_their_order() {
 fn names_that_double_a_plan_are_stopped() {
     let mut text = "let a0 = toscalar(Logs | count);".to_owned();
     for n in 1..60 {
-        text += &format!("let a{n} = a{0} + a{0};", n - 1);
+        let _ = write!(text, "let a{n} = a{0} + a{0};", n - 1);
     }
     text += "print a59";
     assert_eq!(refused(&text).errors[0].code, "MU001");
     let mut text = "let t0 = Logs;".to_owned();
     for n in 1..60 {
-        text += &format!("let t{n} = union t{0}, t{0};", n - 1);
+        let _ = write!(text, "let t{n} = union t{0}, t{0};", n - 1);
     }
     text += "t59";
     assert_eq!(refused(&text).errors[0].code, "MU001");
     let mut text = "let f0 = (x:long) { x + x };".to_owned();
     for n in 1..60 {
-        text += &format!("let f{n} = (x:long) {{ f{0}(x) + f{0}(x) }};", n - 1);
+        let _ = write!(text, "let f{n} = (x:long) {{ f{0}(x) + f{0}(x) }};", n - 1);
     }
     text += "Logs | project f59(Millis)";
     assert!(!refused(&text).errors.is_empty());
@@ -326,7 +328,7 @@ fn depth_that_a_text_can_have_fits_the_stack() {
     let deep = |inner: &str| format!("{}{inner}{}", "strcat('x', ".repeat(40), ")".repeat(40));
     let mut text = format!("let f0 = (x:string) {{ {} }};", deep("x"));
     for n in 1..30 {
-        text += &format!("let f{n} = (x:string) {{ {} }};", deep(&format!("f{}(x)", n - 1)));
+        let _ = write!(text, "let f{n} = (x:string) {{ {} }};", deep(&format!("f{}(x)", n - 1)));
     }
     text += "Logs | project f29(Name)";
     let refusal = std::thread::Builder::new().stack_size(2 << 20).spawn(move || refused(&text)).unwrap();

@@ -149,6 +149,7 @@ impl Signature {
     }
 
     /// The parameter of the argument at `index` of `count`.
+    #[expect(clippy::match_same_arms, reason = "one arm for each layout, in its two halves")]
     pub(crate) fn param(&self, index: usize, count: usize) -> Option<&'static Param> {
         let len = self.params.len();
         match self.layout {

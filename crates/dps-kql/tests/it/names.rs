@@ -145,7 +145,7 @@ fn binder_and_the_official_one_agree() {
     }
     assert!(disagreements.is_empty(), "{}:\n{}", disagreements.len(), disagreements.join("\n"));
     assert!(other_codes.len() <= OTHER_CODES, "{}:\n{}", other_codes.len(), other_codes.join("\n"));
-    assert!(legal >= 400 && wrong >= 150, "{legal} legal, {wrong} wrong");
+    assert!(legal >= 350 && wrong >= 120, "{legal} legal, {wrong} wrong");
 }
 
 #[test]
