@@ -9,9 +9,6 @@ use crate::ast::{Call, ExprKind as Syntax, Function, LetValue, Named, ParameterK
 use crate::diagnostic::code;
 use crate::{Expr, Node, Plan};
 
-/// How many names are followed to see whether a function yields rows.
-const MAX_STEPS: usize = 32;
-
 #[expect(clippy::large_enum_variant, reason = "it lives for one call")]
 enum Body {
     Table(Plan),
@@ -66,7 +63,7 @@ impl Binder<'_> {
         let mut name = name;
         let mut lets: &[crate::ast::Let] = &[];
         let mut parameters: &[crate::ast::Parameter] = &[];
-        for _ in 0..MAX_STEPS {
+        for _ in 0..super::limits::MAX_NAMES_FOLLOWED {
             let local = lets.iter().rev().find(|named| named.name.text == name).map(|named| &named.value);
             let expr = if let Some(LetValue::Expr(expr)) = local {
                 expr

@@ -21,3 +21,12 @@ pub(super) const MAX_CELLS: usize = 100_000;
 
 /// `evaluate` operators whose columns rows decide, in one query.
 pub(super) const MAX_OPENED: usize = 8;
+
+/// Names that are followed to see whether a function yields rows.
+pub(super) const MAX_NAMES_FOLLOWED: usize = 32;
+
+/// Bytes of a name for which a nearer one is sought.
+pub(super) const MAX_MEASURED_NAME: usize = 64;
+
+/// Quotes of `parse-kv`; more kinds than any log has.
+pub(super) const MAX_QUOTES: usize = 8;

@@ -1,7 +1,6 @@
 //! The name that an author may have meant.
 
-/// Names longer than this are not measured.
-const MAX_LENGTH: usize = 64;
+use super::limits::MAX_MEASURED_NAME as MAX_LENGTH;
 
 /// The nearest of the names, when it is near: a third of the letters may differ, case aside.
 pub(super) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {

@@ -9,9 +9,6 @@ use crate::ast::{
 use crate::diagnostic::code;
 use crate::{Expr, Node, ParseMode, ParsePiece, Plan, Schema, Type, Value};
 
-/// Quotes of `parse-kv`; more kinds than any log has.
-const MAX_QUOTES: usize = 8;
-
 impl Binder<'_> {
     pub(super) fn parse(&mut self, input: Plan, operator: &Operator) -> Bound<Plan> {
         let OperatorKind::Parse { filter, kind, flags, source, pattern } = &operator.kind else {
@@ -153,7 +150,9 @@ impl Binder<'_> {
     fn quotes(&mut self, property: &Setting) -> Bound<Vec<(char, char)>> {
         let texts: Vec<String> = match literal_of(property) {
             Some(Value::String(text)) => vec![text.to_string()],
-            Some(Value::Dynamic(serde_json::Value::Array(list))) if list.len() <= MAX_QUOTES => {
+            Some(Value::Dynamic(serde_json::Value::Array(list)))
+                if list.len() <= super::limits::MAX_QUOTES =>
+            {
                 list.iter().filter_map(|text| text.as_str().map(str::to_owned)).collect()
             }
             _ => return self.fail("KS222", property.name.span, "String literal expected."),
