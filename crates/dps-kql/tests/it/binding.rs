@@ -58,7 +58,9 @@ fn sound(plan: &Plan) {
         }
         Node::Sort { input, keys } => {
             sound(input);
-            keys.iter().for_each(|key| over(&key.expr, &input.schema));
+            for key in keys {
+                over(&key.expr, &input.schema);
+            }
         }
         Node::Take { input, .. } => {
             sound(input);
