@@ -114,6 +114,7 @@ pub fn connack(code: ErrorCode) -> Option<ConnectReturnCode> {
         | ErrorCode::HubThrottled
         | ErrorCode::Internal
         | ErrorCode::HubUnreachable
+        | ErrorCode::QueryTooSlow
         | ErrorCode::Unavailable => None,
     }
 }
@@ -154,7 +155,10 @@ pub fn amqp_condition(code: ErrorCode) -> &'static str {
         ErrorCode::EtagMismatch => "com.microsoft:precondition-failed",
         ErrorCode::BodyTooLarge => "amqp:link:message-size-exceeded",
         ErrorCode::Throttled | ErrorCode::HubThrottled => "com.microsoft:device-container-throttled",
-        ErrorCode::Internal | ErrorCode::HubUnreachable | ErrorCode::Unavailable => "amqp:internal-error",
+        ErrorCode::Internal
+        | ErrorCode::HubUnreachable
+        | ErrorCode::QueryTooSlow
+        | ErrorCode::Unavailable => "amqp:internal-error",
     }
 }
 

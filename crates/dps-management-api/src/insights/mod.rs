@@ -56,10 +56,7 @@ impl ManagementApi {
         let scope = route.names.resource_id();
         // Who may read one resource alone is refused nothing because the path names the subscription; so the body is
         // read before anybody is let in, within its bounds. What is wrong with it is told to those who are.
-        let early = match action.names_resources_in_body() {
-            true => Some(read(head, body).await),
-            false => None,
-        };
+        let early = if action.names_resources_in_body() { Some(read(head, body).await) } else { None };
         let scopes = match &early {
             Some(Ok(value)) => metrics::batch::resources(value).unwrap_or_default(),
             _ => Vec::new(),

@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn days_are_whole_and_an_ended_certificate_has_less_than_none() {
-        let at = |seconds| Timestamp::from_millis(seconds * 1_000);
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
         assert_eq!(days(at(0), at(86_400 * 14 + 1)).to_string(), "14");
         assert_eq!(days(at(10), at(9)).to_string(), "-1");
     }

@@ -83,8 +83,8 @@ impl Parameters {
             filter: given("$filter")?,
             metadata,
             namespace: given("metricnamespace")?,
-            adjust: boolean("AutoAdjustTimegrain", given("AutoAdjustTimegrain")?, false)?,
-            lenient: !boolean("ValidateDimensions", given("ValidateDimensions")?, true)?,
+            adjust: boolean("AutoAdjustTimegrain", given("AutoAdjustTimegrain")?.as_deref(), false)?,
+            lenient: !boolean("ValidateDimensions", given("ValidateDimensions")?.as_deref(), true)?,
             rollupby: given("rollupby")?,
         })
     }
@@ -231,8 +231,8 @@ fn given(head: &Parts, body: Option<&Value>, name: &str) -> Result<Option<String
     }
 }
 
-fn boolean(name: &str, text: Option<String>, otherwise: bool) -> Result<bool, Error> {
-    match text.as_deref().map(str::trim) {
+fn boolean(name: &str, text: Option<&str>, otherwise: bool) -> Result<bool, Error> {
+    match text.map(str::trim) {
         None => Ok(otherwise),
         Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
         Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
