@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use dps_model::{ApiVersion, Timestamp, TrackingId};
 use serde::Serialize;
 
-use crate::record::{Event, Operation, Outcome};
+use crate::record::{AttemptRecord, Event, Operation, Outcome};
 
 /// How much of a caller's address a row shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,13 +30,13 @@ impl AddressMask {
                 let [a, b, c, _] = address.octets();
                 format!("{a}.{b}.{c}.XXX")
             }
-            (Self::Masked, IpAddr::V6(address)) => match address.to_ipv4_mapped() {
-                Some(address) => self.show(address.into()),
-                None => {
-                    let [a, b, c, d, ..] = address.segments();
-                    format!("{a:x}:{b:x}:{c:x}:{d:x}:XXX")
+            (Self::Masked, IpAddr::V6(address)) => {
+                if let Some(address) = address.to_ipv4_mapped() {
+                    return self.show(address.into());
                 }
-            },
+                let [a, b, c, d, ..] = address.segments();
+                format!("{a:x}:{b:x}:{c:x}:{d:x}:XXX")
+            }
         }
     }
 }
@@ -135,21 +135,7 @@ impl Event {
 
     fn head(&self) -> Head<'_> {
         match self {
-            Self::Attempt(attempt) => Head {
-                category: DEVICE_OPERATIONS,
-                operation_name: match (attempt.operation, &attempt.outcome) {
-                    // The attempt is the request that answers it: counted by this name, each attempt counts once.
-                    (_, Outcome::Challenged) => "AttestationChallenge",
-                    (operation, _) => device_operation(operation),
-                },
-                api_version: attempt.api_version.as_deref(),
-                time: attempt.time,
-                micros: attempt.micros,
-                peer: Some(attempt.peer),
-                instance: attempt.instance.as_deref(),
-                correlation_id: attempt.tracking_id,
-                outcome: &attempt.outcome,
-            },
+            Self::Attempt(attempt) => attempt_head(attempt),
             Self::Assignment(assignment) => Head {
                 category: DEVICE_OPERATIONS,
                 operation_name: "RegistrationAttempt",
@@ -211,6 +197,24 @@ impl Event {
 }
 
 const DEVICE_OPERATIONS: &str = "DeviceOperations";
+
+fn attempt_head(attempt: &AttemptRecord) -> Head<'_> {
+    Head {
+        category: DEVICE_OPERATIONS,
+        operation_name: match (attempt.operation, &attempt.outcome) {
+            // The attempt is the request that answers it: counted by this name, each attempt counts once.
+            (_, Outcome::Challenged) => "AttestationChallenge",
+            (operation, _) => device_operation(operation),
+        },
+        api_version: attempt.api_version.as_deref(),
+        time: attempt.time,
+        micros: attempt.micros,
+        peer: Some(attempt.peer),
+        instance: attempt.instance.as_deref(),
+        correlation_id: attempt.tracking_id,
+        outcome: &attempt.outcome,
+    }
+}
 
 const fn device_operation(operation: Operation) -> &'static str {
     match operation {

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::ErrorCode;
 use crate::error_code::Fault;
+use crate::limits::MAX_EVENT_TEXT;
 
 /// A failure explained.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,10 +43,8 @@ pub struct Unexplained {
     pub suggestions: Vec<String>,
 }
 
-/// Longest text that is looked for.
-pub const MAX_QUESTION: usize = 1_024;
-/// Suggestions at most.
-const MAX_SUGGESTIONS: usize = 5;
+/// Codes that are suggested for one that is not known.
+const SUGGESTIONS: usize = 5;
 /// Shortest text that is looked for within the messages of the catalogue.
 const MIN_PHRASE: usize = 8;
 /// The same within the words of IoT Edge, which begin as many others do.
@@ -54,12 +53,12 @@ const MIN_IOT_EDGE: usize = 20;
 /// Explains a code, a status, a name, or a message as it was printed. A code may have two meanings.
 pub fn explain(question: &str) -> Result<Vec<Explanation>, Unexplained> {
     let question = question.trim();
-    if question.len() > MAX_QUESTION {
+    if question.len() > MAX_EVENT_TEXT {
         return Err(Unexplained { suggestions: Vec::new() });
     }
     let found = match question.parse::<u32>() {
         Ok(number) if number < 1_000 => {
-            STATUSES.iter().filter(|status| u32::from(status.status) == number).map(Status::explain).collect()
+            STATUSES.iter().filter(|status| u32::from(status.number) == number).map(Status::explain).collect()
         }
         Ok(number) => catalogue(|code| code.row().code == number),
         Err(_) => by_words(question),
@@ -184,7 +183,7 @@ fn suggestions(question: &str) -> Vec<String> {
     }));
     let mut once = Vec::new();
     for code in found {
-        if !once.contains(&code) && once.len() < MAX_SUGGESTIONS {
+        if !once.contains(&code) && once.len() < SUGGESTIONS {
             once.push(code);
         }
     }
@@ -193,7 +192,7 @@ fn suggestions(question: &str) -> Vec<String> {
 
 /// An HTTP status, explained for all the codes that bear it.
 struct Status {
-    status: u16,
+    number: u16,
     name: &'static str,
     meaning: &'static str,
     causes: &'static [&'static str],
@@ -205,13 +204,13 @@ struct Status {
 impl Status {
     fn explain(&self) -> Explanation {
         let codes =
-            ErrorCode::ALL.iter().filter(|code| code.status() == self.status).map(|code| code.row().code);
+            ErrorCode::ALL.iter().filter(|code| code.status() == self.number).map(|code| code.row().code);
         let mut codes: Vec<u32> = codes.collect();
         codes.dedup();
         Explanation {
-            code: self.status.to_string(),
+            code: self.number.to_string(),
             name: self.name,
-            http_status: Some(self.status),
+            http_status: Some(self.number),
             message: "",
             meaning: self.meaning,
             likely_causes: self.causes,
@@ -222,7 +221,7 @@ impl Status {
             query: format!(
                 "AzureDiagnostics | where ResultSignature == \"{}\" | summarize count() by OperationName, ResultType, \
                  ResultDescription | order by count_ desc",
-                self.status
+                self.number
             ),
         }
     }
@@ -230,7 +229,7 @@ impl Status {
 
 const STATUSES: &[Status] = &[
     Status {
-        status: 400,
+        number: 400,
         name: "Bad Request",
         meaning: "The body or a parameter of the request is not as it has to be.",
         causes: &["malformed JSON", "an id with a forbidden character", "an unknown api-version"],
@@ -239,7 +238,7 @@ const STATUSES: &[Status] = &[
         retryable: false,
     },
     Status {
-        status: 401,
+        number: 401,
         name: "Unauthorized",
         meaning: "The token or the certificate does not prove who is calling, or the linked hub refuses this service. The \
                   first request of TPM attestation is answered so too: its body carries the challenge.",
@@ -256,7 +255,7 @@ const STATUSES: &[Status] = &[
         retryable: false,
     },
     Status {
-        status: 403,
+        number: 403,
         name: "Forbidden",
         meaning: "The caller is known and may not do this, or a quota is used up.",
         causes: &["no role assignment", "a quota of the service or of the linked hub"],
@@ -265,7 +264,7 @@ const STATUSES: &[Status] = &[
         retryable: false,
     },
     Status {
-        status: 404,
+        number: 404,
         name: "Not Found",
         meaning: "The enrollment, the registration, the operation, the id scope or the path does not exist.",
         causes: &["a typing error in an id or an id scope", "it was deleted", "the device never registered"],
@@ -274,7 +273,7 @@ const STATUSES: &[Status] = &[
         retryable: false,
     },
     Status {
-        status: 405,
+        number: 405,
         name: "Method Not Allowed",
         meaning: "The path exists, but not with this method.",
         causes: &["the id is missing from the path, so the path is another one"],
@@ -283,7 +282,7 @@ const STATUSES: &[Status] = &[
         retryable: false,
     },
     Status {
-        status: 409,
+        number: 409,
         name: "Conflict",
         meaning: "It exists already, or is in use, or two requests changed it at once.",
         causes: &["creating without If-Match what is there", "one certificate in two enrollments"],
@@ -292,7 +291,7 @@ const STATUSES: &[Status] = &[
         retryable: false,
     },
     Status {
-        status: 412,
+        number: 412,
         name: "Precondition Failed",
         meaning: "If-Match does not name the current version.",
         causes: &["somebody else changed it in the meantime", "a cached etag"],
@@ -301,7 +300,7 @@ const STATUSES: &[Status] = &[
         retryable: false,
     },
     Status {
-        status: 415,
+        number: 415,
         name: "Unsupported Media Type",
         meaning: "The body's Content-Type is not JSON.",
         causes: &["a client that sends no Content-Type, or a form"],
@@ -310,7 +309,7 @@ const STATUSES: &[Status] = &[
         retryable: false,
     },
     Status {
-        status: 429,
+        number: 429,
         name: "Too Many Requests",
         meaning: "The service, one device, or the linked hub is asked more often than it answers.",
         causes: &["many devices start at once", "a device that polls or registers without waiting"],
@@ -319,7 +318,7 @@ const STATUSES: &[Status] = &[
         retryable: true,
     },
     Status {
-        status: 500,
+        number: 500,
         name: "Internal Server Error",
         meaning: "The server failed, or could not reach the linked hub.",
         causes: &["a full disk", "the linked hub does not answer", "a defect"],

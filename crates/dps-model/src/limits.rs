@@ -360,8 +360,7 @@ pub const LINK_REPORT_REPEAT: i64 = 3_600;
 
 /// Events that wait for the recorder; more are counted as dropped.
 pub const MAX_EVENTS_WAITING: usize = 65_536;
-/// Rows that wait for the log store; more are counted as dropped. Ten seconds of a server that registers 1,500 devices a
-/// second.
+/// Rows that wait for the log store; more are counted as dropped. Ten seconds of 1,500 registrations a second.
 pub const MAX_LOG_ROWS_WAITING: usize = 32_768;
 /// Bytes that those rows may take.
 pub const MAX_LOG_BYTES_WAITING: usize = 64 * 1024 * 1024;

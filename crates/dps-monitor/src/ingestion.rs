@@ -63,7 +63,7 @@ impl Ingestion {
 
     /// Takes an event: the recorder's listener calls it.
     pub fn take(&self, event: &Event) {
-        let Some(record) = self.projection.record(event) else { return };
+        let Some(record) = self.projection.project(event) else { return };
         let wanted = match &record {
             LogRecord::Resource(log) => self.routes.to_workspace(log),
             LogRecord::Activity(_) => true,

@@ -120,7 +120,6 @@ impl ActivityLog {
             "Claims" => text(&self.claims.to_string()),
             "Claims_d" => dynamic(&self.claims),
             "HTTPRequest" => text(&self.request.to_string()),
-            "Hierarchy" => text(parts.subscription),
             "Properties" => text(&self.properties.to_string()),
             "Properties_d" => dynamic(&self.properties),
             "Resource" => text(parts.name),
@@ -128,7 +127,7 @@ impl ActivityLog {
             "ResourceId" => text(&self.resource_id),
             "ResourceProvider" => text(parts.provider),
             "ResourceProviderValue" => text(&parts.provider.to_uppercase()),
-            "SubscriptionId" | "_SubscriptionId" => text(parts.subscription),
+            "Hierarchy" | "SubscriptionId" | "_SubscriptionId" => text(parts.subscription),
             "_ResourceId" => text(&self.resource_id.to_lowercase()),
             _ => text(""),
         })

@@ -50,7 +50,7 @@ pub struct Projection {
 
 impl Projection {
     /// The record; none of what is counted only.
-    pub fn record(&self, event: &Event) -> Option<LogRecord> {
+    pub fn project(&self, event: &Event) -> Option<LogRecord> {
         if let Event::ManagementCall(call) = event {
             return ActivityLog::of(call, self.addresses).map(LogRecord::Activity);
         }

@@ -78,6 +78,7 @@ pub struct ResourceLog {
     pub properties: String,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
 fn as_text<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(number)
 }

@@ -2,13 +2,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use dps_model::limits::MAX_LOG_ROWS_WAITING;
+
 use super::log_store::{LogError, LogStore, StoreFacts};
 use crate::Row;
 
-/// Rows that it keeps.
-const MAX_ROWS: usize = 1_000_000;
-
-/// Rows in memory, in the order of their coming. They survive nothing: it is for tests.
+/// Rows in memory, in the order of their coming, as many as may wait for a store. They survive nothing: it is for tests.
 #[derive(Debug, Default)]
 pub struct MemoryLogStore {
     kept: Mutex<Kept>,
@@ -46,7 +45,7 @@ impl LogStore for MemoryLogStore {
     fn append(&self, mut rows: Vec<Row>) -> Result<(), LogError> {
         let mut kept = self.lock();
         kept.appends += 1;
-        if kept.failing || kept.rows.len() + rows.len() > MAX_ROWS {
+        if kept.failing || kept.rows.len() + rows.len() > MAX_LOG_ROWS_WAITING {
             return Err(LogError("no room is left".to_owned()));
         }
         kept.rows.append(&mut rows);

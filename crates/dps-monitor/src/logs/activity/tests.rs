@@ -42,7 +42,7 @@ fn call(operation: &'static str, outcome: Outcome) -> ManagementCallRecord {
 fn record(call: ManagementCallRecord) -> Option<Row> {
     let projection =
         Projection { resources: Arc::new(Nobody), workspace: "w".into(), addresses: AddressMask::Masked };
-    let record = projection.record(&Event::ManagementCall(Box::new(call)));
+    let record = projection.project(&Event::ManagementCall(Box::new(call)));
     assert!(record.iter().all(|record| matches!(record, LogRecord::Activity(_))));
     record.map(|record| record.row("w"))
 }

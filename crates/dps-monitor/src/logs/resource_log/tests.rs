@@ -57,7 +57,7 @@ fn cells(row: &Row, names: &[&str]) -> Vec<String> {
 #[test]
 fn record_is_azures_raw_shape() {
     let event = Event::Attempt(Box::new(attempt(Outcome::Success)));
-    let Some(LogRecord::Resource(log)) = projection(AddressMask::Masked).record(&event) else { panic!() };
+    let Some(LogRecord::Resource(log)) = projection(AddressMask::Masked).project(&event) else { panic!() };
     let text = serde_json::to_string(&log).unwrap();
     assert_eq!(
         text,
@@ -69,7 +69,7 @@ fn record_is_azures_raw_shape() {
 fn row_has_the_documented_columns() {
     let event = Event::Attempt(Box::new(attempt(Outcome::Success)));
     let projection = projection(AddressMask::Full);
-    let row = projection.record(&event).unwrap().row(&projection.workspace);
+    let row = projection.project(&event).unwrap().row(&projection.workspace);
     assert_eq!(row.table, Table::AzureDiagnostics);
     for ((name, ty), value) in Table::AzureDiagnostics.columns().iter().zip(&row.cells) {
         assert_eq!(value.ty(), *ty, "{name}");
@@ -98,7 +98,7 @@ fn row_has_the_documented_columns() {
 fn refusal_has_the_four_columns_that_an_operator_reads() {
     let error = Error::new(ErrorCode::Unauthorized).because("the token has expired");
     let event = Event::Attempt(Box::new(attempt(Outcome::failed(&error))));
-    let row = projection(AddressMask::Masked).record(&event).unwrap().row("w");
+    let row = projection(AddressMask::Masked).project(&event).unwrap().row("w");
     assert_eq!(
         cells(&row, &["OperationName", "ResultType", "ResultSignature", "ResultDescription", "Level"]),
         ["AttestationAttempt", "ClientError", "401", "401000 Unauthorized: the token has expired", "Warning"]
@@ -109,7 +109,7 @@ fn refusal_has_the_four_columns_that_an_operator_reads() {
 fn row_of_a_service_that_is_gone_belongs_to_no_resource() {
     let mut record = attempt(Outcome::Success);
     record.instance = Some("gone".into());
-    let row = projection(AddressMask::None).record(&Event::Attempt(Box::new(record))).unwrap().row("w");
+    let row = projection(AddressMask::None).project(&Event::Attempt(Box::new(record))).unwrap().row("w");
     assert_eq!(cells(&row, &["ResourceId", "_ResourceId", "Resource", "CallerIpAddress"]), ["", "", "", ""]);
     assert_eq!(cells(&row, &["Category"]), ["DeviceOperations"]);
 }
@@ -118,5 +118,5 @@ fn row_of_a_service_that_is_gone_belongs_to_no_resource() {
 fn answered_poll_is_no_record() {
     let mut record = attempt(Outcome::Success);
     record.operation = Operation::OperationStatus;
-    assert_eq!(projection(AddressMask::Masked).record(&Event::Attempt(Box::new(record))), None);
+    assert_eq!(projection(AddressMask::Masked).project(&Event::Attempt(Box::new(record))), None);
 }
