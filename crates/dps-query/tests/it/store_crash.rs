@@ -122,11 +122,10 @@ fn crash(steps: &[Step], stops: &[u64], power: bool) {
         }
         steps = &LIFE[6..9];
     }
-    let store = ParquetStore::open(options(dir.path())).unwrap();
-    told.check(&store);
-    drop(store);
+    let open = || ParquetStore::open_on(options(dir.path()), Arc::new(FaultDisk::default())).unwrap();
+    told.check(&open());
     told.run(dir.path(), &Arc::default(), &[Step::Maintain(5), Step::Append(5), Step::Maintain(6)]).unwrap();
-    told.check(&ParquetStore::open(options(dir.path())).unwrap());
+    told.check(&open());
 }
 
 fn step() -> impl Strategy<Value = Step> {

@@ -1,4 +1,5 @@
-//! A disk that fails: it ends at a given operation, forgets what was not synced, or is full.
+//! A disk that fails: it ends at a given operation, forgets what was not synced, or is full. It syncs nothing itself: what
+//! is durable is its own account, and waiting for the machine's disk would take minutes.
 
 use std::collections::HashMap;
 use std::io;
@@ -87,7 +88,7 @@ impl FaultDisk {
 impl Disk for FaultDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         self.step()?;
-        LocalDisk.create_dir(dir)
+        std::fs::create_dir_all(dir)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
@@ -132,7 +133,6 @@ impl Disk for FaultDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.step()?;
-        LocalDisk.sync_dir(dir)?;
         self.0.lock().unwrap().names.retain(|name| match name {
             Name::Created(path) | Name::Removed(path, _) => path.parent() != Some(dir),
             Name::Renamed { to, .. } => to.parent() != Some(dir),
@@ -166,7 +166,6 @@ impl DiskFile for FaultFile {
 
     fn sync(&mut self) -> io::Result<()> {
         self.disk.step()?;
-        self.inner.sync()?;
         self.disk.0.lock().unwrap().durable.insert(self.path.clone(), self.length);
         Ok(())
     }
