@@ -1,4 +1,5 @@
-//! Runs KQL over the log store. The only crate that names `DataFusion`.
+//! Runs KQL over the log store: what keeps its rows, and what queries them. Owns the layout on disk and the lowering of
+//! plans; the only crate that names `DataFusion`. Must not know HTTP, or where rows come from.
 
 pub mod functions;
 pub mod store;

@@ -10,6 +10,7 @@ use datafusion::arrow::error::ArrowError;
 use dps_kql::{Type, Value};
 use dps_monitor::{LogError, Row, Table};
 
+use super::limits::MAX_TICKS;
 use super::schema;
 
 /// Why a row cannot be kept, if it cannot.
@@ -24,7 +25,7 @@ pub fn check(row: &Row) -> Result<(), LogError> {
         let fits = match cell {
             // Rows are kept by the hour of their time, the first column.
             Value::Null(of) => of == ty && *ty != Type::String && at != 0,
-            Value::DateTime(ticks) => *ty == Type::DateTime && (0..=schema::MAX_TICKS).contains(ticks),
+            Value::DateTime(ticks) => *ty == Type::DateTime && (0..=MAX_TICKS).contains(ticks),
             other => other.ty() == *ty,
         };
         if !fits {

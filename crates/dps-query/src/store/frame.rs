@@ -3,12 +3,12 @@
 
 use twox_hash::XxHash64;
 
+use super::limits::MAX_RESUMPTIONS;
+
 /// Before each frame, so that reading can go on after damage.
 const MARK: [u8; 4] = [0xD5, b'r', b'o', 0x1A];
 /// Mark, length of the payload (32 bits, little-endian), its hash (64 bits, little-endian).
 pub const HEAD: usize = 4 + 4 + 8;
-/// Places in one segment at which reading tries to go on after damage.
-const MAX_RESUMPTIONS: usize = 10_000;
 
 /// Appends a frame. The payload is shorter than `u32::MAX`: the caller bounds it far below.
 pub fn write(into: &mut Vec<u8>, payload: &[u8]) {

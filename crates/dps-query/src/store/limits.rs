@@ -25,3 +25,7 @@ pub const OPEN_HOUR_FILES: usize = 16;
 pub const MAX_MERGES: usize = 64;
 /// Bytes of a manifest or of a file's footer that are read.
 pub const MAX_META_BYTES: u64 = 64 << 20;
+/// Places in one segment at which reading tries to go on after damage.
+pub const MAX_RESUMPTIONS: usize = 10_000;
+/// The last tick that a cell may hold: the end of 9999-12-31.
+pub const MAX_TICKS: i64 = 3_155_378_975_999_999_999;

@@ -11,8 +11,6 @@ use dps_monitor::Table;
 pub const MICROS_BEFORE_EPOCH: i64 = 719_162 * 86_400 * 1_000_000;
 /// Ticks in a microsecond.
 pub const TICKS_PER_MICRO: i64 = 10;
-/// The last tick that a cell may hold: the end of 9999-12-31.
-pub const MAX_TICKS: i64 = 3_155_378_975_999_999_999;
 
 /// A table's columns in memory: `datetime` is `Timestamp(Microsecond, "UTC")`, `string` is `Utf8` without nulls,
 /// `dynamic`, `guid` and `decimal` are nullable `Utf8` (compact JSON; lower case; digits), `timespan` is `Int64` ticks,
@@ -47,6 +45,7 @@ pub const fn micros(ticks: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::limits::MAX_TICKS;
 
     #[test]
     fn ticks_of_whole_microseconds_survive_the_round_trip() {

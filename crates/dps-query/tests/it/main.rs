@@ -1,4 +1,5 @@
-//! Integration tests of the log store.
+//! Integration tests: `store_*` of the log store on a disk that fails, on a process that is killed, on damage. Must not
+//! know the inside of the store: what a reader sees is what counts.
 
 mod store_crash;
 mod store_disk;

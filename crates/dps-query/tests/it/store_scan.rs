@@ -8,7 +8,7 @@ use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::parquet::basic::Compression;
 use dps_kql::Value;
 use dps_monitor::{LogStore, Table};
-use dps_query::store::{ParquetStore, Place, Snapshots, StoreOptions, schema};
+use dps_query::store::{ParquetStore, Place, Snapshots, StoreOptions, limits, schema};
 
 use crate::store_rows::{HOUR, START, assert_each_once, nulls, options, read, read_file, row, texts};
 
@@ -94,7 +94,7 @@ fn row_that_does_not_fit_its_table_is_refused_with_all_of_its_append() {
         refused(&|cells| cells[1] = Value::String("x".repeat(33 << 20).into())).contains("of one append")
     );
     assert_eq!(store.facts().hot_rows, 0);
-    store.append(vec![row(LOGS, 0, START), row(LOGS, 1, 0), row(LOGS, 2, schema::MAX_TICKS)]).unwrap();
+    store.append(vec![row(LOGS, 0, START), row(LOGS, 1, 0), row(LOGS, 2, limits::MAX_TICKS)]).unwrap();
     store.roll_all().unwrap();
     assert_each_once(&store, 3);
 }
