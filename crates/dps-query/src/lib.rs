@@ -1,5 +1,7 @@
-//! Runs KQL over the log store: what keeps its rows, and what queries them. Owns the layout on disk and the lowering of
-//! plans; the only crate that names `DataFusion`. Must not know HTTP, or where rows come from.
+//! Runs KQL over the log store: what keeps its rows, and what queries them.
+//!
+//! Owns the layout on disk and the lowering of plans; the only crate that names `DataFusion`. Must not know HTTP, or
+//! where rows come from.
 
 pub mod functions;
 pub mod store;
