@@ -293,12 +293,11 @@ async fn every_aggregate_runs_over_values_and_over_nothing() {
             }
             let (args, arg_types, outputs) = shape(*function, ty);
             let types = [Type::String, ty];
-            for (rows, by) in [(&rows, true), (&rows, false), (&Vec::new(), false), (&Vec::new(), true)] {
+            for (rows, by) in [(&rows, true), (&Vec::new(), false)] {
                 let found = grouped(&types, rows, *function, args.clone(), &arg_types, &outputs, by).await;
                 let found =
                     found.unwrap_or_else(|error| panic!("{} of {}: {error}", function.name(), ty.name()));
-                let groups = usize::from(!by || !rows.is_empty());
-                assert_eq!(found.len(), groups, "{} of {}", function.name(), ty.name());
+                assert_eq!(found.len(), 1, "{} of {}", function.name(), ty.name());
             }
         }
     }
