@@ -395,7 +395,7 @@ fn time_is_cut_and_counted_at_its_boundaries() {
     let last = instant("9999-12-31T12:00");
     assert_eq!(
         run(Scalar::EndOfYear, std::slice::from_ref(&last), Type::DateTime),
-        Datum::DateTime(time::MAX_TICKS)
+        Datum::DateTime(time::LAST_TICK)
     );
     assert_eq!(run(Scalar::StartOfMonth, &[last, Datum::Long(1)], Type::DateTime), Datum::Null);
     let diff = |unit: &'static str, left: &str, right: &str| {

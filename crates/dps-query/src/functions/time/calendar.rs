@@ -3,7 +3,7 @@
 use super::{DAY, HOUR, MINUTE, SECOND, UNIX_EPOCH};
 
 /// The last tick of the year 9999.
-pub const MAX_TICKS: i64 = 3_652_059 * DAY - 1;
+pub const LAST_TICK: i64 = 3_652_059 * DAY - 1;
 
 /// Parts of an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +26,12 @@ pub struct Civil {
 
 /// The instant, where there is one.
 pub fn in_range(ticks: i64) -> Option<i64> {
-    (0..=MAX_TICKS).contains(&ticks).then_some(ticks)
+    (0..=LAST_TICK).contains(&ticks).then_some(ticks)
 }
 
 /// Its parts. An instant out of range is taken to the nearest within.
 pub fn civil(ticks: i64) -> Civil {
-    let ticks = ticks.clamp(0, MAX_TICKS);
+    let ticks = ticks.clamp(0, LAST_TICK);
     let (days, rest) = (ticks / DAY, ticks % DAY);
     // Days since 0000-03-01; eras of 400 years make leap days the last of their year.
     let shifted = days - UNIX_EPOCH / DAY + 719_468;
@@ -102,7 +102,7 @@ pub fn weekday(ticks: i64) -> i64 {
 /// January 1 is 1.
 pub fn day_of_year(ticks: i64) -> i64 {
     let start = midnight(civil(ticks).year, 1, 1).unwrap_or(0);
-    (ticks.clamp(0, MAX_TICKS) - start) / DAY + 1
+    (ticks.clamp(0, LAST_TICK) - start) / DAY + 1
 }
 
 /// The week of ISO 8601: it begins on Monday, and the first of a year has its first Thursday.

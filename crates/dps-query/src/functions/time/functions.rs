@@ -23,7 +23,7 @@ pub fn boundary<'a>(call: &Call, args: &[Datum<'a>]) -> Datum<'a> {
         Scalar::StartOfWeek | Scalar::EndOfWeek => start_of_week(ticks, offset),
         Scalar::StartOfMonth | Scalar::EndOfMonth => start_of_month(ticks, offset),
         _ => civil(ticks).year.checked_add(offset).and_then(|year| match year {
-            10_000 => Some(super::MAX_TICKS + 1),
+            10_000 => Some(super::LAST_TICK + 1),
             year => midnight(year, 1, 1),
         }),
     };
@@ -51,7 +51,7 @@ fn start_of_month(ticks: i64, offset: i64) -> Option<i64> {
     let parts = civil(ticks);
     let month = (parts.year * 12 + parts.month - 1).checked_add(offset)?;
     if month == 10_000 * 12 {
-        return Some(super::MAX_TICKS + 1);
+        return Some(super::LAST_TICK + 1);
     }
     midnight(month.div_euclid(12), month.rem_euclid(12) + 1, 1)
 }

@@ -5,7 +5,7 @@ mod format;
 mod functions;
 mod parse;
 
-pub use calendar::{Civil, MAX_TICKS, civil, in_range, of_civil};
+pub use calendar::{Civil, LAST_TICK, civil, in_range, of_civil};
 pub use format::{iso, timespan_text};
 pub use functions::*;
 pub use parse::{datetime, timespan};

@@ -13,7 +13,7 @@ fn with_jiff(ticks: i64) -> DateTime {
 
 proptest! {
     #[test]
-    fn parts_agree_with_jiff(ticks in 0..=MAX_TICKS) {
+    fn parts_agree_with_jiff(ticks in 0..=LAST_TICK) {
         let (ours, theirs) = (civil(ticks), with_jiff(ticks));
         prop_assert_eq!(ours.year, i64::from(theirs.year()));
         prop_assert_eq!(ours.month, i64::from(theirs.month()));
@@ -27,7 +27,7 @@ proptest! {
     }
 
     #[test]
-    fn iso_text_reads_back(ticks in 0..=MAX_TICKS) {
+    fn iso_text_reads_back(ticks in 0..=LAST_TICK) {
         prop_assert_eq!(datetime(&iso(ticks)), Some(ticks));
     }
 
@@ -37,7 +37,7 @@ proptest! {
     }
 
     #[test]
-    fn months_added_agree_with_jiff(ticks in 400 * DAY..MAX_TICKS - 400 * DAY, months in -12_i64..12) {
+    fn months_added_agree_with_jiff(ticks in 400 * DAY..LAST_TICK - 400 * DAY, months in -12_i64..12) {
         let theirs = with_jiff(ticks).checked_add(jiff::Span::new().months(months)).unwrap();
         prop_assert_eq!(add_months(ticks, months).map(with_jiff), Some(theirs));
     }
