@@ -11,11 +11,12 @@ use super::Admitted;
 
 /// The places of a node.
 pub(super) struct Places {
-    at_hubs: Arc<Semaphore>,
-    /// A slow webhook must not keep others from their hubs.
-    at_webhooks: Arc<Semaphore>,
-    /// Of each peer at which something is under way.
-    at_peers: Mutex<HashMap<String, Arc<Semaphore>>>,
+    /// At hubs, in all.
+    hubs: Arc<Semaphore>,
+    /// At webhooks, in all: a slow one must not keep others from their hubs.
+    webhooks: Arc<Semaphore>,
+    /// Those of each peer at which something is under way.
+    by_peer: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 /// The places among which an operation needs one.
@@ -35,20 +36,20 @@ pub(super) struct Place {
 impl Places {
     pub(super) fn new() -> Self {
         Self {
-            at_hubs: Arc::new(Semaphore::new(limits::MAX_RUNNING_OPERATIONS)),
-            at_webhooks: Arc::new(Semaphore::new(limits::MAX_RUNNING_WEBHOOKS)),
-            at_peers: Mutex::default(),
+            hubs: Arc::new(Semaphore::new(limits::MAX_RUNNING_OPERATIONS)),
+            webhooks: Arc::new(Semaphore::new(limits::MAX_RUNNING_WEBHOOKS)),
+            by_peer: Mutex::default(),
         }
     }
 
     /// Where the operation goes next.
     pub(super) fn of(&self, admitted: &Admitted) -> Wanted {
         let (all, peer) = match (admitted.record.asking(), admitted.record.running()) {
-            (Some(ask), _) => (&self.at_webhooks, ask.shown_url.clone()),
-            (None, Some((_, plan))) => (&self.at_hubs, plan.hub.key()),
-            (None, None) => (&self.at_hubs, String::new()),
+            (Some(ask), _) => (&self.webhooks, ask.shown_url.clone()),
+            (None, Some((_, plan))) => (&self.hubs, plan.hub.key()),
+            (None, None) => (&self.hubs, String::new()),
         };
-        let mut peers = self.at_peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut peers = self.by_peer.lock().unwrap_or_else(PoisonError::into_inner);
         if !peers.contains_key(&peer) {
             // Nothing is under way where nobody else holds the semaphore.
             peers.retain(|_, places| Arc::strong_count(places) > 1);
@@ -61,10 +62,9 @@ impl Places {
     /// Waits until no place is taken; none may be taken meanwhile.
     pub(super) async fn emptied(&self) {
         // Who has asked a webhook goes on to a hub: the other way round it would wait for ever.
-        for (places, all) in [
-            (&self.at_webhooks, limits::MAX_RUNNING_WEBHOOKS),
-            (&self.at_hubs, limits::MAX_RUNNING_OPERATIONS),
-        ] {
+        for (places, all) in
+            [(&self.webhooks, limits::MAX_RUNNING_WEBHOOKS), (&self.hubs, limits::MAX_RUNNING_OPERATIONS)]
+        {
             // Fails only when the permits are closed, and then nothing runs.
             let _ = places.acquire_many(u32::try_from(all).unwrap_or(u32::MAX)).await;
         }

@@ -1,5 +1,7 @@
 //! What a call asks: the query, its timespan, further workspaces; from a body or from parameters.
 
+use std::borrow::Cow;
+
 use dps_model::limits::MAX_QUERY_WORKSPACES;
 use http::request::Parts;
 use serde_json::Value;
@@ -19,7 +21,7 @@ impl Ask {
     /// `?query=…&timespan=…`.
     pub(super) fn of_parameters(head: &Parts) -> Result<Self, Failure> {
         // A plus is a space in forms, and in KQL it is an operator that nobody escapes twice.
-        let text = |name| parameter(head, name).map(|text| text.into_owned());
+        let text = |name| parameter(head, name).map(Cow::into_owned);
         Ask { query: text("query").unwrap_or_default(), timespan: text("timespan"), workspaces: Vec::new() }
             .whole()
     }

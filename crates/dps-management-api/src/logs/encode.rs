@@ -17,7 +17,7 @@ use crate::request::Body;
 pub(super) const MEDIA_TYPE: &str = "application/json; charset=utf-8";
 
 /// The HTTP answer to a call that did what was asked.
-pub(super) fn response(body: Value, tracking_id: TrackingId) -> Response<Body> {
+pub(super) fn response(body: &Value, tracking_id: TrackingId) -> Response<Body> {
     let mut response = Response::new(text(body.to_string()));
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     dress(response.headers_mut(), tracking_id);

@@ -16,7 +16,7 @@ use crate::request::Body;
 #[derive(Debug)]
 pub(super) struct Failure {
     /// For the event.
-    pub(super) error: Error,
+    pub(super) error: Box<Error>,
     code: &'static str,
     inner: Option<Value>,
     allow: Option<&'static str>,
@@ -38,7 +38,7 @@ impl Failure {
             500.. => "InternalServerError",
             _ => "BadArgumentError",
         };
-        Self { error, code, inner: None, allow: None }
+        Self { error: Box::new(error), code, inner: None, allow: None }
     }
 
     pub(super) fn argument(message: String) -> Self {

@@ -72,7 +72,7 @@ impl LogsApi {
         let mut call = Call::open(&self.sink, &self.clock, channel.map(AsRef::as_ref));
         let answered = self.answer(&head, &mut body, &mut call).await;
         let (response, outcome) = match answered {
-            Ok(answer) => (encode::response(answer, call.tracking_id()), Outcome::Success),
+            Ok(answer) => (encode::response(&answer, call.tracking_id()), Outcome::Success),
             Err(failure) => (failure.response(call.tracking_id()), Outcome::failed(&failure.error)),
         };
         call.close(outcome);

@@ -76,7 +76,7 @@ impl QueryEngine for Engine {
             "value" => Err(QueryError::Value("the step of range is nought".into())),
             "failed" => Err(QueryError::Failed("the disk is at /secret/place".into())),
             wrong if wrong.contains("Oops") => {
-                Err(QueryError::Wrong(diagnostics(wrong, wrong.contains("|"))))
+                Err(QueryError::Wrong(diagnostics(wrong, wrong.contains('|'))))
             }
             _ => Ok(answer(None)),
         }
