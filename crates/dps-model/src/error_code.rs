@@ -186,12 +186,12 @@ catalogue! {
     HubUnreachable = 500_101, true, Hub, "An error occurred while sending the request.",
         "The linked hub could not be reached or answered with a server error.",
         "Check the hub and the network between this server and the hub.";
-    QueryTooSlow = 504_001, true, Operator, "The query ran too long.",
-        "A query of logs was ended because it ran longer than its client waits for it.",
-        "Ask for less time, filter earlier, summarize by fewer keys, or wait longer (Prefer: wait=600).";
     Unavailable = 503_001, true, Service, "The service is shutting down or overloaded.",
         "The server takes no new work at the moment.",
         "Retry with backoff, honouring Retry-After.";
+    QueryTooSlow = 504_001, true, Operator, "The query ran too long.",
+        "A query of logs was ended because it ran longer than its client waits for it.",
+        "Ask for less time, filter earlier, summarize by fewer keys, or wait longer (Prefer: wait=600).";
 }
 
 impl ErrorCode {
