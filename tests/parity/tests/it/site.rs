@@ -169,7 +169,8 @@ impl Site {
             target: IpFilterTarget::DeviceApi,
         };
         let rules = if kept_out { vec![rule] } else { Vec::new() };
-        let changed = self.instances.change(INSTANCE, None, |instance| {
+        let known = self.instances.default_instance();
+        let changed = self.instances.change(&known, None, |instance| {
             instance.network.rules.clone_from(&rules);
             Ok(())
         });
