@@ -3,5 +3,10 @@
 //! Owns the layout on disk and the lowering of plans; the only crate that names `DataFusion`. Must not know HTTP, or
 //! where rows come from.
 
+mod engine;
 pub mod functions;
+mod lower;
+mod operator;
 pub mod store;
+
+pub use engine::{DataFusionEngine, EngineOptions, ScanStatistics};

@@ -1,6 +1,11 @@
-//! Integration tests: `store_*` of the log store on a disk that fails, on a process that is killed, on damage. Must not
+//! Integration tests: `queries`, `pruning` and `engine` of the query engine over log stores made by hand (`fixture`), and
+//! `store_*` of the log store on a disk that fails, on a process that is killed, on damage. Must not
 //! know the inside of the store: what a reader sees is what counts.
 
+mod engine;
+mod fixture;
+mod pruning;
+mod queries;
 mod store_crash;
 mod store_disk;
 mod store_keep;

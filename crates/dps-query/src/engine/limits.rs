@@ -1,0 +1,12 @@
+//! Bounds of the engine beside those that a request brings.
+
+/// Bytes of a query's text.
+pub const QUERY_BYTES: usize = 1 << 20;
+/// `evaluate` operators of a query.
+pub const EVALUATES: usize = 10;
+/// Columns that one `evaluate` makes.
+pub const EVALUATED_COLUMNS: usize = 500;
+/// Rows of a batch.
+pub const BATCH_ROWS: usize = 8192;
+/// Bytes of stack of a query's thread: planners walk deep plans by recursion.
+pub const STACK_BYTES: usize = 64 << 20;
