@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
@@ -17,6 +16,7 @@ use dps_kql::{Analysis, Environment, Plan, Query, Schema};
 use dps_monitor::Table;
 use dps_monitor::ports::{Answer, AnswerTable, QueryError, QueryRequest};
 use futures_util::StreamExt;
+use tokio::time::Instant;
 
 use super::answer::Gathered;
 use super::evaluate::Evaluated;
