@@ -54,11 +54,16 @@ pub fn text(cell: &Value) -> Option<std::borrow::Cow<'_, str>> {
         Value::Dynamic(json) => Some(json.to_string().into()),
         Value::Guid(bits) => {
             let hex = format!("{:032x}", u128::from_be_bytes(*bits));
-            let (a, rest) = hex.split_at(8);
-            let (b, rest) = rest.split_at(4);
-            let (c, rest) = rest.split_at(4);
-            let (d, e) = rest.split_at(4);
-            Some(format!("{a}-{b}-{c}-{d}-{e}").into())
+            let mut parts = hex.as_str();
+            let mut text = String::with_capacity(36);
+            for length in [8, 4, 4, 4] {
+                let (part, rest) = parts.split_at(length);
+                text.push_str(part);
+                text.push('-');
+                parts = rest;
+            }
+            text.push_str(parts);
+            Some(text.into())
         }
         _ => None,
     }
@@ -67,27 +72,45 @@ pub fn text(cell: &Value) -> Option<std::borrow::Cow<'_, str>> {
 fn array(ty: Type, rows: &[&Row], at: usize) -> ArrayRef {
     let cells = rows.iter().map(|row| row.cells.get(at));
     match ty {
-        Type::Bool => Arc::new(BooleanArray::from_iter(cells.map(|c| match c {
-            Some(Value::Bool(value)) => Some(*value),
-            _ => None,
-        }))),
-        Type::Int => Arc::new(Int32Array::from_iter(cells.map(|c| match c {
-            Some(Value::Int(value)) => Some(*value),
-            _ => None,
-        }))),
-        Type::Long | Type::TimeSpan => Arc::new(Int64Array::from_iter(cells.map(|c| match c {
-            Some(Value::Long(value) | Value::TimeSpan(value)) => Some(*value),
-            _ => None,
-        }))),
-        Type::Real => Arc::new(Float64Array::from_iter(cells.map(|c| match c {
-            Some(Value::Real(value)) => Some(*value),
-            _ => None,
-        }))),
+        Type::Bool => Arc::new(
+            cells
+                .map(|c| match c {
+                    Some(Value::Bool(value)) => Some(*value),
+                    _ => None,
+                })
+                .collect::<BooleanArray>(),
+        ),
+        Type::Int => Arc::new(
+            cells
+                .map(|c| match c {
+                    Some(Value::Int(value)) => Some(*value),
+                    _ => None,
+                })
+                .collect::<Int32Array>(),
+        ),
+        Type::Long | Type::TimeSpan => Arc::new(
+            cells
+                .map(|c| match c {
+                    Some(Value::Long(value) | Value::TimeSpan(value)) => Some(*value),
+                    _ => None,
+                })
+                .collect::<Int64Array>(),
+        ),
+        Type::Real => Arc::new(
+            cells
+                .map(|c| match c {
+                    Some(Value::Real(value)) => Some(*value),
+                    _ => None,
+                })
+                .collect::<Float64Array>(),
+        ),
         Type::DateTime => {
-            let instants = TimestampMicrosecondArray::from_iter(cells.map(|c| match c {
-                Some(Value::DateTime(ticks)) => Some(schema::micros(*ticks)),
-                _ => None,
-            }));
+            let instants: TimestampMicrosecondArray = cells
+                .map(|c| match c {
+                    Some(Value::DateTime(ticks)) => Some(schema::micros(*ticks)),
+                    _ => None,
+                })
+                .collect();
             Arc::new(instants.with_timezone("UTC"))
         }
         Type::String | Type::Dynamic | Type::Guid | Type::Decimal => {

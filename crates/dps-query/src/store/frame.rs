@@ -39,16 +39,12 @@ pub fn read(mut bytes: &[u8]) -> Frames<'_> {
             bytes = rest;
             continue;
         }
-        match resume(bytes, &mut budget) {
-            Some(rest) => {
-                frames.damaged += 1;
-                bytes = rest;
-            }
-            None => {
-                frames.torn = bytes.len();
-                break;
-            }
-        }
+        let Some(rest) = resume(bytes, &mut budget) else {
+            frames.torn = bytes.len();
+            break;
+        };
+        frames.damaged += 1;
+        bytes = rest;
     }
     frames
 }

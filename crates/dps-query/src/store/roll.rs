@@ -22,7 +22,7 @@ impl ParquetStore {
         for table in Table::ALL {
             let note = Note { first, through, attempt, ..Note::default() };
             if let Err(error) = self.roll_table(upkeep, table, &note, &mut change) {
-                self.doom(upkeep, change.add.into_iter().map(|(_, file)| file.location));
+                upkeep.doom(change.add.into_iter().map(|(_, file)| file.location));
                 tracing::warn!(error, "rows of the log store were not rolled into files");
                 return Err(error);
             }
@@ -81,7 +81,7 @@ impl ParquetStore {
         upkeep.manifest.next += 1;
         let size = bytes.len() as u64;
         if let Err(error) = self.archive.put(&location, bytes) {
-            self.doom(upkeep, [location]);
+            upkeep.doom([location]);
             return Err(error);
         }
         let (count, columns) = (rows.rows.num_rows() as u64, table.columns().len());

@@ -57,6 +57,14 @@ pub struct Upkept {
     pub removed_rows: u64,
 }
 
+impl Upkeep {
+    /// Files that were written and are not in: they go once a manifest that does not name them is on disk.
+    pub(super) fn doom(&mut self, locations: impl IntoIterator<Item = Path>) {
+        let doomed = locations.into_iter().map(|location| Doomed { location, file: None, committed: false });
+        self.doomed.extend(doomed);
+    }
+}
+
 impl ParquetStore {
     /// Rolls rows of hours that are over, merges small files, removes what is too old or too much. To be called every
     /// minute or so, on a thread that may block, with the present time in ticks. Steps that can be done are done when
@@ -102,7 +110,7 @@ impl ParquetStore {
         manifest.removed = upkeep.doomed.iter().map(|d| d.location.to_string()).collect();
         manifest.removed.extend(out.into_iter().map(|e| e.location));
         if let Err(error) = manifest::write(&*self.disk, &self.options.dir, &manifest) {
-            self.doom(upkeep, change.add.into_iter().map(|(_, file)| file.location));
+            upkeep.doom(change.add.into_iter().map(|(_, file)| file.location));
             return Err(format!("the manifest: {error}"));
         }
         let rolled = manifest.rolled;
@@ -131,12 +139,6 @@ impl ParquetStore {
         state.hot.drop_through(rolled);
         upkeep.rolled_segments.extend(state.segment_bytes.range(..=rolled).map(|(number, _)| *number));
         Ok(())
-    }
-
-    /// Files that were written and are not in: they go once a manifest that does not name them is on disk.
-    pub(super) fn doom(&self, upkeep: &mut Upkeep, locations: impl IntoIterator<Item = Path>) {
-        let doomed = locations.into_iter().map(|location| Doomed { location, file: None, committed: false });
-        upkeep.doomed.extend(doomed);
     }
 
     /// Removes files that are out and that no snapshot holds, and segments whose rows are in files. What cannot be

@@ -2,6 +2,8 @@
 //! `store_*` of the log store on a disk that fails, on a process that is killed, on damage. Must not
 //! know the inside of the store: what a reader sees is what counts.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 mod engine;
 mod fixture;
 mod pruning;

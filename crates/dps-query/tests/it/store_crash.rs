@@ -13,6 +13,9 @@ use proptest::prelude::*;
 use crate::store_disk::FaultDisk;
 use crate::store_rows::{HOUR, START, numbers, options, row};
 
+/// Of an append's rows. Few and narrow: each crash writes some files.
+const TABLES: [Table; 3] = [Table::AzureMetrics, Table::AzureMetrics, Table::AzureDiagnostics];
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     /// Rows in this hour, and one in the hour before.
@@ -38,7 +41,7 @@ impl Told {
                 Step::Append(hour) => {
                     let numbers: Vec<u64> = (self.next..self.next + 3).collect();
                     self.next += 3;
-                    let rows = numbers.iter().zip(Table::ALL).map(|(number, table)| {
+                    let rows = numbers.iter().zip(TABLES).map(|(number, table)| {
                         let late = i64::from(*number % 3 == 2);
                         row(table, *number, START + (hour - late) * HOUR + i64::try_from(*number).unwrap())
                     });
@@ -101,7 +104,7 @@ fn crash_at_each_operation_keeps_each_acknowledged_row_once() {
     let dir = tempfile::tempdir().unwrap();
     Told::default().run(dir.path(), &whole, &LIFE).unwrap();
     let operations = whole.operations();
-    assert!(operations > 100, "{operations}");
+    assert!(operations > 60, "{operations}");
     for stop in 0..operations {
         // Power and process fail in turn; both at every operation would take twice as long.
         crash(&LIFE, &[stop], stop % 2 == 0);
