@@ -31,11 +31,12 @@ impl Lowering<'_> {
         let number = WindowColumn::RowNumber { start: 0, restart: None };
         let numbers = Window { columns: vec![(row.clone(), DataType::Int64, number)] };
         let numbered = self.operator(input, numbers)?;
-        let kept =
-            sources.iter().filter_map(|source| source.err()).map(|index| match numbered.columns.get(index) {
-                Some(name) => Ok(column(name)),
-                None => plan_err!("mv-apply: a column that is not there: {index}"),
-            });
+        let kept = sources.iter().filter_map(|source| source.err()).map(|index| {
+            let Some(name) = numbered.columns.get(index) else {
+                return plan_err!("mv-apply: a column that is not there: {index}");
+            };
+            Ok(column(name))
+        });
         let kept = kept.collect::<Result<Vec<_>>>()?;
         let (mut rows, kept) = self.extended(numbered, kept)?;
         rows.carried =

@@ -51,9 +51,9 @@ impl Lowering<'_> {
         if let (Some(name), Some(last)) = (&item_index, columns.last_mut()) {
             *last = Some(column(name));
         }
-        match columns.into_iter().collect::<Option<Vec<_>>>() {
-            Some(columns) => self.project(expanded, columns),
-            None => plan_err!("mv-expand: a column that nothing fills"),
-        }
+        let Some(columns) = columns.into_iter().collect::<Option<Vec<_>>>() else {
+            return plan_err!("mv-expand: a column that nothing fills");
+        };
+        self.project(expanded, columns)
     }
 }

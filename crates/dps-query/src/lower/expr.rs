@@ -23,10 +23,12 @@ impl Lowering<'_> {
         let _deeper = self.deeper()?;
         match &expr.kind {
             ExprKind::Literal(value) => Ok(lit(functions::literal(value))),
-            ExprKind::Column(index) => match columns.get(*index) {
-                Some(name) => Ok(column(name)),
-                None => plan_err!("a column that is not there: {index}"),
-            },
+            ExprKind::Column(index) => {
+                let Some(name) = columns.get(*index) else {
+                    return plan_err!("a column that is not there: {index}");
+                };
+                Ok(column(name))
+            }
             ExprKind::Call { function: function @ (Scalar::And | Scalar::Or), .. } => {
                 let terms = terms(expr, *function).into_iter();
                 let terms = terms.map(|term| self.expr(term, columns)).collect::<Result<Vec<_>>>()?;

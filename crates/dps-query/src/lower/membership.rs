@@ -132,6 +132,6 @@ impl ScalarUDFImpl for Membership {
             return Ok(ColumnarValue::Scalar(ScalarValue::Boolean(None)));
         };
         let found = |row| Some(self.set.holds(column, row, self.ignore_case) != self.negated);
-        Ok(ColumnarValue::Array(Arc::new(BooleanArray::from_iter((0..column.len()).map(found)))))
+        Ok(ColumnarValue::Array(Arc::new((0..column.len()).map(found).collect::<BooleanArray>())))
     }
 }

@@ -183,16 +183,13 @@ impl<'a> Lowering<'a> {
                 }
                 _ => None,
             };
-            match kept {
-                Some(name) => {
-                    names.push(name);
-                    exprs.push(expr);
-                }
-                None => {
-                    let name = self.name()?;
-                    exprs.push(expr.alias(&name));
-                    names.push(name);
-                }
+            if let Some(name) = kept {
+                names.push(name);
+                exprs.push(expr);
+            } else {
+                let name = self.name()?;
+                exprs.push(expr.alias(&name));
+                names.push(name);
             }
         }
         exprs.extend(input.carried.iter().map(|name| column(name)));
@@ -278,10 +275,10 @@ impl<'a> Lowering<'a> {
     }
 
     fn opened(&self, number: usize) -> Result<Relation> {
-        match self.computed.get(number) {
-            Some(computed) => self.rows(&computed.schema, computed.batches.clone()),
-            None => plan_err!("rows that were not computed: {number}"),
-        }
+        let Some(computed) = self.computed.get(number) else {
+            return plan_err!("rows that were not computed: {number}");
+        };
+        self.rows(&computed.schema, computed.batches.clone())
     }
 
     /// Rows in memory.

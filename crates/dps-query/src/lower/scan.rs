@@ -54,7 +54,9 @@ impl Lowering<'_> {
         let Ok(_deeper) = self.deeper() else { return };
         let ExprKind::Call { function, args } = &predicate.kind else { return };
         if *function == Scalar::And {
-            args.iter().for_each(|arg| self.find_bounds(arg, bounds));
+            for arg in args {
+                self.find_bounds(arg, bounds);
+            }
             return;
         }
         let column = |expr: &dps_kql::Expr| match expr.kind {

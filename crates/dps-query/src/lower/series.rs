@@ -133,13 +133,17 @@ impl Lowering<'_> {
 
 impl Ends {
     fn axis(&self, ty: Type) -> Result<Axis> {
-        let whole = |value: &ScalarValue| match value.cast_to(&DataType::Int64) {
-            Ok(ScalarValue::Int64(Some(value))) => Ok(value),
-            _ => plan_err!("make-series: {value} is no whole number"),
+        let whole = |value: &ScalarValue| {
+            let Ok(ScalarValue::Int64(Some(value))) = value.cast_to(&DataType::Int64) else {
+                return plan_err!("make-series: {value} is no whole number");
+            };
+            Ok(value)
         };
-        let real = |value: &ScalarValue| match value.cast_to(&DataType::Float64) {
-            Ok(ScalarValue::Float64(Some(value))) => Ok(value),
-            _ => plan_err!("make-series: {value} is no number"),
+        let real = |value: &ScalarValue| {
+            let Ok(ScalarValue::Float64(Some(value))) = value.cast_to(&DataType::Float64) else {
+                return plan_err!("make-series: {value} is no number");
+            };
+            Ok(value)
         };
         let inclusive = self.inclusive;
         if ty == Type::Real {

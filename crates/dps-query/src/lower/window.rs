@@ -67,9 +67,7 @@ impl Lowering<'_> {
         expr: datafusion::logical_expr::Expr,
     ) -> Result<(Relation, String)> {
         let (input, names) = self.extended(input, vec![expr])?;
-        match names.into_iter().next() {
-            Some(name) => Ok((input, name)),
-            None => plan_err!("an operand without a name"),
-        }
+        let Some(name) = names.into_iter().next() else { return plan_err!("an operand without a name") };
+        Ok((input, name))
     }
 }

@@ -161,12 +161,11 @@ impl Driven {
                 return Ok(Some((batch, self)));
             }
             let Some(input) = &mut self.input else { return Ok(None) };
-            match input.next().await {
-                Some(batch) => self.run.push(batch?)?,
-                None => {
-                    self.input = None;
-                    self.run.finish()?;
-                }
+            if let Some(batch) = input.next().await {
+                self.run.push(batch?)?;
+            } else {
+                self.input = None;
+                self.run.finish()?;
             }
         }
     }

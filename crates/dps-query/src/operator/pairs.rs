@@ -106,26 +106,22 @@ impl PairSyntax {
         let mut last: Option<(String, String)> = None;
         while !rest.is_empty() {
             let (key, closed, after) = self.word(rest, true);
-            let pair = self.delimiter(&self.value, after).map(|value| self.word(value, false));
-            match pair {
-                Some((value, _, after)) => {
-                    if let Some((key, value)) = last.replace((key, value)) {
-                        found(&key, &value);
-                    }
-                    rest = after;
+            let pair = delimiter(&self.value, after).map(|value| self.word(value, false));
+            if let Some((value, _, after)) = pair {
+                if let Some((key, value)) = last.replace((key, value)) {
+                    found(&key, &value);
                 }
+                rest = after;
+            } else {
                 // No pair: a greedy value goes on.
-                None => {
-                    if let Some((_, value)) =
-                        last.as_mut().filter(|_| self.greedy && !closed && !key.is_empty())
-                    {
-                        value.push_str(if self.pair.is_empty() { " " } else { &self.pair });
-                        value.push_str(&key);
-                    }
-                    rest = after;
+                let goes_on = self.greedy && !closed && !key.is_empty();
+                if let Some((_, value)) = last.as_mut().filter(|_| goes_on) {
+                    value.push_str(if self.pair.is_empty() { " " } else { &self.pair });
+                    value.push_str(&key);
                 }
+                rest = after;
             }
-            rest = match self.delimiter(&self.pair, rest) {
+            rest = match delimiter(&self.pair, rest) {
                 Some(next) => next,
                 None => skip_char(rest),
             };
@@ -144,7 +140,7 @@ impl PairSyntax {
         }
         let ends = |(at, _): &(usize, char)| {
             let here = text.get(*at..).unwrap_or("");
-            self.delimiter(&self.pair, here).is_some() || (key && self.delimiter(&self.value, here).is_some())
+            delimiter(&self.pair, here).is_some() || (key && delimiter(&self.value, here).is_some())
         };
         let end = text.char_indices().find(ends).map_or(text.len(), |(at, _)| at);
         let (word, after) = text.split_at(end);
@@ -165,15 +161,15 @@ impl PairSyntax {
         }
         (word, true, "")
     }
+}
 
-    /// What follows a delimiter, where one is.
-    fn delimiter<'a>(&self, delimiter: &str, text: &'a str) -> Option<&'a str> {
-        if !delimiter.is_empty() {
-            return text.strip_prefix(delimiter);
-        }
-        let after = text.trim_start();
-        (after.len() < text.len()).then_some(after)
+/// What follows a delimiter, where one is.
+fn delimiter<'a>(delimiter: &str, text: &'a str) -> Option<&'a str> {
+    if !delimiter.is_empty() {
+        return text.strip_prefix(delimiter);
     }
+    let after = text.trim_start();
+    (after.len() < text.len()).then_some(after)
 }
 
 fn skip_char(text: &str) -> &str {

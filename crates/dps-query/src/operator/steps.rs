@@ -80,7 +80,7 @@ impl Run for Stepping {
         let column: ArrayRef = match self.bounds {
             Bounds::Int(from, to, step) => {
                 let values = whole(numbers, i64::from(from), i64::from(to), i64::from(step));
-                Arc::new(Int32Array::from_iter(values.map(|value| i32::try_from(value).ok())))
+                Arc::new(values.map(|value| i32::try_from(value).ok()).collect::<Int32Array>())
             }
             Bounds::Long(from, to, step) => {
                 Arc::new(Int64Array::from_iter_values(whole(numbers, from, to, step)))

@@ -153,7 +153,7 @@ fn shifted(values: &ArrayRef, offset: i64, default: &ScalarValue) -> Result<Arra
         let at = row.checked_sub(offset).filter(|at| (0..rows).contains(at))?;
         u32::try_from(at).ok()
     };
-    let places = UInt32Array::from_iter((0..rows).map(from));
+    let places: UInt32Array = (0..rows).map(from).collect();
     let moved = take(values, &places, None)?;
     if default.is_null() {
         return Ok(moved);
