@@ -103,20 +103,32 @@ fn batch(table: Table, rows: &[Cells<'_>]) -> (RecordBatch, i64, i64) {
                     Some(Value::DateTime(ticks)) => Some(schema::micros(ticks)),
                     _ => None,
                 });
-                Arc::new(TimestampMicrosecondArray::from_iter(micros).with_timezone("UTC"))
+                Arc::new(micros.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
             }
-            Type::Long => Arc::new(Int64Array::from_iter(cells.map(|cell| match cell {
-                Some(Value::Long(long)) => Some(long),
-                _ => None,
-            }))),
-            Type::Real => Arc::new(Float64Array::from_iter(cells.map(|cell| match cell {
-                Some(Value::Real(real)) => Some(real),
-                _ => None,
-            }))),
-            Type::Dynamic => Arc::new(StringArray::from_iter(cells.map(|cell| match cell {
-                Some(Value::Dynamic(json)) => Some(json.to_string()),
-                _ => None,
-            }))),
+            Type::Long => Arc::new(
+                cells
+                    .map(|cell| match cell {
+                        Some(Value::Long(long)) => Some(long),
+                        _ => None,
+                    })
+                    .collect::<Int64Array>(),
+            ),
+            Type::Real => Arc::new(
+                cells
+                    .map(|cell| match cell {
+                        Some(Value::Real(real)) => Some(real),
+                        _ => None,
+                    })
+                    .collect::<Float64Array>(),
+            ),
+            Type::Dynamic => Arc::new(
+                cells
+                    .map(|cell| match cell {
+                        Some(Value::Dynamic(json)) => Some(json.to_string()),
+                        _ => None,
+                    })
+                    .collect::<StringArray>(),
+            ),
             _ => Arc::new(StringArray::from_iter_values(cells.map(|cell| match cell {
                 Some(Value::String(text)) => text.to_string(),
                 _ => String::new(),
@@ -159,7 +171,7 @@ pub fn log<'a>(
 }
 
 pub fn limits() -> QueryLimits {
-    QueryLimits { time: Duration::from_secs(60), rows: 10_000, bytes: 10 << 20, memory: 256 << 20 }
+    QueryLimits { time: Duration::from_mins(1), rows: 10_000, bytes: 10 << 20, memory: 256 << 20 }
 }
 
 pub fn request(text: &str) -> QueryRequest {

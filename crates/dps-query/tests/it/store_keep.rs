@@ -160,9 +160,9 @@ fn damaged_or_lost_manifest_is_made_anew_from_the_files() {
         drop(store);
         let manifest = dir.path().join("manifest");
         if lost {
-            fs::remove_file(&manifest).unwrap()
+            fs::remove_file(&manifest).unwrap();
         } else {
-            fs::write(&manifest, "log-store man").unwrap()
+            fs::write(&manifest, "log-store man").unwrap();
         }
         let store = ParquetStore::open(options(dir.path())).unwrap();
         assert_eq!(store.damage().manifests, u64::from(!lost));

@@ -112,7 +112,7 @@ fn snapshot_reads_on_while_its_files_are_merged_and_removed() {
     assert_eq!(store.maintain(START + 3 * HOUR).unwrap().merged_files, 5);
     let after = store.snapshot(LOGS);
     assert_eq!((after.files.len(), after.rows()), (1, 5));
-    assert_eq!(read(&before).iter().map(|b| b.num_rows()).sum::<usize>(), 5);
+    assert_eq!(read(&before).iter().map(datafusion::arrow::array::RecordBatch::num_rows).sum::<usize>(), 5);
     let held = before.files[0].clone();
     drop(before);
     store.maintain(START + 3 * HOUR).unwrap();
