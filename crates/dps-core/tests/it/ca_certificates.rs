@@ -27,7 +27,7 @@ fn dps(bed: &Bed) -> Arc<Instance> {
 }
 
 async fn verified(bed: &Bed, certificates: &CaCertificates, name: &str, ca: &Ca) {
-    certificates.put(&dps(&bed), name, &text(&ca.der), Some(true), None).await.unwrap();
+    certificates.put(&dps(bed), name, &text(&ca.der), Some(true), None).await.unwrap();
 }
 
 /// Writes a group under what the instance is now.
