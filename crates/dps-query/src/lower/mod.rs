@@ -1,7 +1,7 @@
 //! KQL's plan as `DataFusion`'s logical plan. Owns what each operator becomes; must not know files, sessions or answers.
 //!
 //! Every column has a name of its own within a query (`v17`), so that joins and unions need no qualifiers. Order of rows is
-//! kept by [`Serialize`](crate::operator::Serialize) above each sort and by never repartitioning round robin.
+//! kept by [`Serialize`] above each sort and by never repartitioning round robin.
 
 mod aggregate;
 mod apply;
