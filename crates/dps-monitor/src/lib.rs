@@ -2,6 +2,8 @@
 //! rollups, rules over both. Owns tables, metrics, alert rules and diagnostic settings, and the ports that they need;
 //! must not know HTTP routes, SQL, or what runs a query.
 
+pub mod alerts;
+pub mod destinations;
 pub mod ingestion;
 pub mod logs;
 pub mod metrics;

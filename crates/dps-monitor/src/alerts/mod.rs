@@ -1,0 +1,6 @@
+//! Alert rules: what they are, when they fire and resolve, and who is told. Owns rules, action groups, alerts and
+//! notifications as documents of the state; must not know routes, nor how metrics are kept or queries run.
+
+pub mod alert;
+pub mod group;
+pub mod rule;
