@@ -13,7 +13,16 @@ pub struct Options {
 
 /// Builds server and measuring program, then hands over.
 pub fn run(options: &Options) -> Result<()> {
-    run_command(&mut cargo(&["build", "--release", "--locked", "-p", "muster", "-p", "muster-bench"]))?;
+    run_command(&mut cargo(&[
+        "build",
+        "--release",
+        "--locked",
+        "-p",
+        "muster",
+        "-p",
+        "muster-bench",
+        "--no-default-features",
+    ]))?;
     let release = target_dir().join("release");
     run_command(
         command(release.join("muster-bench")).env("MUSTER_BIN", release.join("muster")).args(&options.rest),

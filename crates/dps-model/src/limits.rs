@@ -4,6 +4,10 @@
 //! that differ between Azure's documented figures and a self-hosted server; the constants protect the process itself
 //! and hold in every profile.
 
+mod queries;
+
+pub use queries::*;
+
 /// Longest registration id or enrollment group id, in characters (Azure: "DPS limits").
 pub const MAX_REGISTRATION_ID: usize = 128;
 /// Longest device id of a hub, in characters (IoT Hub identity registry).
@@ -580,20 +584,3 @@ impl Profile {
         }
     }
 }
-
-/// Rows that an answer to a query of logs has at most (Azure: 500,000).
-pub const MAX_QUERY_ROWS: usize = 500_000;
-/// Bytes that it has at most, about (Azure: 64,000,000).
-pub const MAX_QUERY_BYTES: usize = 64_000_000;
-/// Bytes of memory that a query may take while it runs.
-pub const MAX_QUERY_MEMORY: usize = 512 << 20;
-/// How long a query may run unless its client says how long it waits (Azure: 180 s).
-pub const QUERY_TIME: u64 = 180;
-/// How long it may run at most (Azure: 600 s).
-pub const MAX_QUERY_TIME: u64 = 600;
-/// How much longer than that is waited for an engine that does not keep to it.
-pub const QUERY_GRACE: u64 = 5;
-/// Workspaces that a query names at most (Azure: 100).
-pub const MAX_QUERY_WORKSPACES: usize = 100;
-/// Queries of one batch.
-pub const MAX_QUERIES_PER_BATCH: usize = 100;

@@ -19,6 +19,7 @@ from cases import (  # noqa: E402, F401
     device_mqtt,
     hub_device,
     hub_registry,
+    logs,
     metrics,
     mqtt_by_hand,
     production,

@@ -105,7 +105,29 @@ def monitor(env, **options):
     }
 
 
-CALLS = {"metrics_query": metrics_query, "monitor": monitor}
+def logs_query(env, query, resource):
+    """`azure-monitor-query` 1.4.1: a query of the workspace, and of a resource."""
+    from datetime import timedelta
+
+    from azure.monitor.query import LogsQueryClient
+    from harness.management_sdk import StaticToken
+
+    client = LogsQueryClient(
+        StaticToken(env["MUSTER_BEARER_TOKEN"]),
+        endpoint=env["MUSTER_LOGS_URL"] + "/v1",
+        connection_verify=env["MUSTER_CA_FILE"],
+    )
+    hour = timedelta(hours=1)
+    answer = client.query_workspace(env["MUSTER_WORKSPACE_ID"], query, timespan=hour)
+    of_resource = client.query_resource(resource, query, timespan=hour)
+    return {
+        "columns": list(answer.tables[0].columns),
+        "rows": [list(row) for row in answer.tables[0].rows],
+        "of_resource": [list(row) for row in of_resource.tables[0].rows],
+    }
+
+
+CALLS = {"logs_query": logs_query, "metrics_query": metrics_query, "monitor": monitor}
 
 
 def main():

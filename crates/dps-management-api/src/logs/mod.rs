@@ -32,6 +32,7 @@ use crate::call::{Call, kept};
 use crate::request::{self, Body};
 
 pub use self::place::claims;
+pub use self::timespan::ticks;
 
 /// The workspace that this server's rows are in.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use super::failure::Failure;
 const EPOCH: i64 = 719_162 * TICKS_PER_DAY;
 
 /// An instant in ticks since 0001-01-01.
-pub(super) fn ticks(at: Timestamp) -> i64 {
+pub fn ticks(at: Timestamp) -> i64 {
     let nanos = i64::from(at.0.subsec_nanosecond());
     at.0.as_second().saturating_mul(TICKS_PER_SECOND).saturating_add(nanos / 100).saturating_add(EPOCH)
 }

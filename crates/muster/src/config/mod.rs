@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use dps_access::IdentityProvider;
 use dps_core::allocation::regions::RegionMap;
+use dps_events::AddressMask;
 use dps_model::Secret;
 use dps_model::limits::{Profile, Throttles};
 
@@ -57,6 +58,8 @@ pub struct Config {
     pub log: LogSettings,
     /// The resource log.
     pub attempts: AttemptSettings,
+    /// What KQL queries see.
+    pub workspace: WorkspaceSettings,
 }
 
 /// Where it listens.
@@ -123,6 +126,20 @@ pub struct AttemptSettings {
     pub segment_size: u64,
     /// How many are kept.
     pub segments: usize,
+}
+
+/// The built-in workspace.
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(not(feature = "logs"), allow(dead_code))]
+pub struct WorkspaceSettings {
+    /// Where, when not in the data directory.
+    pub folder: Option<PathBuf>,
+    /// How long a row is kept; the store's own measure without it.
+    pub keep_for: Option<Duration>,
+    /// How many bytes all rows may take.
+    pub keep_size: Option<u64>,
+    /// How much of a caller's address is shown.
+    pub addresses: AddressMask,
 }
 
 /// A file as it was read.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use dps_core::allocation::regions::RegionMap;
+use dps_events::AddressMask;
 use dps_model::limits::{MAX_IDENTITY_PROVIDERS, Profile, Throttles};
 use dps_model::{Secret, Timestamp, limits};
 use rustls_pki_types::CertificateDer;
@@ -17,7 +18,7 @@ use super::problem::{Problem, Problems, Weight, position};
 use super::section::{At, Reading, Section};
 use super::{
     AttemptSettings, CertificateFiles, Config, DeclaredInstance, HubSettings, LimitSettings, Listeners,
-    LogSettings, LogTarget, Read, ServerCertificate, identity, instance, schema, secret,
+    LogSettings, LogTarget, Read, ServerCertificate, WorkspaceSettings, identity, instance, schema, secret,
 };
 use crate::server::regions;
 
@@ -84,6 +85,7 @@ fn whole<'a>(reading: &'a Reading<'a>, table: &'a DeTable<'a>, now: Timestamp) -
             segment_size: At::taken(attempts.size("segment_size")),
             segments: usize::try_from(At::taken(attempts.integer("segments"))).unwrap_or(1),
         },
+        workspace: workspace(&root.table("workspace")),
     }
 }
 
@@ -238,6 +240,19 @@ fn log(section: &Section<'_>) -> LogSettings {
         path => LogTarget::File(section.reading.folder.join(PathBuf::from(path))),
     };
     LogSettings { level: level.parse().unwrap_or(tracing::Level::INFO), json, to }
+}
+
+fn workspace(section: &Section<'_>) -> WorkspaceSettings {
+    WorkspaceSettings {
+        folder: section.path("folder").map(|path| path.value),
+        keep_for: Some(At::taken(section.time("keep_for"))),
+        keep_size: section.size("keep_size").map(|size| size.value),
+        addresses: match At::taken(section.text("addresses")).as_str() {
+            "full" => AddressMask::Full,
+            "none" => AddressMask::None,
+            _ => AddressMask::Masked,
+        },
+    }
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ pub static ROOT: Shape = Shape {
         key("identity_provider", Tables(&IDENTITY_PROVIDER), Optional, ""),
         key("log", Table(&LOG), Optional, ""),
         key("attempts", Table(&ATTEMPTS), Optional, ""),
+        key("workspace", Table(&WORKSPACE), Optional, ""),
     ],
 };
 
@@ -386,6 +387,33 @@ static ATTEMPTS: Shape = Shape {
             "size at which a new segment begins",
         ),
         key("segments", Integer(1, 100_000), Default("16"), "segments that are kept"),
+    ],
+};
+
+static WORKSPACE: Shape = Shape {
+    header: "[workspace]",
+    about: "The built-in workspace: what KQL queries see. Rows that are too old, or too many, are removed by the hour; \
+            the oldest go first. See [log-store.md](log-store.md).",
+    keys: &[
+        key(
+            "folder",
+            Path,
+            Optional,
+            "where; without it, `DATA_DIR/workspace`. A local disk, for this process alone",
+        ),
+        key("keep_for", Time(3_600, 3_660 * DAY), Default("\"93d\""), "how long a row is kept"),
+        key(
+            "keep_size",
+            Size(64 << 20, 1 << 50),
+            Optional,
+            "how many bytes all rows may take; without it, what the disk holds",
+        ),
+        key(
+            "addresses",
+            OneOf(&["masked", "full", "none"]),
+            Default("\"masked\""),
+            "how much of a caller's address its rows show: without its last part, as Azure does, all, or nothing",
+        ),
     ],
 };
 

@@ -11,7 +11,7 @@ use dps_core::{Instances, Throttle};
 use dps_devhub::{DevHubs, Hook};
 use dps_device_api::{Bounds, Identity, ServerTls};
 use dps_events::recorder::Listener;
-use dps_events::{AttemptLog, EventSink, Metrics, Recorder};
+use dps_events::{AddressMask, AttemptLog, EventSink, Metrics, Recorder};
 use dps_hub::{HttpWebhook, RestHubs};
 use dps_model::connection_string::ConnectionString;
 use dps_model::enrollment::{AllocationPolicy, PlainWebhooks};
@@ -24,6 +24,7 @@ use dps_monitor::metrics::Rollups;
 use dps_store::{OpenOptions, SqliteStore, StoreState};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use tokio::task::AbortHandle;
 
 use super::authority::{self, Authority};
 use super::env_file::DevEnv;
@@ -32,13 +33,14 @@ use super::hubs::LinkedHubs;
 use super::identity_providers;
 use super::settings::{Settings, decode};
 use crate::cli::DevOptions;
-use crate::config::end_of;
+use crate::config::{WorkspaceSettings, end_of};
 use crate::server::data_dir::DataDir;
 use crate::server::ports::{Ports, listen, port};
 use crate::server::regions;
 use crate::server::rollups;
 use crate::server::rooms::{self, Outside, Site};
 use crate::server::running::{Run, Running};
+use crate::server::workspace::{Workspace, WorkspacePlace};
 
 /// Name of the default instance.
 const INSTANCE: &str = "muster-dev";
@@ -55,6 +57,8 @@ pub struct Server {
     store: Arc<SqliteStore>,
     recorder: Arc<Recorder>,
     rollups: Arc<Rollups>,
+    workspace: Workspace,
+    upkeep: AbortHandle,
     clock: Arc<dyn Clock>,
     running: Running,
 }
@@ -83,7 +87,8 @@ impl Server {
         let log = AttemptLog::open(&directory.file("logs")).context("cannot open the folder of logs")?;
         let state = StoreState::new(Arc::clone(&shared));
         let rollups = Arc::new(Rollups::new(Arc::new(state)));
-        let listener = rollups::counting(&rollups, listener);
+        let workspace = Workspace::open(directory.file("workspace"), &WorkspaceSettings::default())?;
+        let listener = workspace.recording(rollups::counting(&rollups, listener));
         let recorder = Arc::new(Recorder::start(Arc::clone(&metrics), log, listener)?);
         let sink: Arc<dyn EventSink> = Arc::clone(&recorder) as Arc<dyn EventSink>;
         let env = announce(options, &directory, &ports, &settings, &hubs)?;
@@ -91,7 +96,11 @@ impl Server {
         let throttle = Arc::new(Throttle::new(options.limits, Arc::clone(&clock)));
         let (kept, time) = (Arc::clone(&rollups), Arc::clone(&clock));
         let outside = Outside { store: shared, clock, sink, throttle, rollups: kept };
-        let site = site(&outside, &directory, &settings, options, hubs, hook, hosting).await?;
+        let mut site = site(&outside, &directory, &settings, options, hubs, hook, hosting).await?;
+        let (id, subscription) = (settings.workspace_id, settings.subscription_id);
+        let place = WorkspacePlace { id, subscription, addresses: AddressMask::default() };
+        workspace.begin(&place, &site.instances, &metrics)?;
+        site.http.extend(workspace.fronts(&place, &site, &outside));
         let rooms = rooms::join(&outside, site)?;
         dps_core::enrollment::mend(outside.store.as_ref(), &rooms.instances).await?;
         rooms.life.resume().await;
@@ -109,7 +118,8 @@ impl Server {
             certificate_ends: Arc::new(move || ends.clone()),
         });
         directory.write("dev.env", &env.text())?;
-        Ok(Self { env, directory, store, recorder, rollups, clock: time, running })
+        let upkeep = workspace.keep_up(Arc::clone(&time));
+        Ok(Self { env, directory, store, recorder, rollups, workspace, upkeep, clock: time, running })
     }
 
     /// Takes no new work, lets the work in flight end, and closes everything.
@@ -117,7 +127,11 @@ impl Server {
         self.directory.remove("dev.env")?;
         self.running.stop(Duration::from_secs(limits::DRAIN_TIMEOUT)).await;
         // What is still to be counted is counted before the figures are written.
-        tokio::task::block_in_place(|| self.recorder.close());
+        self.upkeep.abort();
+        tokio::task::block_in_place(|| {
+            self.recorder.close();
+            self.workspace.close();
+        });
         rollups::close(&self.rollups, self.clock.now()).await;
         self.store.close().await?;
         Ok(())

@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 pub struct Kept {
     /// Subscription that resource ids name where the file names none.
     pub subscription: uuid::Uuid,
+    /// Id of the built-in workspace; a store of an older server has none yet.
+    #[serde(default)]
+    workspace: Option<uuid::Uuid>,
     /// What TPMs are challenged with, base64.
     challenges: String,
 }
@@ -46,13 +49,25 @@ const DECLARED: &str = "declared";
 impl Kept {
     /// Reads it, or makes it.
     pub async fn open(store: &dyn Store) -> anyhow::Result<Self> {
-        if let Some(kept) = read(store, KEPT).await? {
-            return Ok(kept);
-        }
-        let secret = symmetric_key::generate().map_err(|_| anyhow::anyhow!("no random numbers"))?;
-        let kept = Self { subscription: uuid::Uuid::new_v4(), challenges: STANDARD.encode(secret.expose()) };
+        let mut kept = match read::<Self>(store, KEPT).await? {
+            Some(kept) if kept.workspace.is_some() => return Ok(kept),
+            Some(kept) => kept,
+            None => Self::fresh()?,
+        };
+        kept.workspace = Some(uuid::Uuid::new_v4());
         write(store, KEPT, &kept).await?;
         Ok(kept)
+    }
+
+    fn fresh() -> anyhow::Result<Self> {
+        let secret = symmetric_key::generate().map_err(|_| anyhow::anyhow!("no random numbers"))?;
+        let challenges = STANDARD.encode(secret.expose());
+        Ok(Self { subscription: uuid::Uuid::new_v4(), workspace: None, challenges })
+    }
+
+    /// Id of the built-in workspace.
+    pub fn workspace(&self) -> uuid::Uuid {
+        self.workspace.unwrap_or_default() // `open` gave it one
     }
 
     /// What TPMs are challenged with.

@@ -31,6 +31,7 @@ use crate::server::ports::{Ports, listen, port};
 use crate::server::rollups;
 use crate::server::rooms::{self, Outside, Site};
 use crate::server::running::{Run, Running};
+use crate::server::workspace::{Workspace, WorkspacePlace};
 
 /// A running server.
 pub struct Server {
@@ -42,6 +43,8 @@ pub struct Server {
     store: Arc<SqliteStore>,
     recorder: Arc<Recorder>,
     rollups: Arc<Rollups>,
+    workspace: Workspace,
+    upkeep: AbortHandle,
     clock: Arc<dyn Clock>,
     running: Running,
 }
@@ -59,17 +62,24 @@ impl Server {
         let log = attempt_log(&config.attempts, &directory)?;
         let state = StoreState::new(Arc::clone(&shared));
         let rollups = Arc::new(Rollups::new(Arc::new(state)));
-        let listener = rollups::counting(&rollups, Box::new(|_| {}));
+        let workspace = Workspace::open(directory.file("workspace"), &config.workspace)?;
+        let listener = workspace.recording(rollups::counting(&rollups, Box::new(|_| {})));
         let recorder = Arc::new(Recorder::start(Arc::clone(&metrics), log, listener)?);
         let sink: Arc<dyn EventSink> = Arc::clone(&recorder) as Arc<dyn EventSink>;
         let bounds = throttle::Bounds::default();
         let throttle = Arc::new(Throttle::of(config.limits.throttles, bounds, Arc::clone(&clock)));
-        let (kept, time) = (Arc::clone(&rollups), Arc::clone(&clock));
-        let outside = Outside { store: shared, clock, sink, throttle, rollups: kept };
+        let time = Arc::clone(&clock);
+        let outside = Outside { store: shared, clock, sink, throttle, rollups: Arc::clone(&rollups) };
         let hosting = OwnHosting::new(Arc::clone(&certificates), &config.instances);
         tell(&config.regions);
         let regions = Arc::new(ReloadableRegions::new(std::mem::take(&mut config.regions)));
-        let site = site(&config, &outside, &directory, &ports, hosting, &regions).await?;
+        let kept = Kept::open(outside.store.as_ref()).await?;
+        let mut site = site(&config, &kept, &outside, &directory, &ports, hosting, &regions).await?;
+        let subscription = config.subscription.unwrap_or(kept.subscription);
+        let addresses = config.workspace.addresses;
+        let place = WorkspacePlace { id: kept.workspace(), subscription, addresses };
+        workspace.begin(&place, &site.instances, &metrics)?;
+        site.http.extend(workspace.fronts(&place, &site, &outside));
         let rooms = rooms::join(&outside, site)?;
         dps_core::enrollment::mend(outside.store.as_ref(), &rooms.instances).await?;
         rooms.life.resume().await;
@@ -89,6 +99,7 @@ impl Server {
         let watch = tokio::spawn(Arc::clone(&certificates).watch()).abort_handle();
         tracing::info!(https, mqtt, amqp, http = http.unwrap_or(0), "ready");
         let clock = time;
+        let upkeep = workspace.keep_up(Arc::clone(&clock));
         Ok(Self {
             _directory: directory,
             certificates,
@@ -97,6 +108,8 @@ impl Server {
             store,
             recorder,
             rollups,
+            workspace,
+            upkeep,
             clock,
             running,
         })
@@ -126,7 +139,11 @@ impl Server {
         self.watch.abort();
         self.running.stop(drain).await;
         // What is still to be counted is counted before the figures are written.
-        tokio::task::block_in_place(|| self.recorder.close());
+        self.upkeep.abort();
+        tokio::task::block_in_place(|| {
+            self.recorder.close();
+            self.workspace.close();
+        });
         rollups::close(&self.rollups, self.clock.now()).await;
         self.store.close().await?;
         Ok(())
@@ -160,13 +177,13 @@ fn attempt_log(settings: &AttemptSettings, directory: &DataDir) -> anyhow::Resul
 
 async fn site(
     config: &Config,
+    kept: &Kept,
     outside: &Outside,
     directory: &DataDir,
     ports: &Ports,
     hosting: OwnHosting,
     regions: &Arc<ReloadableRegions>,
 ) -> anyhow::Result<Site> {
-    let kept = Kept::open(outside.store.as_ref()).await?;
     let https = port(&ports.https)?;
     let host = |instance: &DeclaredInstance| {
         let host = hosting.service(&instance.name);

@@ -13,3 +13,5 @@ pub mod regions;
 pub mod rollups;
 pub mod rooms;
 pub mod running;
+#[cfg_attr(not(feature = "logs"), path = "no_workspace.rs")]
+pub mod workspace;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::device::{Device, Proof, Protocol};
 use crate::harness::http::{Answer, Http};
+use crate::harness::logs::Logs;
 use crate::harness::run;
 use crate::harness::server::{Endpoint, Start};
 use crate::harness::tls;
@@ -45,6 +46,7 @@ struct Door {
     endpoint: Endpoint,
     http: Http<tls::Stream>,
     rows: Rows,
+    logs: Logs,
     bearer: String,
     resource_id: String,
 }
@@ -93,12 +95,31 @@ impl Door {
         assert_eq!(columns, [operation, result_type, &code[..3]], "{row}");
         let description = row["resultDescription"].as_str().unwrap();
         assert!(description.starts_with(code) && description.len() > code.len() + 1, "{row}");
+        if cfg!(feature = "logs") {
+            self.shows_in_table(row).await;
+        }
         for question in [code, &code[..3]] {
             let explained = self.http.ask("GET", &format!("/errors/{question}"), &[], None).await.unwrap();
             assert_eq!(explained.status, 200, "{question}");
             let query = explained.json()["value"][0]["query"].as_str().unwrap().to_owned();
             assert!(query.starts_with("AzureDiagnostics"), "{query}");
+            if cfg!(feature = "logs") {
+                let found = self.logs.rows(&mut self.http, &query).await.unwrap();
+                assert!(!found.is_empty(), "the query of {question} finds nothing: {query}");
+            }
         }
+    }
+
+    /// The table has the row, once, with the same four columns.
+    async fn shows_in_table(&mut self, row: &Value) {
+        let id = row["correlationId"].as_str().unwrap();
+        let query = format!(
+            "AzureDiagnostics | where CorrelationId == '{id}' \
+             | project OperationName, ResultType, ResultSignature, ResultDescription"
+        );
+        let found = self.logs.rows_soon(&mut self.http, &query).await.unwrap();
+        let names = ["operationName", "resultType", "resultSignature", "resultDescription"];
+        assert_eq!(found, [Value::Array(names.map(|name| row[name].clone()).to_vec())]);
     }
 }
 
@@ -123,6 +144,7 @@ async fn open(folder: &Path, start: &Start) -> (crate::harness::server::Server, 
         endpoint: server.endpoint.clone(),
         http: server.endpoint.http().await.unwrap(),
         rows: Rows(folder.join("logs/attempts-0000000000000000.jsonl")),
+        logs: Logs::of(&server.env),
         bearer: format!("Bearer {}", server.env["MUSTER_BEARER_TOKEN"]),
         resource_id: server.env["MUSTER_RESOURCE_ID"].clone(),
     };

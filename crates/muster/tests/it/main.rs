@@ -27,3 +27,5 @@ mod storm;
 mod swtpm_process;
 mod throttled;
 mod tpm;
+#[cfg(feature = "logs")]
+mod workspace;

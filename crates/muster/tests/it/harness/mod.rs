@@ -4,6 +4,7 @@ pub mod amqp;
 pub mod device;
 pub mod http;
 pub mod http2;
+pub mod logs;
 pub mod mqtt;
 pub mod output;
 pub mod random;

@@ -1,0 +1,152 @@
+//! The built-in workspace: rows of closed events on disk, and the engine that answers queries about them. Owns their
+//! lifetimes and the upkeep of the log store; must not know what a row or a query means.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use dps_core::Instances;
+use dps_core::ports::Clock;
+use dps_device_api::foreign::{Body, HttpFront};
+use dps_events::recorder::Listener;
+use dps_events::{AddressMask, Metrics};
+use dps_management_api::InstanceResources;
+use dps_management_api::logs::{self, LogsApi};
+use dps_model::limits::{MAX_QUERIES_RUNNING, MAX_QUERIES_WAITING, WORKSPACE_UPKEEP};
+use dps_monitor::{AllToWorkspace, Ingestion, Projection};
+use dps_query::store::{ParquetStore, StoreOptions};
+use dps_query::{DataFusionEngine, EngineOptions};
+use tokio::task::AbortHandle;
+
+use super::rooms::{Outside, Site};
+use crate::config::WorkspaceSettings;
+
+/// Where the workspace is, as Azure names places.
+pub struct WorkspacePlace {
+    /// Its id: `TenantId` of every row.
+    pub id: uuid::Uuid,
+    /// The subscription that it lies in.
+    pub subscription: uuid::Uuid,
+    /// How much of callers' addresses its rows show.
+    pub addresses: AddressMask,
+}
+
+/// The workspace.
+pub struct Workspace {
+    store: Arc<ParquetStore>,
+    engine: Arc<DataFusionEngine>,
+    /// Once there are instances that events can be told of.
+    ingestion: Arc<OnceLock<Ingestion>>,
+}
+
+impl Workspace {
+    /// Opens its folder, by default that one; it is created when missing.
+    pub fn open(folder: PathBuf, settings: &WorkspaceSettings) -> anyhow::Result<Self> {
+        let folder = settings.folder.clone().unwrap_or(folder);
+        let failed = format!("cannot open the log store {}", folder.display());
+        let mut kept = StoreOptions::new(folder);
+        kept.keep_for = settings.keep_for.or(kept.keep_for);
+        kept.keep_bytes = settings.keep_size;
+        let store = Arc::new(ParquetStore::open(kept).context(failed)?);
+        let options = EngineOptions {
+            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            running: NonZeroUsize::new(MAX_QUERIES_RUNNING).unwrap_or(NonZeroUsize::MIN),
+            waiting: MAX_QUERIES_WAITING,
+        };
+        let engine = Arc::new(DataFusionEngine::open(Arc::clone(&store) as _, options)?);
+        Ok(Self { store, engine, ingestion: Arc::default() })
+    }
+
+    /// A listener of the recorder that sends each event's row on its way before another one sees the event.
+    pub fn recording(&self, mut then: Listener) -> Listener {
+        let ingestion = Arc::clone(&self.ingestion);
+        Box::new(move |event| {
+            if let Some(ingestion) = ingestion.get() {
+                ingestion.take(event);
+            }
+            then(event);
+        })
+    }
+
+    /// From now on rows are kept.
+    pub fn begin(
+        &self,
+        place: &WorkspacePlace,
+        instances: &Arc<Instances>,
+        metrics: &Arc<Metrics>,
+    ) -> anyhow::Result<()> {
+        let projection = Projection {
+            resources: Arc::new(InstanceResources(Arc::clone(instances))),
+            workspace: place.id.to_string(),
+            addresses: place.addresses,
+        };
+        let store = Arc::clone(&self.store);
+        let begun = Ingestion::start(store as _, projection, Arc::new(AllToWorkspace), Arc::clone(metrics))?;
+        let _ = self.ingestion.set(begun); // it is begun once
+        tracing::info!(workspace = %place.id, "log rows are kept, and queries answered");
+        Ok(())
+    }
+
+    /// Who answers queries on the shared port.
+    pub fn fronts(&self, place: &WorkspacePlace, site: &Site, outside: &Outside) -> Vec<Arc<dyn HttpFront>> {
+        let workspace = logs::Workspace {
+            id: place.id,
+            resource_id: format!(
+                "/subscriptions/{}/resourceGroups/muster/providers/Microsoft.OperationalInsights/workspaces/muster",
+                place.subscription
+            ),
+        };
+        let api = LogsApi::new(
+            Arc::clone(&self.engine) as _,
+            Arc::clone(&site.instances),
+            workspace,
+            Arc::clone(&site.access),
+            Arc::clone(&outside.sink),
+            Arc::clone(&outside.clock),
+        );
+        vec![Arc::new(LogsFront(api))]
+    }
+
+    /// Rolls hours that are over into files, merges small ones and removes old ones, until the task is ended.
+    pub fn keep_up(&self, clock: Arc<dyn Clock>) -> AbortHandle {
+        let store = Arc::clone(&self.store);
+        let upkeep = async move {
+            let mut tick = tokio::time::interval(Duration::from_secs(WORKSPACE_UPKEEP));
+            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tick.tick().await;
+                let (store, now) = (Arc::clone(&store), logs::ticks(clock.now()));
+                match tokio::task::spawn_blocking(move || store.maintain(now)).await {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) => tracing::error!(%error, "the log store could not be tidied"),
+                    Err(error) => tracing::error!(%error, "the upkeep of the log store broke off"),
+                }
+            }
+        };
+        tokio::spawn(upkeep).abort_handle()
+    }
+
+    /// Keeps what waits; later events have no rows. What is in segments is there after the next start.
+    pub fn close(&self) {
+        if let Some(ingestion) = self.ingestion.get() {
+            ingestion.close();
+        }
+    }
+}
+
+/// Queries on the shared port.
+struct LogsFront(LogsApi);
+
+#[async_trait]
+impl HttpFront for LogsFront {
+    fn claims_http(&self, _host: &str, path: &str) -> bool {
+        logs::claims(path)
+    }
+
+    async fn http(&self, request: http::Request<Body>) -> http::Response<Body> {
+        self.0.serve(request).await
+    }
+}
