@@ -164,7 +164,7 @@ def batch(case):
     )
     expect(rows_of(one), [[1]], "the first")
     expect(wrong.status, LogsQueryStatus.FAILURE, "the one that is wrong")
-    expect_that("whre" in str(wrong.__dict__), f"says where: {wrong.__dict__}")
+    expect_that("where" in wrong.message, f"says what was meant: {wrong.message}")
     expect(rows_of(many), [[1], [2], [3]], "the last")
 
 
