@@ -141,6 +141,8 @@ pub static ROUTES: &[Row] = &[
     metrics("POST", path!(subscription "/providers/Microsoft.Insights/metrics"), "Microsoft.Insights/metrics/read",
         Metrics::PostToSubscription),
     metrics("POST", path!(subscription "/metrics:getBatch"), "Microsoft.Insights/metrics/read", Metrics::Batch),
+    row("GET", path!(subscription "/providers/Microsoft.Insights/eventtypes/management/values"),
+        "Microsoft.Insights/eventtypes/values/read", Action::Insights(insights::Action::ActivityLog)),
 ];
 
 /// The segments that stand for `{…}`, percent-decoded, not yet checked; empty where the path has none.

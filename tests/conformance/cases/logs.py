@@ -7,6 +7,7 @@ import time
 from datetime import datetime, timedelta, timezone
 
 from azure.core.exceptions import HttpResponseError
+from azure.mgmt.monitor import MonitorManagementClient
 from azure.monitor.query import LogsBatchQuery, LogsQueryClient, LogsQueryStatus
 from cases import SUITE
 from cases.control_plane import Service
@@ -199,3 +200,31 @@ def older(case):
         if seen["rows"] == [[DEVICES]] or time.monotonic() > deadline:
             break
     expect(seen, {"rows": [[DEVICES]], "of_resource": [[DEVICES]], "columns": ["Count"]}, "registrations")
+
+
+@SUITE.case("logs/python/mgmt-monitor-7-activity")
+def activity(case):
+    """The control plane's calls as the activity log of the official client."""
+    service = Service(case, "logged-four")
+    env = case.env
+    client = MonitorManagementClient(
+        StaticToken(env["MUSTER_BEARER_TOKEN"]),
+        env["MUSTER_RESOURCE_ID"].split("/")[2],
+        base_url=env["MUSTER_MANAGEMENT_URL"],
+        connection_verify=env["MUSTER_CA_FILE"],
+    )
+    case.at_end(client.close)
+    since = (datetime.now(timezone.utc) - HOUR).isoformat()
+    query = f"eventTimestamp ge '{since}' and resourceUri eq '{service.shown['id']}'"
+
+    def ask():
+        return list(client.activity_logs.list(filter=query))
+
+    deadline = time.monotonic() + READABLE_SECONDS
+    seen = ask()
+    while not seen and time.monotonic() < deadline:
+        seen = ask()
+    operations = {event.operation_name.value for event in seen}
+    expect(operations, {"Microsoft.Devices/provisioningServices/write"}, "operations")
+    expect({event.status.value for event in seen}, {"Succeeded"}, "status")
+    expect({event.resource_id for event in seen}, {service.shown["id"]}, "resource")

@@ -20,7 +20,7 @@ PRODUCTION, PRODUCTION_ADDRESS = "production.test", "127.0.0.2"
 SERVICES = (
     *(f"made-{number}" for number in ("one", "two", "three", "four")),
     *(f"metered-{number}" for number in ("one", "two", "three", "four", "five", "idle")),
-    *(f"logged-{number}" for number in ("one", "two", "three", "idle")),
+    *(f"logged-{number}" for number in ("one", "two", "three", "four", "idle")),
 )
 
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1

@@ -1,12 +1,15 @@
-//! The `api-version`s of `Microsoft.Insights` that clients send for metrics. They differ in nothing that is served here.
+//! The `api-version`s of `Microsoft.Insights` that clients send, by subject. They differ in nothing that is served here.
 
 use dps_model::{Error, ErrorCode};
 use http::request::Parts;
 
+use super::Action;
 use crate::request;
 
-/// Oldest first.
-const KNOWN: [&str; 14] = [
+/// Of the activity log, oldest first.
+const ACTIVITY_LOG: &[&str] = &["2014-04-01", "2015-04-01", "2017-03-01-preview"];
+/// Of metrics, oldest first.
+const METRICS: &[&str] = &[
     "2016-03-01",
     "2016-09-01",
     "2017-05-01-preview",
@@ -24,22 +27,28 @@ const KNOWN: [&str; 14] = [
 ];
 
 /// Refuses a call without a known version.
-pub(super) fn check(head: &Parts) -> Result<(), Error> {
+pub(super) fn check(head: &Parts, action: Action) -> Result<(), Error> {
+    let known = match action {
+        Action::ActivityLog => ACTIVITY_LOG,
+        Action::Metrics(_) => METRICS,
+    };
     let unknown = |message: String| Error::with(ErrorCode::ApiVersionUnknown, message);
     let text = request::parameter(head, "api-version");
     let text = text.ok_or_else(|| unknown("The api-version query parameter is required.".into()))?;
-    if KNOWN.iter().any(|known| known.eq_ignore_ascii_case(&text)) {
+    if known.iter().any(|known| known.eq_ignore_ascii_case(&text)) {
         return Ok(());
     }
-    Err(unknown(format!("The api-version is none of this resource type's: {}.", KNOWN.join(", "))))
+    Err(unknown(format!("The api-version is none of this resource type's: {}.", known.join(", "))))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::KNOWN;
+    use super::{ACTIVITY_LOG, METRICS};
 
     #[test]
     fn versions_are_sorted_and_each_once() {
-        assert!(KNOWN.windows(2).all(|pair| pair[0] < pair[1]));
+        for known in [ACTIVITY_LOG, METRICS] {
+            assert!(known.windows(2).all(|pair| pair[0] < pair[1]));
+        }
     }
 }

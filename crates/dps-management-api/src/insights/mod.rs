@@ -1,6 +1,7 @@
 //! The provider `Microsoft.Insights` at provisioning services: what is watched, over ARM. Owns its api-versions and whose
 //! permission a call needs; each subject has a folder. Must not know how anything is counted or kept.
 
+mod activity_log;
 mod api_version;
 pub(crate) mod metrics;
 
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use dps_access::ControlCall;
 use dps_model::Error;
+use dps_monitor::QueryEngine;
 use dps_monitor::metrics::Rollups;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -23,6 +25,7 @@ use crate::service::ManagementApi;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Metrics(metrics::Action),
+    ActivityLog,
 }
 
 impl Action {
@@ -41,6 +44,8 @@ impl Action {
 pub struct Insights {
     /// Metrics.
     pub rollups: Arc<Rollups>,
+    /// Who answers queries about log rows, in a build that keeps them.
+    pub queries: Option<Arc<dyn QueryEngine>>,
 }
 
 impl ManagementApi {
@@ -65,7 +70,7 @@ impl ManagementApi {
         for scope in &scopes {
             self.let_in(route, head, scope, call).await?;
         }
-        api_version::check(head)?;
+        api_version::check(head, action)?;
         request::check_length(&head.headers)?;
         let value = match early {
             Some(value) => Some(value?),
@@ -74,6 +79,7 @@ impl ManagementApi {
         };
         match action {
             Action::Metrics(action) => self.metrics(action, route, head, value.as_ref(), call.time()).await,
+            Action::ActivityLog => self.activity_log(route, head, call.time()).await,
         }
     }
 

@@ -13,6 +13,7 @@ use dps_model::enrollment::AllocationPolicy;
 use dps_model::instance::{AccessPolicy, Instance, Resource, Right};
 use dps_model::network::NetworkAccess;
 use dps_model::{Channel, Error, Etag, IdScope, Protocol, Secret, Timestamp, TlsSession};
+use dps_monitor::QueryEngine;
 use dps_monitor::metrics::Rollups;
 use dps_store::{MemoryStore, StoreState};
 use http::{HeaderMap, Request};
@@ -173,6 +174,15 @@ impl Bed {
     }
 
     pub async fn over(store: Arc<dyn Store>, permits: usize) -> Self {
+        Self::built(store, permits, None).await
+    }
+
+    /// One whose log rows that engine finds.
+    pub async fn asking(engine: Arc<dyn QueryEngine>) -> Self {
+        Self::built(Arc::new(MemoryStore::new()), Semaphore::MAX_PERMITS, Some(engine)).await
+    }
+
+    async fn built(store: Arc<dyn Store>, permits: usize, queries: Option<Arc<dyn QueryEngine>>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(StandingClock::default());
         let recorder = Arc::new(Recorder::default());
         let kept = Arc::clone(&store);
@@ -185,7 +195,7 @@ impl Bed {
         let access = Arc::new(access.with_management_token(TOKEN.to_owned().into()));
         let sink: Arc<dyn EventSink> = Arc::<Recorder>::clone(&recorder);
         let rollups = Arc::new(Rollups::new(Arc::new(StoreState::new(kept))));
-        let insights = Insights { rollups: Arc::clone(&rollups) };
+        let insights = Insights { rollups: Arc::clone(&rollups), queries };
         let api = ManagementApi::new(Arc::clone(&instances), life.clone(), access, insights, sink, clock);
         Self { api, instances, life, gate, issuer, rollups, recorder }
     }

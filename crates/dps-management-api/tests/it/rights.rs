@@ -22,7 +22,7 @@ use crate::page::short;
 const MISSING: &str = "nobody";
 
 /// Every route with what whoever is let in is answered on `second`, and whether that changes anything.
-const CASES: [(&str, &str, u16, bool); 32] = [
+const CASES: [(&str, &str, u16, bool); 33] = [
     ("GET", "/providers/Microsoft.Devices/operations", 200, false),
     ("POST", "{subscription}/checkProvisioningServiceNameAvailability", 200, false),
     ("GET", "{subscription}/provisioningServices", 200, false),
@@ -60,6 +60,8 @@ const CASES: [(&str, &str, u16, bool); 32] = [
     ("GET", "/subscriptions/{subscription}{insights}/metrics", 200, false),
     ("POST", "/subscriptions/{subscription}{insights}/metrics", 200, false),
     ("POST", "/subscriptions/{subscription}/metrics:getBatch", 200, false),
+    // This one keeps no log rows.
+    ("GET", "/subscriptions/{subscription}{insights}/eventtypes/management/values", 404, false),
 ];
 
 /// What calls of `Microsoft.Insights` ask beside their path.
@@ -137,7 +139,11 @@ impl Ground {
         let mut asked = ask(row.method, path);
         if row.operation.starts_with("Microsoft.Insights/") {
             let region = if row.method == "GET" { "&region=westus" } else { "" };
-            asked = asked.uri(&format!("{path}?{INSIGHTS}{region}"));
+            asked = asked.uri(&if row.path.contains("/eventtypes/") {
+                format!("{path}?api-version=2015-04-01")
+            } else {
+                format!("{path}?{INSIGHTS}{region}")
+            });
         }
         if !body.is_null() {
             asked = asked.json(&body);

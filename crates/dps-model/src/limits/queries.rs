@@ -22,3 +22,9 @@ pub const MAX_QUERIES_WAITING: usize = 200;
 pub const WORKSPACE_UPKEEP: u64 = 60;
 /// Queries of one batch.
 pub const MAX_QUERIES_PER_BATCH: usize = 100;
+/// Bytes of a filter of the activity log.
+pub const MAX_ACTIVITY_FILTER: usize = 4_096;
+/// Conditions of one.
+pub const MAX_ACTIVITY_CONDITIONS: usize = 16;
+/// Events of a page of the activity log.
+pub const MAX_ACTIVITY_PAGE: usize = 200;

@@ -101,6 +101,7 @@ impl Server {
         let place = WorkspacePlace { id, subscription, addresses: AddressMask::default() };
         workspace.begin(&place, &site.instances, &metrics)?;
         site.http.extend(workspace.fronts(&place, &site, &outside));
+        site.queries = workspace.queries();
         let rooms = rooms::join(&outside, site)?;
         dps_core::enrollment::mend(outside.store.as_ref(), &rooms.instances).await?;
         rooms.life.resume().await;
@@ -188,6 +189,7 @@ async fn site(
         limits: options.limits,
         plain_webhooks: PlainWebhooks::Loopback,
         bounds: Bounds::default(),
+        queries: None,
         http: vec![Arc::clone(&own) as _],
         devices: vec![own as _],
     })

@@ -80,6 +80,7 @@ impl Server {
         let place = WorkspacePlace { id: kept.workspace(), subscription, addresses };
         workspace.begin(&place, &site.instances, &metrics)?;
         site.http.extend(workspace.fronts(&place, &site, &outside));
+        site.queries = workspace.queries();
         let rooms = rooms::join(&outside, site)?;
         dps_core::enrollment::mend(outside.store.as_ref(), &rooms.instances).await?;
         rooms.life.resume().await;
@@ -212,6 +213,7 @@ async fn site(
             handshakes: config.limits.handshakes,
             drain: config.drain,
         },
+        queries: None,
         http: Vec::new(),
         devices: Vec::new(),
     })

@@ -9,6 +9,7 @@ use dps_core::ports::Clock;
 use dps_device_api::foreign::HttpFront;
 use dps_events::recorder::Listener;
 use dps_events::{AddressMask, Metrics};
+use dps_monitor::QueryEngine;
 use tokio::task::AbortHandle;
 
 use super::rooms::{Outside, Site};
@@ -52,6 +53,12 @@ impl Workspace {
     /// Nobody.
     pub fn fronts(&self, _: &WorkspacePlace, _: &Site, _: &Outside) -> Vec<Arc<dyn HttpFront>> {
         Vec::new()
+    }
+
+    /// Nobody.
+    #[allow(clippy::unused_self)] // as in a build with one
+    pub fn queries(&self) -> Option<Arc<dyn QueryEngine>> {
+        None
     }
 
     /// A task that has nothing to do.

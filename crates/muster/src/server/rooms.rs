@@ -15,6 +15,7 @@ use dps_events::EventSink;
 use dps_management_api::{Insights, ManagementApi};
 use dps_model::enrollment::PlainWebhooks;
 use dps_model::limits::Profile;
+use dps_monitor::QueryEngine;
 use dps_monitor::metrics::Rollups;
 use dps_service_api::ServiceApi;
 
@@ -58,6 +59,8 @@ pub struct Site {
     pub plain_webhooks: PlainWebhooks,
     /// How much is accepted at once.
     pub bounds: Bounds,
+    /// Who answers queries about log rows, in a build that keeps them.
+    pub queries: Option<Arc<dyn QueryEngine>>,
     /// HTTP fronts that are asked before the service API.
     pub http: Vec<Arc<dyn HttpFront>>,
     /// MQTT and AMQP fronts besides the device API.
@@ -94,6 +97,7 @@ pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
         limits,
         plain_webhooks,
         bounds,
+        queries,
         mut http,
         devices,
     } = site;
@@ -117,7 +121,7 @@ pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
         .with_quotas(limits.quotas())
         .with_plain_webhooks(plain_webhooks);
     let throttle = Arc::clone(&outside.throttle);
-    let insights = Insights { rollups: Arc::clone(&outside.rollups) };
+    let insights = Insights { rollups: Arc::clone(&outside.rollups), queries };
     let allowed = Arc::clone(&access);
     let management =
         ManagementApi::new(Arc::clone(&instances), life.clone(), allowed, insights, sink(), clock());

@@ -16,7 +16,7 @@ use dps_events::{AddressMask, Metrics};
 use dps_management_api::InstanceResources;
 use dps_management_api::logs::{self, LogsApi};
 use dps_model::limits::{MAX_QUERIES_RUNNING, MAX_QUERIES_WAITING, WORKSPACE_UPKEEP};
-use dps_monitor::{AllToWorkspace, Ingestion, Projection};
+use dps_monitor::{AllToWorkspace, Ingestion, Projection, QueryEngine};
 use dps_query::store::{ParquetStore, StoreOptions};
 use dps_query::{DataFusionEngine, EngineOptions};
 use tokio::task::AbortHandle;
@@ -108,6 +108,12 @@ impl Workspace {
             Arc::clone(&outside.clock),
         );
         vec![Arc::new(LogsFront(api))]
+    }
+
+    /// Who answers queries.
+    #[allow(clippy::unnecessary_wraps)] // as in a build without
+    pub fn queries(&self) -> Option<Arc<dyn QueryEngine>> {
+        Some(Arc::clone(&self.engine) as _)
     }
 
     /// Rolls hours that are over into files, merges small ones and removes old ones, until the task is ended.

@@ -21,7 +21,8 @@ use crate::resource_id;
 use crate::route::Route;
 use crate::service::ManagementApi;
 use crate::wanted::same_location;
-use parameters::{Parameters, parameter};
+use parameters::Parameters;
+pub(super) use parameters::parameter;
 
 /// What a call does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

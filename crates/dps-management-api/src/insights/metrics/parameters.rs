@@ -33,7 +33,7 @@ const NAMES: [(&str, &str); 13] = [
 ];
 
 /// A parameter of the query, in any case; `+` may stand for a space. One that is empty counts as absent.
-pub(super) fn parameter(head: &Parts, name: &str) -> Option<String> {
+pub(in crate::insights) fn parameter(head: &Parts, name: &str) -> Option<String> {
     let pairs = head.uri.query()?.split('&');
     let text = |raw: &str| percent_decode_str(&raw.replace('+', " ")).decode_utf8_lossy().into_owned();
     pairs
