@@ -17,8 +17,10 @@ pub const PAGE_ROWS: usize = 8192;
 pub const SMALL_FILE_BYTES: u64 = 16 << 20;
 /// Files that one merge takes.
 pub const MAX_MERGE_FILES: usize = 64;
-/// Rows that one merge takes: it sorts them in memory.
-pub const MAX_MERGE_ROWS: u64 = 1 << 20;
+/// Bytes of files that one merge takes: it holds them, and writes about as many.
+pub const MAX_MERGE_BYTES: u64 = 48 << 20;
+/// Rows of each of its files that it holds decoded.
+pub const MERGE_BATCH_ROWS: usize = 512;
 /// Small files of an hour that goes on, before they are merged. Those of a past hour are merged from two on.
 pub const OPEN_HOUR_FILES: usize = 16;
 /// Merges in one call of `maintain`.

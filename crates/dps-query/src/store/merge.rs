@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use dps_monitor::Table;
 
-use super::limits::{MAX_MERGE_FILES, MAX_MERGE_ROWS, MAX_MERGES, OPEN_HOUR_FILES, SMALL_FILE_BYTES};
+use super::limits::{MAX_MERGE_BYTES, MAX_MERGE_FILES, MAX_MERGES, OPEN_HOUR_FILES, SMALL_FILE_BYTES};
+use super::order::{Merged, SourceFailed};
 use super::parquet::{self, HOUR, Note};
 use super::scan::DataFile;
 use super::upkeep::{Change, Upkeep};
@@ -37,11 +38,11 @@ impl ParquetStore {
         let due = hours.into_iter().filter_map(|((table, hour), mut files)| {
             // The smallest first: those that late rows made, rather than those that were merged before.
             files.sort_by_key(|f| f.rows);
-            let mut rows = 0;
+            let mut bytes = 0;
             files.truncate(MAX_MERGE_FILES);
             files.retain(|f| {
-                rows += f.rows;
-                rows <= MAX_MERGE_ROWS
+                bytes += f.size;
+                bytes <= MAX_MERGE_BYTES
             });
             let least = if hour < now { 2 } else { OPEN_HOUR_FILES };
             (files.len() >= least).then_some((table, files))
@@ -50,27 +51,38 @@ impl ParquetStore {
     }
 
     fn merge_files(&self, upkeep: &mut Upkeep, table: Table, files: &[Arc<DataFile>]) -> Result<u64, String> {
-        let mut note = Note::default();
-        let mut batches = Vec::new();
+        let mut note = Note { earliest: i64::MAX, latest: i64::MIN, ..Note::default() };
         let mut change = Change::default();
+        let (mut sources, mut rows) = (Vec::new(), 0);
         for file in files {
             let bytes = match self.archive.read(&file.location, None) {
                 Ok(bytes) => bytes,
                 Err(error) if archive::is_missing(&error) => return self.lose(upkeep, file),
                 Err(error) => return Err(error.to_string()),
             };
-            let through = footer(&bytes).map(|footer| footer.note.through);
-            let (Some(through), Ok(read)) = (through, parquet::read(bytes, table)) else {
+            let footer = footer(&bytes);
+            let (Some(footer), Ok(source)) = (footer, parquet::read(bytes, table)) else {
                 return self.lose(upkeep, file);
             };
-            note.through = note.through.max(through);
+            rows += footer.rows;
+            note.through = note.through.max(footer.note.through);
+            note.earliest = note.earliest.min(file.earliest);
+            note.latest = note.latest.max(file.latest);
             note.merged.push(file.location.to_string());
-            batches.extend(read);
+            sources.push(source);
             change.remove.insert(file.location.clone());
         }
-        let rows = parquet::sorted(&batches, table).map_err(|e| e.to_string())?;
-        drop(batches);
-        let file = self.put(upkeep, table, rows, note)?;
+        let written = Merged::of(sources).and_then(|pieces| parquet::write(table, &note, pieces));
+        let bytes = match written {
+            Ok(bytes) => bytes,
+            Err(SourceFailed { source, error }) => {
+                return match source.and_then(|at| files.get(at)) {
+                    Some(file) => self.lose(upkeep, file),
+                    None => Err(error.to_string()),
+                };
+            }
+        };
+        let file = self.put(upkeep, table, &note, rows, bytes)?;
         change.add.push((table, file));
         self.commit(upkeep, change)?;
         Ok(files.len() as u64)

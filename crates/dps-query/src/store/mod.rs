@@ -10,6 +10,7 @@ pub mod limits;
 mod manifest;
 mod merge;
 mod open;
+mod order;
 mod parquet;
 mod record;
 mod retention;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchReader, StringArray, new_null_array};
-use datafusion::arrow::compute::{SortOptions, concat_batches, sort_to_indices, take_record_batch};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::object_store::path::Path;
 use datafusion::parquet::arrow::ArrowWriter;
@@ -19,7 +18,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::limits::{PAGE_ROWS, ROW_GROUP_ROWS};
+use super::limits::{MERGE_BATCH_ROWS, PAGE_ROWS, ROW_GROUP_ROWS};
 use super::schema;
 
 /// Ticks in an hour.
@@ -56,16 +55,20 @@ pub struct Footer {
     pub columns: usize,
 }
 
-/// Sorted by time.
-pub fn sorted(batches: &[RecordBatch], table: Table) -> Result<RecordBatch, ParquetError> {
-    let whole = concat_batches(&schema::physical(table), batches)?;
-    let order = SortOptions { descending: false, nulls_first: true };
-    let indices = sort_to_indices(whole.column(0), Some(order), None)?;
-    Ok(take_record_batch(&whole, &indices)?)
+/// Writes the pieces of sorted rows one after the other: no more than one of them is in memory twice.
+pub fn write<E: From<ParquetError>>(
+    table: Table,
+    note: &Note,
+    pieces: impl Iterator<Item = Result<RecordBatch, E>>,
+) -> Result<Vec<u8>, E> {
+    let mut writer = ArrowWriter::try_new(Vec::new(), schema::physical(table), Some(properties(note)?))?;
+    for piece in pieces {
+        writer.write(&piece?)?;
+    }
+    Ok(writer.into_inner()?)
 }
 
-/// Writes sorted rows.
-pub fn write(rows: &RecordBatch, note: &Note) -> Result<Vec<u8>, ParquetError> {
+fn properties(note: &Note) -> Result<WriterProperties, ParquetError> {
     let text = serde_json::to_string(note).map_err(|e| ParquetError::External(Box::new(e)))?;
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
@@ -78,26 +81,19 @@ pub fn write(rows: &RecordBatch, note: &Note) -> Result<Vec<u8>, ParquetError> {
             descending: false,
             nulls_first: true,
         }]))
-        .set_key_value_metadata(Some(vec![KeyValue::new(NOTE.to_owned(), text)]))
-        .build();
-    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties))?;
-    let mut from = 0;
-    while from < rows.num_rows() {
-        let length = PAGE_ROWS.min(rows.num_rows() - from);
-        writer.write(&rows.slice(from, length))?;
-        from += length;
-    }
-    writer.into_inner()
+        .set_key_value_metadata(Some(vec![KeyValue::new(NOTE.to_owned(), text)]));
+    Ok(properties.build())
 }
 
-/// Reads a whole file as its table is today.
-pub fn read(bytes: Vec<u8>, table: Table) -> Result<Vec<RecordBatch>, ParquetError> {
+/// Reads a file piece by piece as its table is today.
+pub fn read(
+    bytes: Vec<u8>,
+    table: Table,
+) -> Result<impl Iterator<Item = Result<RecordBatch, ParquetError>>, ParquetError> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes))?;
-    let reader = reader.with_batch_size(PAGE_ROWS).build()?;
-    let has = reader.schema();
-    let whole = schema::physical(table);
-    let mut batches = Vec::new();
-    for batch in reader {
+    let reader = reader.with_batch_size(MERGE_BATCH_ROWS).build()?;
+    let (has, whole) = (reader.schema(), schema::physical(table));
+    Ok(reader.map(move |batch| {
         let batch = batch?;
         let columns = whole.fields().iter().map(|field| -> Result<ArrayRef, ParquetError> {
             match has.index_of(field.name()) {
@@ -109,9 +105,8 @@ pub fn read(bytes: Vec<u8>, table: Table) -> Result<Vec<RecordBatch>, ParquetErr
                 Err(error) => Err(error.into()),
             }
         });
-        batches.push(RecordBatch::try_new(Arc::clone(&whole), columns.collect::<Result<_, _>>()?)?);
-    }
-    Ok(batches)
+        Ok(RecordBatch::try_new(Arc::clone(&whole), columns.collect::<Result<_, _>>()?)?)
+    }))
 }
 
 /// How many bytes before a file's end its metadata begin, by its last eight bytes.

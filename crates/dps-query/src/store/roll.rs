@@ -1,13 +1,14 @@
 //! Rolling: rows in memory become files, one for each table and hour. Must not drop a segment before the manifest says
 //! that its rows are in files.
 
-use datafusion::arrow::array::{Array, RecordBatch, TimestampMicrosecondArray};
+use datafusion::arrow::array::RecordBatch;
 use dps_monitor::Table;
 
-use super::parquet::{self, HOUR, Note};
+use super::ParquetStore;
+use super::order::Sorted;
+use super::parquet::{self, Note};
 use super::scan::DataFile;
 use super::upkeep::{Change, Upkeep};
-use super::{ParquetStore, hot, schema};
 
 impl ParquetStore {
     /// Rolls every row whose append has returned. On an error all of them stay where they are.
@@ -57,51 +58,34 @@ impl ParquetStore {
         if batches.is_empty() {
             return Ok(());
         }
-        let rows = parquet::sorted(&batches, table).map_err(|e| e.to_string())?;
-        drop(batches);
-        for hour in hours(&rows) {
-            let file = self.put(upkeep, table, hour, note.clone())?;
+        let rows = Sorted::of(batches).map_err(|e| e.to_string())?;
+        for hour in rows.hours() {
+            let Some((earliest, latest)) = rows.bounds(&hour) else { continue };
+            let note = Note { earliest, latest, ..note.clone() };
+            let bytes = parquet::write(table, &note, rows.pieces(&hour)).map_err(|e| e.to_string())?;
+            let file = self.put(upkeep, table, &note, hour.len() as u64, bytes)?;
             to.add.push((table, file));
         }
         Ok(())
     }
 
-    /// Writes sorted rows of one hour as a new file, which is not in yet.
+    /// Puts a new file of so many rows in place, which is not in yet.
     pub(super) fn put(
         &self,
         upkeep: &mut Upkeep,
         table: Table,
-        rows: RecordBatch,
-        mut note: Note,
+        note: &Note,
+        rows: u64,
+        bytes: Vec<u8>,
     ) -> Result<DataFile, String> {
-        let rows = hot::bounded(rows).ok_or("a file of no rows")?;
-        (note.earliest, note.latest) = (rows.earliest, rows.latest);
-        let bytes = parquet::write(&rows.rows, &note).map_err(|e| e.to_string())?;
-        let location = parquet::location(table, rows.earliest, upkeep.manifest.next);
+        let (earliest, latest) = (note.earliest, note.latest);
+        let location = parquet::location(table, earliest, upkeep.manifest.next);
         upkeep.manifest.next += 1;
         let size = bytes.len() as u64;
         if let Err(error) = self.archive.put(&location, bytes) {
             upkeep.doom([location]);
             return Err(error);
         }
-        let (count, columns) = (rows.rows.num_rows() as u64, table.columns().len());
-        Ok(DataFile { location, size, rows: count, earliest: rows.earliest, latest: rows.latest, columns })
+        Ok(DataFile { location, size, rows, earliest, latest, columns: table.columns().len() })
     }
-}
-
-/// Sorted rows, cut at full hours.
-fn hours(rows: &RecordBatch) -> Vec<RecordBatch> {
-    let Some(times) = rows.column(0).as_any().downcast_ref::<TimestampMicrosecondArray>() else {
-        return Vec::new();
-    };
-    let hour = |at: usize| schema::ticks(times.value(at)).div_euclid(HOUR);
-    let mut cut = Vec::new();
-    let mut from = 0;
-    for at in 1..=times.len() {
-        if at == times.len() || hour(at) != hour(from) {
-            cut.push(rows.slice(from, at - from));
-            from = at;
-        }
-    }
-    cut
 }

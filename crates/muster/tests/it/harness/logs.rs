@@ -17,10 +17,13 @@ pub struct Logs {
 
 impl Logs {
     pub fn of(env: &HashMap<String, String>) -> Self {
-        Self {
-            path: format!("/v1/workspaces/{}/query", env["MUSTER_WORKSPACE_ID"]),
-            bearer: format!("Bearer {}", env["MUSTER_BEARER_TOKEN"]),
-        }
+        Self::at(&env["MUSTER_WORKSPACE_ID"], &env["MUSTER_BEARER_TOKEN"])
+    }
+
+    /// The workspace of that id or name.
+    pub fn at(workspace: &str, token: &str) -> Self {
+        let path = format!("/v1/workspaces/{workspace}/query");
+        Self { path, bearer: format!("Bearer {token}") }
     }
 
     /// The answer to a query.

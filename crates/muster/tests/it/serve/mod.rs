@@ -9,3 +9,5 @@ mod linked_hubs;
 mod regions;
 mod settings;
 mod small_disk;
+#[cfg(feature = "logs")]
+mod workspace;
