@@ -14,7 +14,7 @@ pub use ingestion::Ingestion;
 pub use logs::{Category, LogRecord, Projection, ResourceLog};
 pub use ports::{
     AllToWorkspace, Answer, AnswerTable, IdParts, Kept, LogError, LogStore, MemoryLogStore, MonitorState,
-    PartialAnswer, QueryEngine, QueryError, QueryLimits, QueryRequest, Resource, Resources, Routes, Scope,
-    Shelf, StateError, StateWrite, StoreFacts,
+    Notifier, PartialAnswer, QueryEngine, QueryError, QueryLimits, QueryRequest, Resource, Resources, Routes,
+    RuleSource, Scope, Shelf, StateError, StateWrite, StoreFacts, TryOut,
 };
 pub use table::{Row, Table};
