@@ -10,6 +10,7 @@ use dps_model::limits::Profile;
 use crate::device::DeviceCommand;
 use crate::explain_code::ExplainCodeOptions;
 use crate::fleet::FleetCommand;
+use crate::watch::WatchCommand;
 
 /// A self-hosted Device Provisioning Service, wire-compatible with Azure IoT Hub DPS.
 #[derive(clap::Parser)]
@@ -47,6 +48,8 @@ pub enum Command {
     Device(Box<DeviceCommand>),
     #[command(flatten)]
     Fleet(FleetCommand),
+    #[command(flatten)]
+    Watch(WatchCommand),
     /// Tell what an error code means: likely causes, what to do, the query that finds it
     #[command(after_help = "Examples:
   muster explain-code 401002

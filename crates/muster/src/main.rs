@@ -13,6 +13,7 @@ mod fleet;
 mod health;
 mod serve;
 mod server;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,11 @@ fn run(command: cli::Command) -> anyhow::Result<()> {
         cli::Command::Fleet(command) => {
             let done = runtime.block_on(fleet::run(command));
             // What still waits for standard input is not waited for.
+            runtime.shutdown_background();
+            Ok(done?)
+        }
+        cli::Command::Watch(command) => {
+            let done = runtime.block_on(watch::run(command));
             runtime.shutdown_background();
             Ok(done?)
         }

@@ -159,22 +159,20 @@ fn by_policy(text: &str, named: &str, ca: Option<Vec<u8>>) -> Result<Target, Fai
 }
 
 /// A token travels over TLS, or stays on this machine.
-fn base_url(text: &str) -> Result<String, Failure> {
+pub fn base_url(text: &str) -> Result<String, Failure> {
     let url = reqwest::Url::parse(text)
-        .map_err(|error| Failure::Usage(format!("{text} is no URL of a control plane: {error}")))?;
+        .map_err(|error| Failure::Usage(format!("{text} is no URL of a service: {error}")))?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let is_here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback());
     match url.scheme() {
         "https" => Ok(text.trim_end_matches('/').to_owned()),
         "http" if is_here => Ok(text.trim_end_matches('/').to_owned()),
-        _ => Err(Failure::Usage(format!(
-            "{text}: a control plane is asked over https, else its token is read"
-        ))),
+        _ => Err(Failure::Usage(format!("{text}: a service is asked over https, else its token is read"))),
     }
 }
 
 /// Where values come from, in order: the data directory when it was said, the environment, and the usual data directory.
-struct Sources<'a> {
+pub struct Sources<'a> {
     options: &'a TrustOptions,
     environment: fn(&str) -> Option<String>,
     /// The usual data directory.
@@ -182,7 +180,7 @@ struct Sources<'a> {
 }
 
 impl<'a> Sources<'a> {
-    fn new(options: &'a TrustOptions) -> Self {
+    pub fn new(options: &'a TrustOptions) -> Self {
         Self { options, environment: environment::variable, usual: DATA_DIR.into() }
     }
 
@@ -199,13 +197,13 @@ impl<'a> Sources<'a> {
 
     /// Where a credential goes. A dev.env that nobody named says so only for the credential that is written in it:
     /// whoever made this directory must not choose who hears a token that was meant for another service.
-    fn beside(&self, credential: &str, key: &str) -> Option<String> {
+    pub fn beside(&self, credential: &str, key: &str) -> Option<String> {
         let (text, named) = self.find(key)?;
         let unasked = self.options.data_dir.is_none() && named.ends_with("dev.env");
         (!unasked || named == credential).then_some(text)
     }
 
-    fn token(&self) -> Result<(String, String), Failure> {
+    pub fn token(&self) -> Result<(String, String), Failure> {
         if let Some(text) = &self.options.token {
             return Ok((value_or_file(text)?.trim().to_owned(), "--token".to_owned()));
         }
@@ -217,7 +215,7 @@ impl<'a> Sources<'a> {
 
     /// Certificates to trust: what was said, else those beside the dev.env that the credential is from, else the
     /// environment's.
-    fn ca(&self, of_dev_env: bool) -> Result<Option<Vec<u8>>, Failure> {
+    pub fn ca(&self, of_dev_env: bool) -> Result<Option<Vec<u8>>, Failure> {
         let folder = self.options.data_dir.clone().unwrap_or_else(|| self.usual.clone());
         let path = match &self.options.ca_file {
             Some(path) => Some(path.clone()),

@@ -6,17 +6,17 @@
 
 pub mod api;
 mod certificate;
-mod connection;
+pub mod connection;
 mod connection_string;
 mod device_key;
 mod enrollments;
 mod instance;
-mod limits;
+pub mod limits;
 mod linked_hub;
-mod output;
+pub mod output;
 mod policy;
 mod registration;
-mod value;
+pub mod value;
 
 pub use self::api::Failure;
 
@@ -56,8 +56,15 @@ pub enum FleetCommand {
 
 /// Runs one of the commands, until Ctrl-C.
 pub async fn run(command: FleetCommand) -> Result<(), Failure> {
+    until_interrupted(dispatch(command)).await
+}
+
+/// Runs a command to its end, or until Ctrl-C.
+pub async fn until_interrupted(
+    command: impl Future<Output = Result<(), Failure>> + Send + 'static,
+) -> Result<(), Failure> {
     // On a task of its own: it may wait for standard input, which hears no Ctrl-C.
-    let work = tokio::spawn(dispatch(command));
+    let work = tokio::spawn(command);
     tokio::select! {
         worked = work => worked.map_err(|error| anyhow::anyhow!("the command broke: {error}"))?,
         heard = tokio::signal::ctrl_c() => {

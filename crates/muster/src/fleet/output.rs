@@ -184,7 +184,8 @@ fn flatten(path: &str, value: &Value, rows: &mut Vec<[String; 2]>) {
     }
 }
 
-fn cell(value: Option<&Value>) -> String {
+/// A value as a cell of a table.
+pub fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) => plain(text),
@@ -194,7 +195,7 @@ fn cell(value: Option<&Value>) -> String {
 }
 
 /// What a terminal may see.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
@@ -203,7 +204,8 @@ fn print_table(header: Option<Vec<&str>>, rows: Vec<Vec<String>>) -> Result<(), 
     line(&table(header, rows, width))
 }
 
-fn table(header: Option<Vec<&str>>, rows: Vec<Vec<String>>, width: u16) -> String {
+/// Columns under each other, wrapped to that width.
+pub fn table(header: Option<Vec<&str>>, rows: Vec<Vec<String>>, width: u16) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     if let Some(header) = header {
@@ -219,18 +221,21 @@ fn table(header: Option<Vec<&str>>, rows: Vec<Vec<String>>, width: u16) -> Strin
     text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
-fn terminal_width() -> u16 {
+/// Columns of the terminal, or of tables elsewhere.
+pub fn terminal_width() -> u16 {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
     size.map(|size| size.ws_col)
         .filter(|columns| *columns > 0)
         .map_or(TABLE_WIDTH, |it| it.max(MIN_TABLE_WIDTH))
 }
 
-fn line(text: &str) -> Result<(), Failure> {
+/// Writes a line to standard output.
+pub fn line(text: &str) -> Result<(), Failure> {
     write(&format!("{text}\n"))
 }
 
-fn write(text: &str) -> Result<(), Failure> {
+/// Writes to standard output.
+pub fn write(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)

@@ -27,5 +27,6 @@ mod storm;
 mod swtpm_process;
 mod throttled;
 mod tpm;
+mod watch;
 #[cfg(feature = "logs")]
 mod workspace;

@@ -17,6 +17,8 @@ use crate::fleet::limits::{MAX_OPERATION_WAIT, MAX_RETRY_AFTER, OPERATION_POLL};
 
 /// What all calls use but those that need a newer one.
 pub const API_VERSION: &str = "2022-02-05";
+/// Of metrics.
+const INSIGHTS_API_VERSION: &str = "2024-02-01";
 /// The first one with `disableLocalAuth`.
 pub const LOCAL_AUTH_API_VERSION: &str = "2026-08-31";
 const OPERATION: HeaderName = HeaderName::from_static("azure-asyncoperation");
@@ -164,6 +166,20 @@ impl ControlPlane {
     ) -> Result<Value, Failure> {
         let path = format!("{}/certificates/{}{action}", self.id.service()?, segment(name));
         Ok(self.ask(method, &path, API_VERSION, etag, body).await?.body)
+    }
+
+    /// Reads something of the provider `Microsoft.Insights` at the service.
+    pub async fn insights(&self, what: &str, parameters: &[(&str, String)]) -> Result<Value, Failure> {
+        let mut url = format!(
+            "{}{}/providers/Microsoft.Insights/{what}?api-version={INSIGHTS_API_VERSION}",
+            self.target.base,
+            self.id.service()?
+        );
+        for (name, value) in parameters {
+            url.push_str(&format!("&{name}={}", segment(value)));
+        }
+        let ask = Ask { method: Method::GET, url, headers: Vec::new(), body: None };
+        Ok(self.send(ask).await?.body)
     }
 
     async fn list(&self, path: &str) -> Result<Vec<Value>, Failure> {

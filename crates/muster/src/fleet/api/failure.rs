@@ -43,6 +43,10 @@ pub struct Refusal {
     pub credential: String,
     /// An earlier attempt of the same call had no answer: it may have done its work.
     pub lost_an_answer: bool,
+    /// Seconds that the service wants to be left alone.
+    pub retry_after: Option<u64>,
+    /// The error within the error, as the service wrote it: where a query is wrong.
+    pub inner: Value,
 }
 
 impl Failure {
@@ -119,6 +123,8 @@ impl Refusal {
             tracking_id: tracking_id.map(|text| shown(&text)).filter(|text| !text.is_empty()),
             credential: String::new(),
             lost_an_answer: false,
+            retry_after: None,
+            inner: inner.get("innererror").cloned().unwrap_or_default(),
         }
     }
 

@@ -6,7 +6,7 @@
 
 pub mod control_plane;
 pub mod failure;
-mod sender;
+pub mod sender;
 pub mod service;
 pub mod target;
 

@@ -38,6 +38,30 @@ pub struct Answer {
     pub is_late: bool,
 }
 
+/// What a service is given before it has failed.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// Time that one request may take, its answer included.
+    pub timeout: Duration,
+    /// Bytes of an answer.
+    pub max_answer: usize,
+    /// Requests of one call.
+    pub max_attempts: u32,
+    /// A 504 is the last word: the time that was asked for is over, and would be over again.
+    pub timeout_is_final: bool,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(REQUEST_TIMEOUT),
+            max_answer: MAX_ANSWER,
+            max_attempts: MAX_ATTEMPTS,
+            timeout_is_final: false,
+        }
+    }
+}
+
 /// Sends to one service.
 pub struct Sender {
     client: Client,
@@ -46,6 +70,7 @@ pub struct Sender {
     /// What the credential was taken from, for errors.
     credential: String,
     backoff: Duration,
+    terms: Terms,
 }
 
 /// What became of one request.
@@ -72,8 +97,7 @@ impl Sender {
             .tls_backend_preconfigured(tls)
             // A token goes to the service that it was made for, and nowhere else.
             .redirect(Policy::none())
-            .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT))
-            .timeout(Duration::from_secs(REQUEST_TIMEOUT));
+            .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT));
         if is_loopback(base) {
             builder = builder.no_proxy();
         }
@@ -85,7 +109,13 @@ impl Sender {
             service: base.to_owned(),
             credential: credential.to_owned(),
             backoff: Duration::from_millis(BACKOFF_MS),
+            terms: Terms::default(),
         })
+    }
+
+    /// On other terms than the usual ones.
+    pub fn on_terms(self, terms: Terms) -> Self {
+        Self { terms, ..self }
     }
 
     /// One call, whatever number of requests it takes. `authorize` makes a fresh header value for each.
@@ -100,10 +130,13 @@ impl Sender {
                 Outcome::Answered(status, headers, body) => {
                     let mut refusal = Refusal::read(status, &body, request_id(&headers));
                     let retry_after = retry_after(&headers);
-                    let again = matches!(status, 408 | 429 | 500..) && attempt < MAX_ATTEMPTS;
+                    let again = matches!(status, 408 | 429 | 500..)
+                        && attempt < self.terms.max_attempts
+                        && !(status == 504 && self.terms.timeout_is_final);
                     if !again || retry_after.is_some_and(|wait| wait > MAX_RETRY_AFTER) {
                         refusal.credential.clone_from(&self.credential);
                         refusal.lost_an_answer = lost;
+                        refusal.retry_after = retry_after;
                         return Err(Failure::Refused(Box::new(refusal)));
                     }
                     // A server that fails may have done its work before.
@@ -112,7 +145,7 @@ impl Sender {
                 }
                 Outcome::Unanswered(why) => {
                     (unanswered, lost) = (unanswered + 1, true);
-                    if unanswered >= MAX_UNANSWERED_ATTEMPTS || attempt >= MAX_ATTEMPTS {
+                    if unanswered >= MAX_UNANSWERED_ATTEMPTS || attempt >= self.terms.max_attempts {
                         return Err(self.unreachable(&why));
                     }
                     (format!("no answer from {}", self.service), None)
@@ -139,8 +172,11 @@ impl Sender {
         let mut authorization = HeaderValue::from_str(authorization)
             .map_err(|_| Failure::Usage("the token has characters that no header may have".to_owned()))?;
         authorization.set_sensitive(true);
-        let mut request =
-            self.client.request(ask.method.clone(), &ask.url).header(AUTHORIZATION, authorization);
+        let mut request = self
+            .client
+            .request(ask.method.clone(), &ask.url)
+            .timeout(self.terms.timeout)
+            .header(AUTHORIZATION, authorization);
         for (name, value) in &ask.headers {
             request = request.header(name, value);
         }
@@ -160,8 +196,9 @@ impl Sender {
         let mut body = Vec::new();
         loop {
             match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > MAX_ANSWER => {
-                    return Ok(Outcome::Hopeless(format!("the answer is larger than {MAX_ANSWER} bytes")));
+                Ok(Some(chunk)) if body.len() + chunk.len() > self.terms.max_answer => {
+                    let most = self.terms.max_answer;
+                    return Ok(Outcome::Hopeless(format!("the answer is larger than {most} bytes")));
                 }
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) => break,
