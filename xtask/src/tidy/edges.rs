@@ -36,6 +36,7 @@ const ROOMS: &[Room] = &[
     room("dps-store", &["dps-core", "dps-monitor", "dps-model"], &["dps-attestation", "dps-events"]),
     room("dps-hub", &["dps-core", "dps-attestation", "dps-model"], &[]),
     room("dps-monitor", &["dps-kql", "dps-events", "dps-explain", "dps-model"], &[]),
+    room("dps-destinations", &["dps-monitor", "dps-model"], &[]),
     room("dps-query", &["dps-monitor", "dps-kql", "dps-events", "dps-model"], &[]),
     room(
         "dps-device-api",
@@ -89,7 +90,7 @@ const QUARANTINE: &[(&str, &[&str], &str)] = &[
     ("clap", &["muster", "muster-bench", "xtask"], "only programs have command lines"),
     (
         "reqwest",
-        &["dps-hub", "dps-access", "dps-monitor", "muster", "muster-bench"],
+        &["dps-hub", "dps-access", "dps-monitor", "dps-destinations", "muster", "muster-bench"],
         "outbound calls leave by few doors",
     ),
     (

@@ -1,6 +1,7 @@
 //! Destinations of diagnostic settings other than the built-in workspace. Owns the port that each kind of destination
 //! implements and what is delivered; must not know settings, buffers or retries.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +14,12 @@ use crate::logs::ResourceLog;
 pub trait Destination: Send + Sync + 'static {
     /// Delivers all of them or says why not; the same batch may come again after a failure.
     async fn deliver(&self, batch: &Batch) -> Result<(), DeliveryError>;
+
+    /// The event hub of that name there (`eventHubName` of a setting); none where event hubs mean nothing. Without a
+    /// name the category decides.
+    fn event_hub(&self, _name: &str) -> Option<Arc<dyn Destination>> {
+        None
+    }
 }
 
 /// Records of one provisioning service, delivered together.
