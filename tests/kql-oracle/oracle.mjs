@@ -12,8 +12,10 @@ import { fileURLToPath } from "node:url";
 import { createContext, runInContext } from "node:vm";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
-const QUERIES = join(HERE, "../../crates/dps-kql/tests/queries");
-const GOLDEN = join(QUERIES, "oracle.json");
+/** Queries of the language, judged against the tables of `schema.json` there. */
+const LANGUAGE = join(HERE, "../../crates/dps-kql/tests/queries");
+/** Queries with rows, of the engine. */
+const ENGINE = join(HERE, "../../crates/dps-query/tests/queries");
 const PINS = ["package.json", "package-lock.json"];
 
 /** Installs the pinned parser once into the user's cache and returns its folder. */
@@ -46,7 +48,7 @@ function kusto() {
 
 /** The tables of `schema.json` as one database. */
 function database(language) {
-  const tables = Object.entries(JSON.parse(readFileSync(join(QUERIES, "schema.json"), "utf8")));
+  const tables = Object.entries(JSON.parse(readFileSync(join(LANGUAGE, "schema.json"), "utf8")));
   const symbols = tables.map(([name, columns]) => {
     const schema = `(${columns.map(([column, type]) => `${column}:${type}`).join(",")})`;
     return language.Symbols.TableSymbol.From(schema).WithName(name);
@@ -55,12 +57,17 @@ function database(language) {
   return language.GlobalState.Default.WithDatabase(new ctor("db", symbols));
 }
 
-/** Queries of a file: what stands between blank lines. */
-function queries(file) {
-  return readFileSync(join(QUERIES, file), "utf8")
+/** Queries of a `.kql` file: what stands between blank lines. */
+function listed(text) {
+  return text
     .split(/\n{2,}/)
     .map((query) => query.trim())
     .filter((query) => query !== "");
+}
+
+/** Queries of a `.test` file: what stands between a line `query NAME` and a line `----`. */
+function cases(text) {
+  return [...text.matchAll(/^query .*\n([^]*?)\n----$/gm)].map(([, query]) => query);
 }
 
 function members(list) {
@@ -92,18 +99,27 @@ function golden(answers) {
   return `{\n${files.join(",\n")}\n}\n`;
 }
 
+/** Judges the queries of a folder's files; returns how many, and whether its golden says the same. */
+function judged(language, globals, folder, ending, queries) {
+  const answers = {};
+  for (const file of readdirSync(folder).filter((name) => name.endsWith(ending)).sort()) {
+    const text = readFileSync(join(folder, file), "utf8");
+    answers[file] = queries(text).map((query) => judge(language, globals, query));
+  }
+  const file = join(folder, "oracle.json");
+  const text = golden(answers);
+  const same = existsSync(file) && readFileSync(file, "utf8") === text;
+  if (!same && process.argv.includes("--write")) {
+    writeFileSync(file, text);
+  } else if (!same) {
+    console.error(`${file} is not what the official parser says now; look at it with --write`);
+    process.exitCode = 1;
+  }
+  return Object.values(answers).flat().length;
+}
+
 const language = kusto();
 const globals = database(language);
-const answers = {};
-for (const file of readdirSync(QUERIES).filter((name) => name.endsWith(".kql")).sort()) {
-  answers[file] = queries(file).map((query) => judge(language, globals, query));
-}
-const text = golden(answers);
-if (process.argv.includes("--write")) {
-  writeFileSync(GOLDEN, text);
-} else if (readFileSync(GOLDEN, "utf8") !== text) {
-  console.error("oracle.json is not what the official parser says now; look at it with --write");
-  process.exitCode = 1;
-}
-const count = Object.values(answers).flat().length;
+const count =
+  judged(language, globals, LANGUAGE, ".kql", listed) + judged(language, globals, ENGINE, ".test", cases);
 console.log(`${count} queries judged`);

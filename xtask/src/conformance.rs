@@ -1,7 +1,8 @@
-//! The official Azure SDKs, at pinned versions, against `muster dev`.
+//! The official Azure SDKs, at pinned versions, against `muster dev`, and the official parser of KQL against our queries.
 //!
 //! Builds the binary, sees to it that the few programs around Python and Node are there, and hands over
-//! to `tests/conformance/run.py`, which installs the SDKs and isolates itself. Knows no test.
+//! to `tests/conformance/run.py`, which installs the SDKs and isolates itself, and to `tests/kql-oracle/oracle.mjs`.
+//! Knows no test.
 
 use crate::shell::{self, cargo, command, ensure_programs, output, root, run as run_command};
 use anyhow::{Result, bail};
@@ -29,6 +30,10 @@ const PROGRAMS: &[(&str, &str)] = &[
 
 /// Builds `muster`, or takes the one given, and runs the tests against it.
 pub fn run(options: &Options) -> Result<()> {
+    // Whoever names a case is at work on it.
+    if options.rest.iter().all(|argument| argument == "--full") {
+        kql_oracle()?;
+    }
     if let Some(muster) = &options.muster {
         return run_against(&std::path::absolute(muster)?, &options.rest);
     }
@@ -48,6 +53,12 @@ pub fn run_against(muster: &Path, rest: &[String]) -> Result<()> {
     ensure_programs(PROGRAMS)?;
     ensure_venv()?;
     run_command(command("python3").arg(script).arg("--muster").arg(muster).args(rest))
+}
+
+/// Asks the official parser about every query of the tests; all of them take it some seconds.
+pub fn kql_oracle() -> Result<()> {
+    ensure_programs(&[("node", "nodejs"), ("npm", "npm")])?;
+    run_command(command("node").arg(root().join("tests/kql-oracle/oracle.mjs")))
 }
 
 /// Debian keeps the part of Python that makes virtual environments in a package of its own.

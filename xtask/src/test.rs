@@ -17,6 +17,7 @@ pub fn run() -> Result<()> {
         ("TPM simulator", Box::new(steps::tpm_simulator)),
         ("tests", Box::new(|| steps::tests(&["--workspace"]))),
         ("API documentation", Box::new(steps::api_docs)),
+        ("official parser of KQL", Box::new(conformance::kql_oracle)),
         (
             "conformance",
             Box::new(|| conformance::run_against(&shell::target_dir().join("debug/muster"), &[])),

@@ -116,7 +116,7 @@ impl<S: Iterator<Item = Result<RecordBatch, ParquetError>>> Merged<S> {
     fn turn(&mut self, at: usize) -> Result<(), SourceFailed> {
         let Some(source) = self.sources.get_mut(at) else { return Ok(()) };
         let failed = |error| SourceFailed { source: Some(at), error };
-        while let Some(batch) = source.rest.next() {
+        for batch in source.rest.by_ref() {
             let batch = batch.map_err(failed)?;
             if batch.num_rows() == 0 {
                 continue;
@@ -228,7 +228,9 @@ mod tests {
 
         #[test]
         fn merging_keeps_each_row_in_order_of_time(mut sources in batches(), cut in 1_usize..9) {
-            sources.iter_mut().for_each(|rows| rows.sort_by_key(|(time, _)| *time));
+            for rows in &mut sources {
+                rows.sort_by_key(|(time, _)| *time);
+            }
             let read = |rows: &Vec<(i64, i64)>| {
                 let batches: Vec<_> = rows.chunks(cut).map(|rows| Ok(batch(rows))).collect();
                 batches.into_iter()

@@ -1,4 +1,5 @@
-//! Integration tests: `queries`, `pruning` and `engine` of the query engine over log stores made by hand (`fixture`), and
+//! Integration tests: `queries`, `pruning` and `engine` of the query engine over log stores made by hand (`fixture`), `oracle` of the legality of those
+//! queries, and
 //! `store_*` of the log store on a disk that fails, on a process that is killed, on damage. Must not
 //! know the inside of the store: what a reader sees is what counts.
 
@@ -6,6 +7,7 @@
 
 mod engine;
 mod fixture;
+mod oracle;
 mod pruning;
 mod queries;
 mod store_crash;

@@ -62,6 +62,12 @@ async fn queries_of_every_file_yield_what_is_written_there() {
     assert!(refill || wrong.is_empty(), "{wrong}");
 }
 
+/// Query and expectation of each case of a file.
+pub fn cases(file: &Path) -> Vec<(String, String)> {
+    let (_, cases) = parse(&std::fs::read_to_string(file).unwrap());
+    cases.into_iter().map(|case| (case.query, case.expected)).collect()
+}
+
 fn parse(content: &str) -> (String, Vec<Case>) {
     let mut preface = String::new();
     let mut cases: Vec<Case> = Vec::new();
