@@ -82,7 +82,7 @@ impl StoreOptions {
     pub fn new(dir: PathBuf) -> Self {
         let files = Place::Folder(dir.join("tables"));
         let keep_for = Some(Duration::from_hours(93 * 24));
-        Self { dir, files, hot_bytes: 64 << 20, grace: Duration::from_mins(2), keep_for, keep_bytes: None }
+        Self { dir, files, hot_bytes: 32 << 20, grace: Duration::from_mins(2), keep_for, keep_bytes: None }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The control plane: ARM's `Microsoft.Devices/provisioningServices`. Owns paths, asynchronous operations and lists in
 //! pages; must not know what a provisioning service holds.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use percent_encoding::utf8_percent_encode;
@@ -176,7 +177,7 @@ impl ControlPlane {
             self.id.service()?
         );
         for (name, value) in parameters {
-            url.push_str(&format!("&{name}={}", segment(value)));
+            let _ = write!(url, "&{name}={}", segment(value)); // to a String: it does not fail
         }
         let ask = Ask { method: Method::GET, url, headers: Vec::new(), body: None };
         Ok(self.send(ask).await?.body)

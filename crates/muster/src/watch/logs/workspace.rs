@@ -44,22 +44,21 @@ impl WorkspaceOptions {
     /// The client of the logs that are meant.
     pub fn open(&self) -> Result<Workspace, Failure> {
         let (target, path) = self.target(&Sources::new(&self.trust))?;
-        Workspace::new(target, &path)
+        Ok(Workspace::new(target, &path))
     }
 
     fn target(&self, sources: &Sources) -> Result<(Target, String), Failure> {
         let (token, named) = sources.token()?;
         let url = self.logs_url.clone().or_else(|| sources.beside(&named, LOGS_URL));
         let base = base_url(url.as_deref().unwrap_or(AZURE_LOGS))?;
-        let path = match &self.resource_id {
-            Some(id) => resource_path(id)?,
-            None => {
-                let id = self.workspace.clone().or_else(|| sources.beside(&named, WORKSPACE_ID));
-                let id = id.ok_or_else(|| {
-                    Failure::Usage("say --workspace ID, or --resource-id for one resource".to_owned())
-                })?;
-                format!("workspaces/{}", segment(id.trim()))
-            }
+        let path = if let Some(id) = &self.resource_id {
+            resource_path(id)?
+        } else {
+            let id = self.workspace.clone().or_else(|| sources.beside(&named, WORKSPACE_ID));
+            let id = id.ok_or_else(|| {
+                Failure::Usage("say --workspace ID, or --resource-id for one resource".to_owned())
+            })?;
+            format!("workspaces/{}", segment(id.trim()))
         };
         let ca = sources.ca(named.ends_with("dev.env"))?;
         Ok((Target { base, credential: Credential::Bearer(token), ca, named }, path))
@@ -108,8 +107,9 @@ pub struct Asking<'a> {
 }
 
 impl Workspace {
-    fn new(target: Target, path: &str) -> Result<Self, Failure> {
-        Ok(Self { url: format!("{}/v1/{path}/query", target.base), target })
+    fn new(target: Target, path: &str) -> Self {
+        let url = format!("{}/v1/{path}/query", target.base);
+        Self { target, url }
     }
 
     /// Where the service is, for messages.

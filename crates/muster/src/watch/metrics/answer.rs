@@ -42,7 +42,7 @@ impl Values {
         }
         let series = metric["timeseries"].as_array().ok_or_else(strange)?;
         let series = series.iter().map(|series| one(series, definition)).collect();
-        Ok(Self { timespan, interval, series, metric })
+        Ok(Self { metric, timespan, interval, series })
     }
 
     /// The names of all dimensions, in the order of their first coming.

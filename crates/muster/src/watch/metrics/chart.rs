@@ -36,7 +36,7 @@ pub fn draw(metric: &Definition, values: &Values, aggregations: &[String], width
             }
         }
     }
-    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+    lines.iter().flat_map(|line| [line.trim_end(), "\n"]).collect()
 }
 
 /// A line for each series, on one scale.

@@ -45,7 +45,7 @@ pub struct ShowOptions {
     /// Average, Count, Minimum, Maximum, Total; several with commas [default: the metric's own]
     #[arg(long, short, value_name = "NAME,…", value_delimiter = ',')]
     aggregation: Vec<String>,
-    /// Only these values of dimensions, such as "Status eq 'ClientError'"
+    /// Only these values of dimensions, such as "Status eq 'Success'"
     #[arg(long, value_name = "FILTER")]
     filter: Option<String>,
     /// A series for each value of these dimensions

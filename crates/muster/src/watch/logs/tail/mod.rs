@@ -5,6 +5,7 @@ mod condition;
 mod follow;
 mod lines;
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -158,10 +159,10 @@ impl Question {
         let mut text = format!("{}\n| where {TIME} >= datetime({from})\n", self.table);
         if let Some(condition) = &self.condition {
             // On a line of its own: it may end with a comment.
-            text.push_str(&format!("| where {condition}\n"));
+            let _ = writeln!(text, "| where {condition}"); // to a String: it does not fail
         }
         if let Some(columns) = &self.columns {
-            text.push_str(&format!("| project {columns}\n"));
+            let _ = writeln!(text, "| project {columns}");
         }
         text + &format!("| top {most} by {TIME} asc")
     }
