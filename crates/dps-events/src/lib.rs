@@ -11,6 +11,7 @@ mod properties;
 pub mod record;
 pub mod recorder;
 pub mod row;
+mod trace;
 
 pub use attempt_log::{AttemptLog, Segments};
 pub use metrics::{LinkSample, LoadSample, Metrics};
@@ -22,6 +23,7 @@ pub use record::{
 };
 pub use recorder::Recorder;
 pub use row::{AddressMask, LogRow};
+pub use trace::TracePlace;
 
 /// Where closed events go. Recording never blocks and never fails; what cannot be kept is counted.
 pub trait EventSink: Send + Sync + 'static {

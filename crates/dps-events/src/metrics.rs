@@ -7,15 +7,16 @@ mod naming;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Write as _;
 use std::sync::atomic::AtomicU64;
 
 use dps_model::{Protocol, Timestamp};
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::log_metrics::LogCounters;
@@ -146,12 +147,29 @@ pub struct LoadSample {
     pub handshakes: usize,
 }
 
+/// An example of what was measured: the trace that it is of, which is also the UUID of the operation or the tracking id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Example {
+    trace_id: TraceId,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct TraceId(u128);
+
+impl EncodeLabelValue for TraceId {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
+        write!(encoder, "{:032x}", self.0)
+    }
+}
+
+type Histogram = HistogramWithExemplars<Example>;
+
 /// Upper bounds of step durations, in seconds: from one database read to a hub that is slow.
 const STEP_SECONDS: [f64; 14] =
     [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 30.0];
 
 fn step_histogram() -> Histogram {
-    Histogram::new(STEP_SECONDS)
+    Histogram::new(STEP_SECONDS.into_iter())
 }
 
 /// All metrics of the server.
@@ -316,7 +334,7 @@ impl Metrics {
         match event {
             Event::Attempt(attempt) => {
                 let (status, protocol) = (attempt.outcome.result_type(), attempt.protocol.as_str());
-                self.operation(attempt.operation.as_str(), attempt.micros);
+                self.operation(attempt.operation.as_str(), attempt.micros, event);
                 match attempt.operation {
                     // A challenge and its answer are one attempt.
                     Operation::Register if attempt.outcome == Outcome::Challenged => {}
@@ -333,7 +351,7 @@ impl Metrics {
                     let reason = attempt.reason.unwrap_or("");
                     self.refusals.get_or_create(&Refusals { code, reason }).inc();
                 }
-                self.steps(&attempt.steps);
+                self.steps(&attempt.steps, event);
             }
             Event::Assignment(assignment) => {
                 let (instance, status) = (assignment.instance.clone(), assignment.outcome.result_type());
@@ -343,8 +361,8 @@ impl Metrics {
                     self.assigned.get_or_create(&assigned).inc();
                 }
                 self.registrations.get_or_create(&Registrations { instance, iothub, status }).inc();
-                self.operation("Assignment", assignment.micros);
-                self.steps(&assignment.steps);
+                self.operation("Assignment", assignment.micros, event);
+                self.steps(&assignment.steps, event);
             }
             Event::ServiceCall(call) => {
                 let status = call.outcome.result_type();
@@ -438,15 +456,20 @@ impl Metrics {
         text
     }
 
-    fn steps(&self, steps: &[Step]) {
+    fn steps(&self, steps: &[Step], event: &Event) {
         for step in steps {
-            self.steps.get_or_create(&StepName { step: step.name }).observe(seconds(step.micros));
+            observe(&self.steps.get_or_create(&StepName { step: step.name }), step.micros, event);
         }
     }
 
-    fn operation(&self, operation: &'static str, micros: u64) {
-        self.operations.get_or_create(&OperationName { operation }).observe(seconds(micros));
+    fn operation(&self, operation: &'static str, micros: u64, event: &Event) {
+        observe(&self.operations.get_or_create(&OperationName { operation }), micros, event);
     }
+}
+
+fn observe(histogram: &Histogram, micros: u64, event: &Event) {
+    let example = Example { trace_id: TraceId(event.trace().trace) };
+    histogram.observe(seconds(micros), Some(example), None);
 }
 
 #[allow(clippy::cast_precision_loss)] // microseconds of a step are far below 2^53
