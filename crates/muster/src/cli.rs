@@ -266,14 +266,22 @@ mod tests {
         }
     }
 
-    /// As a shell cuts a line: quotes hold together.
+    /// As a shell cuts a line: quotes hold together, and are no quotes within others.
     fn words(line: &str) -> Vec<String> {
-        let quote = if line.contains('"') && !line.contains("'{") { '"' } else { '\'' };
-        let part = |(index, part): (usize, &str)| match index % 2 {
-            0 => part.split_whitespace().map(str::to_owned).collect(),
-            _ => vec![part.to_owned()],
-        };
-        line.split(quote).enumerate().flat_map(part).collect()
+        let (mut words, mut word, mut within) = (Vec::new(), None::<String>, None);
+        for c in line.chars() {
+            match within {
+                Some(quote) if c == quote => within = None,
+                None if c == '"' || c == '\'' => {
+                    within = Some(c);
+                    word.get_or_insert_default();
+                }
+                None if c.is_whitespace() => words.extend(word.take()),
+                _ => word.get_or_insert_default().push(c),
+            }
+        }
+        words.extend(word);
+        words
     }
 
     #[test]

@@ -102,7 +102,8 @@ fn words(filter: &str) -> Vec<&str> {
 fn usual_interval(timespan: &str, now: Timestamp) -> String {
     // What cannot be read is refused by the service, in its own words.
     let Ok(span) = Span::parse(timespan, now) else { return "PT1M".to_owned() };
-    let fits = Grain::ALL.into_iter().find(|grain| span.buckets(*grain) <= CHART_POINTS);
+    // Time that begins and ends within a bucket has one more.
+    let fits = Grain::ALL.into_iter().find(|grain| span.buckets(*grain) <= CHART_POINTS + 1);
     fits.unwrap_or(Grain::Minutes(1_440)).iso(span)
 }
 
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     fn interval_follows_the_timespan() {
-        let now = Timestamp::from_millis(1_000_000 * 60_000);
+        let now = Timestamp::from_millis(1_000_000 * 60_000 + 17_000);
         for (timespan, interval) in [
             ("PT1H", "PT1M"),
             ("PT5H", "PT5M"),
