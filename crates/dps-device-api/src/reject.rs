@@ -107,6 +107,8 @@ pub fn connack(code: ErrorCode) -> Option<ConnectReturnCode> {
         | ErrorCode::InstanceIsDefault
         | ErrorCode::QuotaExceeded
         | ErrorCode::CaCertificateInUse
+        | ErrorCode::DiagnosticSettingNotFound
+        | ErrorCode::DiagnosticSettingConflict
         | ErrorCode::EtagMismatch
         | ErrorCode::BodyTooLarge
         | ErrorCode::MediaTypeUnsupported
@@ -144,6 +146,7 @@ pub fn amqp_condition(code: ErrorCode) -> &'static str {
         | ErrorCode::InstanceNotFound
         | ErrorCode::CaCertificateNotFound
         | ErrorCode::AccessPolicyNotFound
+        | ErrorCode::DiagnosticSettingNotFound
         | ErrorCode::ManagedOperationNotFound => "amqp:not-found",
         ErrorCode::MethodNotAllowed => "amqp:not-allowed",
         ErrorCode::EnrollmentExists
@@ -151,7 +154,8 @@ pub fn amqp_condition(code: ErrorCode) -> &'static str {
         | ErrorCode::CertificateInUse
         | ErrorCode::InstanceExists
         | ErrorCode::InstanceIsDefault
-        | ErrorCode::CaCertificateInUse => "amqp:resource-locked",
+        | ErrorCode::CaCertificateInUse
+        | ErrorCode::DiagnosticSettingConflict => "amqp:resource-locked",
         ErrorCode::EtagMismatch => "com.microsoft:precondition-failed",
         ErrorCode::BodyTooLarge => "amqp:link:message-size-exceeded",
         ErrorCode::Throttled | ErrorCode::HubThrottled => "com.microsoft:device-container-throttled",

@@ -5,6 +5,7 @@
 //! record are few and listed; `xtask tidy` holds the list.
 
 pub mod attempt_log;
+mod delivery_metrics;
 mod log_metrics;
 pub mod metrics;
 mod properties;
@@ -14,6 +15,7 @@ pub mod row;
 mod trace;
 
 pub use attempt_log::{AttemptLog, Segments};
+pub use delivery_metrics::DeliveryLabels;
 pub use metrics::{LinkSample, LoadSample, Metrics};
 pub use properties::Properties;
 pub use record::{

@@ -19,6 +19,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::delivery_metrics::DeliveryCounters;
 use crate::log_metrics::LogCounters;
 use crate::record::{Event, Operation, Outcome, Step};
 
@@ -191,6 +192,7 @@ pub struct Metrics {
     load: LoadGauges,
     links: LinkGauges,
     pub(crate) logs: LogCounters,
+    pub(crate) deliveries: DeliveryCounters,
 }
 
 struct LinkGauges {
@@ -307,6 +309,7 @@ impl Metrics {
         let load = LoadGauges::register(own);
         let links = LinkGauges::register(own);
         let logs = LogCounters::register(own);
+        let deliveries = DeliveryCounters::register(own);
         let AzureFamilies { attempts, registrations, assigned, operations } = azure;
         Self {
             registry,
@@ -326,6 +329,7 @@ impl Metrics {
             load,
             links,
             logs,
+            deliveries,
         }
     }
 

@@ -22,6 +22,8 @@ impl ErrorCode {
                 | Self::InstanceExists
                 | Self::InstanceIsDefault
                 | Self::CaCertificateInUse
+                | Self::DiagnosticSettingNotFound
+                | Self::DiagnosticSettingConflict
                 | Self::QueryTooSlow
         )
     }
@@ -136,6 +138,7 @@ const CAUSES: &[(C, &[&str])] = &[
     (C::CaCertificateNotFound, &["a typing error in the name", "it was deleted"]),
     (C::AccessPolicyNotFound, &["a typing error in the name", "the policy was removed or renamed"]),
     (C::ManagedOperationNotFound, &["the operation is older than what is kept", "its URL was altered"]),
+    (C::DiagnosticSettingNotFound, &["a typing error in the name", "the setting was deleted"]),
     (
         C::MethodNotAllowed,
         &["the registration id is missing from the path", "POST where PUT is due, or the reverse"],
@@ -152,6 +155,13 @@ const CAUSES: &[(C, &[&str])] = &[
     (C::InstanceExists, &["the name is taken in another resource group of this server"]),
     (C::InstanceIsDefault, &["the first provisioning service of a server was to be deleted"]),
     (C::CaCertificateInUse, &["enrollment groups still name the certificate"]),
+    (
+        C::DiagnosticSettingConflict,
+        &[
+            "a template of the organisation made a setting before this one",
+            "an older setting of another name was meant to be replaced: a setting is replaced by its name",
+        ],
+    ),
     (
         C::EtagMismatch,
         &[

@@ -144,6 +144,9 @@ catalogue! {
     ManagedOperationNotFound = 404_208, false, Operator, "Operation not found.",
         "The id of an asynchronous operation is none that this server gave for that provisioning service.",
         "Poll the URL of the azure-asyncoperation header as it came.";
+    DiagnosticSettingNotFound = 404_210, false, Operator, "Diagnostic setting not found.",
+        "The provisioning service has no diagnostic setting, or no category of logs or metrics, of that name.",
+        "List its diagnostic settings, or their categories, and correct the name.";
     MethodNotAllowed = 405_000, false, Device, "Method not allowed.",
         "The path exists, but not with this method; often the registration id is missing from the path.",
         "Use the method that the Allow header names.";
@@ -165,6 +168,10 @@ catalogue! {
     CaCertificateInUse = 409_207, false, Operator, "The certificate is referred to by enrollments.",
         "A CA certificate that enrollments refer to cannot be deleted: their devices would be locked out.",
         "Let the enrollments that the message names refer to another CA certificate first.";
+    DiagnosticSettingConflict = 409_210, false, Operator,
+        "Another diagnostic setting sends the same category to the same destination.",
+        "Two diagnostic settings of a provisioning service would send one category to one destination.",
+        "Change or delete the setting that the message names, or send to another destination.";
     EtagMismatch = 412_001, false, Operator, "ETag is invalid.",
         "If-Match names a version that is not the current one, or the thing does not exist.",
         "Read the current version, apply the change to it and send its etag.";

@@ -374,6 +374,50 @@ pub const MAX_LOG_BATCH: usize = 4_096;
 pub const LOG_GATHER: u64 = 100;
 /// Bytes of one text of a log row (Azure Monitor: 32 KB).
 pub const MAX_LOG_FIELD: usize = 32 * 1024;
+/// Diagnostic settings of a resource (Azure: 5).
+pub const MAX_DIAGNOSTIC_SETTINGS: usize = 5;
+/// Characters of a diagnostic setting's name (Azure: 260).
+pub const MAX_DIAGNOSTIC_SETTING_NAME: usize = 260;
+/// Logs, or metrics, that a diagnostic setting chooses.
+pub const MAX_DIAGNOSTIC_CHOICES: usize = 16;
+/// Bytes of the id of a diagnostic setting's destination.
+pub const MAX_DESTINATION_ID: usize = 2_048;
+/// Characters of an event hub's name (Event Hubs: 256).
+pub const MAX_EVENT_HUB_NAME: usize = 256;
+/// Days of a retention policy (Azure: 365).
+pub const MAX_RETENTION_DAYS: u32 = 365;
+/// Time from the end of a minute until its metrics are exported, in seconds: what ended in it is counted by then.
+pub const METRIC_EXPORT_DELAY: i64 = 15;
+/// Minutes that are exported late after a standstill; older ones are left out.
+pub const MAX_METRIC_EXPORT_MINUTES: i64 = 60;
+/// Time between two looks whether a minute is due for export, in seconds.
+pub const METRIC_EXPORT_INTERVAL: u64 = 5;
+/// Time between two looks for settings of resources that are gone, in seconds.
+pub const SETTINGS_FORGET_INTERVAL: u64 = 3_600;
+/// Records that wait for one destination of a diagnostic setting; more are counted as dropped.
+pub const MAX_DELIVERY_RECORDS_WAITING: usize = 16_384;
+/// Bytes that those records may take.
+pub const MAX_DELIVERY_BYTES_WAITING: usize = 16 * 1024 * 1024;
+/// Bytes that the records of all destinations may take.
+pub const MAX_DELIVERIES_BYTES_WAITING: usize = 256 * 1024 * 1024;
+/// Records that are delivered at once.
+pub const MAX_DELIVERY_BATCH: usize = 1_000;
+/// Bytes that they may take; one that takes more goes alone.
+pub const MAX_DELIVERY_BATCH_BYTES: usize = 1024 * 1024;
+/// Milliseconds that records wait for others to be delivered with.
+pub const DELIVERY_GATHER: u64 = 1_000;
+/// Time that a destination may take for a batch, in seconds.
+pub const DELIVERY_TIMEOUT: u64 = 30;
+/// Attempts at a batch, about a quarter of an hour; then it is a dead letter.
+pub const MAX_DELIVERY_ATTEMPTS: u32 = 20;
+/// Time before the second attempt, in seconds; it doubles from one to the next.
+pub const DELIVERY_RETRY: u64 = 1;
+/// Longest time between two attempts.
+pub const MAX_DELIVERY_RETRY: u64 = 60;
+/// Longest time that a destination may ask for.
+pub const MAX_DELIVERY_AFTER: u64 = 600;
+/// Time to deliver what waits when the server stops or the setting is deleted, in seconds.
+pub const DELIVERY_DRAIN: u64 = 5;
 /// Largest text field copied from a request into an event.
 pub const MAX_EVENT_TEXT: usize = 1_024;
 /// Candidate enrollments kept in an attempt record.

@@ -8,13 +8,14 @@ pub mod ingestion;
 pub mod logs;
 pub mod metrics;
 pub mod ports;
+pub mod settings;
 pub mod table;
 
 pub use ingestion::Ingestion;
 pub use logs::{Category, LogRecord, Projection, ResourceLog};
 pub use ports::{
-    AllToWorkspace, Answer, AnswerTable, IdParts, Kept, LogError, LogStore, MemoryLogStore, MonitorState,
-    Notifier, PartialAnswer, QueryEngine, QueryError, QueryLimits, QueryRequest, Resource, Resources, Routes,
+    Answer, AnswerTable, IdParts, Kept, LogError, LogStore, MemoryLogStore, MonitorState, Notifier,
+    PartialAnswer, QueryEngine, QueryError, QueryLimits, QueryRequest, Resource, Resources, Routes,
     RuleSource, Scope, Shelf, StateError, StateWrite, StoreFacts, TryOut,
 };
 pub use table::{Row, Table};

@@ -7,11 +7,18 @@ use dps_model::{Protocol, Timestamp, TrackingId};
 
 use super::Ingestion;
 use crate::logs::{Category, Projection, ResourceLog};
-use crate::{
-    AllToWorkspace, LogError, LogStore, MemoryLogStore, Resource, Resources, Routes, Row, StoreFacts, Table,
-};
+use crate::{LogError, LogStore, MemoryLogStore, Resource, Resources, Routes, Row, StoreFacts, Table};
 
 struct Nobody;
+
+/// Wants every log.
+struct All;
+
+impl Routes for All {
+    fn to_workspace(&self, _: &ResourceLog) -> bool {
+        true
+    }
+}
 
 impl Resources for Nobody {
     fn find(&self, _: Option<&str>) -> Option<Resource> {
@@ -42,7 +49,7 @@ fn start(store: Arc<dyn LogStore>, routes: Arc<dyn Routes>) -> (Ingestion, Arc<M
 #[test]
 fn closed_ingestion_has_appended_every_row_it_took_in_few_batches() {
     let store = Arc::new(MemoryLogStore::default());
-    let (ingestion, metrics) = start(Arc::clone(&store) as _, Arc::new(AllToWorkspace));
+    let (ingestion, metrics) = start(Arc::clone(&store) as _, Arc::new(All));
     for _ in 0..1_000 {
         ingestion.take(&event());
     }
@@ -59,7 +66,7 @@ fn closed_ingestion_has_appended_every_row_it_took_in_few_batches() {
 fn rows_that_the_store_does_not_keep_are_counted_and_later_ones_kept() {
     let store = Arc::new(MemoryLogStore::default());
     store.fail(true);
-    let (ingestion, metrics) = start(Arc::clone(&store) as _, Arc::new(AllToWorkspace));
+    let (ingestion, metrics) = start(Arc::clone(&store) as _, Arc::new(All));
     ingestion.take(&event());
     while ingestion.waiting() > 0 {
         std::thread::yield_now();
@@ -94,7 +101,7 @@ impl LogStore for Stuck {
 fn store_that_hangs_holds_nobody_up() {
     let ((entered, enters), (release, go_on)) = (channel(), channel());
     let store = Stuck { entered: Mutex::new(entered), go_on: Mutex::new(go_on) };
-    let (ingestion, metrics) = start(Arc::new(store), Arc::new(AllToWorkspace));
+    let (ingestion, metrics) = start(Arc::new(store), Arc::new(All));
     ingestion.take(&event());
     enters.recv().unwrap();
     for _ in 0..MAX_LOG_ROWS_WAITING + 10 {

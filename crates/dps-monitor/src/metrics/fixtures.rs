@@ -15,7 +15,7 @@ use crate::ports::{Kept, MonitorState, Shelf, StateError, StateWrite};
 
 /// What the next write does.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Break {
+pub(crate) enum Break {
     /// Fails undone.
     Before,
     /// Is done, and says that it failed.
@@ -25,21 +25,21 @@ pub(super) enum Break {
 }
 
 #[derive(Default)]
-pub(super) struct MemoryState {
+pub(crate) struct MemoryState {
     documents: Mutex<BTreeMap<(&'static str, String), Kept>>,
     breaks: Mutex<Option<Break>>,
 }
 
 impl MemoryState {
-    pub(super) fn break_next(&self, side: Break) {
+    pub(crate) fn break_next(&self, side: Break) {
         *self.breaks.lock().unwrap() = Some(side);
     }
 
-    pub(super) fn ids(&self) -> Vec<String> {
+    pub(crate) fn ids(&self) -> Vec<String> {
         self.documents.lock().unwrap().keys().map(|(_, id)| id.clone()).collect()
     }
 
-    pub(super) fn damage(&self) {
+    pub(crate) fn damage(&self) {
         self.documents.lock().unwrap().values_mut().for_each(|kept| kept.body.truncate(10));
     }
 }
@@ -85,7 +85,7 @@ impl MonitorState for MemoryState {
 }
 
 /// A register request of a device at that second.
-pub(super) fn attempt(service: &str, protocol: Protocol, good: bool, second: i64) -> Event {
+pub(crate) fn attempt(service: &str, protocol: Protocol, good: bool, second: i64) -> Event {
     let channel = Channel { protocol, peer: "127.0.0.1:1".parse().unwrap(), tls: TlsSession::default() };
     let time = Timestamp::from_millis(second * 1_000);
     let mut record = AttemptRecord::open(TrackingId::fresh(), time, &channel, Operation::Register);

@@ -8,7 +8,7 @@ mod definition;
 mod document;
 mod filter;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 mod grain;
 mod point;
 mod read;

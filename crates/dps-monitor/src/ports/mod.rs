@@ -16,6 +16,6 @@ pub use query_engine::{
     Answer, AnswerTable, PartialAnswer, QueryEngine, QueryError, QueryLimits, QueryRequest, Scope,
 };
 pub use resources::{IdParts, Resource, Resources};
-pub use routes::{AllToWorkspace, Routes};
+pub use routes::Routes;
 pub use rules::RuleSource;
 pub use state::{Kept, MonitorState, Shelf, StateError, StateWrite};

@@ -7,13 +7,3 @@ pub trait Routes: Send + Sync + 'static {
     /// Does a diagnostic setting send it to the built-in workspace? However many do, it goes there once.
     fn to_workspace(&self, log: &ResourceLog) -> bool;
 }
-
-/// Everything goes to the workspace.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AllToWorkspace;
-
-impl Routes for AllToWorkspace {
-    fn to_workspace(&self, _log: &ResourceLog) -> bool {
-        true
-    }
-}
