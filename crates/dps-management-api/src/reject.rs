@@ -13,24 +13,54 @@ use crate::request::Body;
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer");
 
+/// Whose error body a client of a route reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// ARM's, with that of DPS beside it.
+    Arm,
+    /// `{"code","message"}`.
+    Flat,
+}
+
+impl Shape {
+    /// Of a route, by its operation.
+    pub(crate) fn of(operation: &str) -> Self {
+        if operation.starts_with("Microsoft.Insights/diagnosticSettings") { Self::Flat } else { Self::Arm }
+    }
+}
+
 /// The HTTP answer to a failed call; `allow` names the methods that the path has.
 pub(crate) fn reject(
     error: &Error,
     allow: Option<&str>,
+    shape: Shape,
     tracking_id: TrackingId,
     now: Timestamp,
 ) -> Response<Body> {
     let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let word = status.canonical_reason().unwrap_or_default().replace(' ', "");
     let target = error.info.get(TARGET);
-    let body = json!({
-        "error": { "code": code(error.code, status), "message": error.message, "target": target },
-        "code": error.code.row().code,
-        "httpStatusCode": word,
-        "message": error.message,
-        "details": format!("Tracking ID: {tracking_id} Time: {now}"),
-        "trackingId": tracking_id,
-    });
+    let details = format!("Tracking ID: {tracking_id} Time: {now}");
+    let whole = || {
+        json!({
+            "error": { "code": code(error.code, status), "message": error.message, "target": target },
+            "code": error.code.row().code,
+            "httpStatusCode": word,
+            "message": error.message,
+            "details": details,
+            "trackingId": tracking_id,
+        })
+    };
+    let body = match shape {
+        Shape::Arm => whole(),
+        Shape::Flat => json!({
+            "code": code(error.code, status),
+            "message": error.message,
+            "target": target,
+            "errorCode": error.code.row().code,
+            "trackingId": tracking_id,
+        }),
+    };
     let mut response = Response::new(text(body.to_string()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -55,7 +85,12 @@ fn code(code: ErrorCode, status: StatusCode) -> &'static str {
     match (code, status.as_u16()) {
         (ErrorCode::ApiVersionUnknown, _) => "InvalidApiVersionParameter",
         (ErrorCode::BodyMalformed, _) => "InvalidRequestContent",
-        (ErrorCode::InstanceNotFound | ErrorCode::CaCertificateNotFound, _) => "ResourceNotFound",
+        (
+            ErrorCode::InstanceNotFound
+            | ErrorCode::CaCertificateNotFound
+            | ErrorCode::DiagnosticSettingNotFound,
+            _,
+        ) => "ResourceNotFound",
         (ErrorCode::RouteNotFound, _) => "InvalidResourceType",
         (ErrorCode::InstanceExists, _) => "NameNotAvailable",
         (ErrorCode::QuotaExceeded, _) => "QuotaExceeded",

@@ -5,6 +5,7 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 
 use crate::insights;
+use crate::insights::diagnostic_settings::Action as DiagnosticSettings;
 use crate::insights::metrics::Action as Metrics;
 use crate::resource_id::Parts;
 
@@ -52,6 +53,15 @@ pub struct Row {
 
 const fn metrics(method: &'static str, path: &'static str, operation: &'static str, action: Metrics) -> Row {
     row(method, path, operation, Action::Insights(insights::Action::Metrics(action)))
+}
+
+const fn settings(
+    method: &'static str,
+    path: &'static str,
+    operation: &'static str,
+    action: DiagnosticSettings,
+) -> Row {
+    row(method, path, operation, Action::Insights(insights::Action::DiagnosticSettings(action)))
 }
 
 const fn row(method: &'static str, path: &'static str, operation: &'static str, action: Action) -> Row {
@@ -143,6 +153,18 @@ pub static ROUTES: &[Row] = &[
     metrics("POST", path!(subscription "/metrics:getBatch"), "Microsoft.Insights/metrics/read", Metrics::Batch),
     row("GET", path!(subscription "/providers/Microsoft.Insights/eventtypes/management/values"),
         "Microsoft.Insights/eventtypes/values/read", Action::Insights(insights::Action::ActivityLog)),
+    settings("GET", path!(service "/providers/Microsoft.Insights/diagnosticSettings"),
+        "Microsoft.Insights/diagnosticSettings/read", DiagnosticSettings::List),
+    settings("GET", path!(service "/providers/Microsoft.Insights/diagnosticSettings/{setting}"),
+        "Microsoft.Insights/diagnosticSettings/read", DiagnosticSettings::Get),
+    settings("PUT", path!(service "/providers/Microsoft.Insights/diagnosticSettings/{setting}"),
+        "Microsoft.Insights/diagnosticSettings/write", DiagnosticSettings::Put),
+    settings("DELETE", path!(service "/providers/Microsoft.Insights/diagnosticSettings/{setting}"),
+        "Microsoft.Insights/diagnosticSettings/delete", DiagnosticSettings::Delete),
+    settings("GET", path!(service "/providers/Microsoft.Insights/diagnosticSettingsCategories"),
+        "Microsoft.Insights/diagnosticSettingsCategories/read", DiagnosticSettings::Categories),
+    settings("GET", path!(service "/providers/Microsoft.Insights/diagnosticSettingsCategories/{category}"),
+        "Microsoft.Insights/diagnosticSettingsCategories/read", DiagnosticSettings::Category),
 ];
 
 /// The segments that stand for `{…}`, percent-decoded, not yet checked; empty where the path has none.
@@ -155,6 +177,10 @@ pub(crate) struct Names {
     pub(crate) certificate: String,
     pub(crate) key: String,
     pub(crate) operation: String,
+    /// Of a diagnostic setting.
+    pub(crate) setting: String,
+    /// Of logs or metrics.
+    pub(crate) category: String,
     other: String,
 }
 
@@ -167,6 +193,8 @@ impl Names {
             "{certificate}" => &mut self.certificate,
             "{key}" => &mut self.key,
             "{operation}" => &mut self.operation,
+            "{setting}" => &mut self.setting,
+            "{category}" => &mut self.category,
             _ => &mut self.other,
         }
     }

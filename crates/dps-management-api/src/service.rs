@@ -19,7 +19,7 @@ use crate::call::{Call, kept};
 use crate::insights::Insights;
 use crate::operations::Operation;
 use crate::provisioning_services::{self as services, Caller, Conditions, named};
-use crate::reject::reject;
+use crate::reject::{Shape, reject};
 use crate::request::{self, Body};
 use crate::route::{Action, Misrouted, Route};
 use crate::{certificates, keys, private_link, provider};
@@ -58,7 +58,8 @@ impl ManagementApi {
         let (response, outcome) = match &result {
             Ok(answer) => (answer.render(call.tracking_id()), Outcome::Success),
             Err(Misrouted { error, allow }) => {
-                let response = reject(error, allow.as_deref(), call.tracking_id(), self.clock.now());
+                let shape = Shape::of(call.record.operation);
+                let response = reject(error, allow.as_deref(), shape, call.tracking_id(), self.clock.now());
                 (response, Outcome::failed(error))
             }
         };
@@ -85,7 +86,8 @@ impl ManagementApi {
         call.record.resource_id = Some(kept(&resource_id));
         call.record.instance = Some(kept(&route.names.name)).filter(|name| !name.is_empty());
         if let Action::Insights(action) = route.row.action {
-            return Ok(self.insight(action, &route, head, body, call).await?);
+            let answer = self.insight(action, &route, head, body, call).await?;
+            return Ok(noted(answer, call));
         }
         let authorization = request::header(&head.headers, &AUTHORIZATION);
         let asked = ControlCall {
@@ -101,10 +103,7 @@ impl ManagementApi {
             Some(operation) => self.operation_result(&route, &operation, head).await?,
             None => self.handle(&route, version, head, body).await?,
         };
-        call.record.previous_etag = answer.previous.as_ref().map(ToString::to_string);
-        call.record.etag = answer.etag.as_ref().map(ToString::to_string);
-        call.record.changed.clone_from(&answer.changed);
-        Ok(answer)
+        Ok(noted(answer, call))
     }
 
     async fn handle(
@@ -208,4 +207,12 @@ impl ManagementApi {
         let asyncinfo = request::parameter(head, "asyncinfo").is_some();
         services::operation_result(&self.instances, &self.life, operation, asyncinfo).await
     }
+}
+
+/// Tells the event what the call changed.
+fn noted(answer: Answer, call: &mut Call) -> Answer {
+    call.record.previous_etag = answer.previous.as_ref().map(ToString::to_string);
+    call.record.etag = answer.etag.as_ref().map(ToString::to_string);
+    call.record.changed.clone_from(&answer.changed);
+    answer
 }

@@ -4,10 +4,14 @@ use dps_model::{Error, ErrorCode};
 use http::request::Parts;
 
 use super::Action;
+use crate::api_version::ApiVersion;
 use crate::request;
 
 /// Of the activity log, oldest first.
 const ACTIVITY_LOG: &[&str] = &["2014-04-01", "2015-04-01", "2017-03-01-preview"];
+/// Of diagnostic settings, oldest first; the versions of provisioning services are taken as well.
+const DIAGNOSTIC_SETTINGS: &[&str] =
+    &["2015-07-01", "2016-09-01", "2017-05-01-preview", "2021-05-01-preview"];
 /// Of metrics, oldest first.
 const METRICS: &[&str] = &[
     "2016-03-01",
@@ -30,12 +34,14 @@ const METRICS: &[&str] = &[
 pub(super) fn check(head: &Parts, action: Action) -> Result<(), Error> {
     let known = match action {
         Action::ActivityLog => ACTIVITY_LOG,
+        Action::DiagnosticSettings(_) => DIAGNOSTIC_SETTINGS,
         Action::Metrics(_) => METRICS,
     };
     let unknown = |message: String| Error::with(ErrorCode::ApiVersionUnknown, message);
     let text = request::parameter(head, "api-version");
     let text = text.ok_or_else(|| unknown("The api-version query parameter is required.".into()))?;
-    if known.iter().any(|known| known.eq_ignore_ascii_case(&text)) {
+    let of_service = matches!(action, Action::DiagnosticSettings(_)) && ApiVersion::parse(&text).is_some();
+    if of_service || known.iter().any(|known| known.eq_ignore_ascii_case(&text)) {
         return Ok(());
     }
     Err(unknown(format!("The api-version is none of this resource type's: {}.", known.join(", "))))
@@ -43,11 +49,11 @@ pub(super) fn check(head: &Parts, action: Action) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ACTIVITY_LOG, METRICS};
+    use super::{ACTIVITY_LOG, DIAGNOSTIC_SETTINGS, METRICS};
 
     #[test]
     fn versions_are_sorted_and_each_once() {
-        for known in [ACTIVITY_LOG, METRICS] {
+        for known in [ACTIVITY_LOG, DIAGNOSTIC_SETTINGS, METRICS] {
             assert!(known.windows(2).all(|pair| pair[0] < pair[1]));
         }
     }

@@ -3,6 +3,7 @@
 
 mod activity_log;
 mod api_version;
+pub(crate) mod diagnostic_settings;
 pub(crate) mod metrics;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use dps_access::ControlCall;
 use dps_model::Error;
 use dps_monitor::QueryEngine;
 use dps_monitor::metrics::Rollups;
+use dps_monitor::settings::SettingsBook;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use serde_json::Value;
@@ -26,6 +28,7 @@ use crate::service::ManagementApi;
 pub(crate) enum Action {
     Metrics(metrics::Action),
     ActivityLog,
+    DiagnosticSettings(diagnostic_settings::Action),
 }
 
 impl Action {
@@ -35,7 +38,11 @@ impl Action {
     }
 
     fn has_body(self) -> bool {
-        matches!(self, Self::Metrics(metrics::Action::Batch | metrics::Action::PostToSubscription))
+        matches!(
+            self,
+            Self::Metrics(metrics::Action::Batch | metrics::Action::PostToSubscription)
+                | Self::DiagnosticSettings(diagnostic_settings::Action::Put)
+        )
     }
 }
 
@@ -44,6 +51,8 @@ impl Action {
 pub struct Insights {
     /// Metrics.
     pub rollups: Arc<Rollups>,
+    /// Diagnostic settings.
+    pub settings: Arc<SettingsBook>,
     /// Who answers queries about log rows, in a build that keeps them.
     pub queries: Option<Arc<dyn QueryEngine>>,
 }
@@ -80,6 +89,9 @@ impl ManagementApi {
         match action {
             Action::Metrics(action) => self.metrics(action, route, head, value.as_ref(), call.time()).await,
             Action::ActivityLog => self.activity_log(route, head, call.time()).await,
+            Action::DiagnosticSettings(action) => {
+                self.diagnostic_settings(action, route, value.as_ref()).await
+            }
         }
     }
 

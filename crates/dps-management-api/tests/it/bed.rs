@@ -13,8 +13,10 @@ use dps_model::enrollment::AllocationPolicy;
 use dps_model::instance::{AccessPolicy, Instance, Resource, Right};
 use dps_model::network::NetworkAccess;
 use dps_model::{Channel, Error, Etag, IdScope, Protocol, Secret, Timestamp, TlsSession};
-use dps_monitor::QueryEngine;
+use dps_monitor::destinations::{Batch, DeliveryError, Destination};
 use dps_monitor::metrics::Rollups;
+use dps_monitor::settings::{Destinations, SettingsBook, Workspace};
+use dps_monitor::{MonitorState, QueryEngine};
 use dps_store::{MemoryStore, StoreState};
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
@@ -82,6 +84,39 @@ impl Hosting for Gate {
     }
 }
 
+/// The built-in workspace.
+pub const WORKSPACE: &str =
+    "/subscriptions/s-1/resourceGroups/muster/providers/Microsoft.OperationalInsights/workspaces/muster";
+/// A destination of diagnostic settings.
+pub const STORAGE: &str = "/subscriptions/s-1/providers/Microsoft.Storage/storageAccounts/files";
+/// Another one.
+pub const STREAM: &str = "/subscriptions/s-1/providers/Microsoft.EventHub/namespaces/n/authorizationRules/r";
+
+/// Takes everything.
+struct Takes;
+
+#[async_trait]
+impl Destination for Takes {
+    async fn deliver(&self, _: &Batch) -> Result<(), DeliveryError> {
+        Ok(())
+    }
+
+    fn event_hub(&self, _: &str) -> Option<Arc<dyn Destination>> {
+        Some(Arc::new(Self))
+    }
+}
+
+fn destinations() -> Destinations {
+    let takes = |id: &str| (id.to_lowercase(), Arc::new(Takes) as Arc<dyn Destination>);
+    Destinations {
+        workspace: Some(Workspace {
+            id: "11111111-2222-3333-4444-555555555555".into(),
+            resource_id: WORKSPACE.into(),
+        }),
+        external: [takes(STORAGE), takes(STREAM)].into(),
+    }
+}
+
 /// An answer, read to its end.
 pub struct Reply {
     pub status: u16,
@@ -111,6 +146,11 @@ impl Reply {
     pub fn refusal(&self) -> (u16, String, String) {
         let body = self.json();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        // Azure Monitor's own shape, where its clients read that.
+        if body.get("error").is_none() {
+            assert_eq!(body["errorCode"].to_string(), self.header("x-ms-error-code"));
+            return (self.status, text(&body["code"]), text(&body["message"]));
+        }
         assert_eq!(body["message"], body["error"]["message"]);
         assert_eq!(body["code"].to_string(), self.header("x-ms-error-code"));
         (self.status, text(&body["error"]["code"]), text(&body["error"]["message"]))
@@ -194,8 +234,10 @@ impl Bed {
         let access = AccessControl::new(vec![Issuer::settings()], &keys);
         let access = Arc::new(access.with_management_token(TOKEN.to_owned().into()));
         let sink: Arc<dyn EventSink> = Arc::<Recorder>::clone(&recorder);
-        let rollups = Arc::new(Rollups::new(Arc::new(StoreState::new(kept))));
-        let insights = Insights { rollups: Arc::clone(&rollups), queries };
+        let state: Arc<dyn MonitorState> = Arc::new(StoreState::new(kept));
+        let rollups = Arc::new(Rollups::new(Arc::clone(&state)));
+        let settings = Arc::new(SettingsBook::open(state, destinations()).await.unwrap());
+        let insights = Insights { rollups: Arc::clone(&rollups), settings, queries };
         let api = ManagementApi::new(Arc::clone(&instances), life.clone(), access, insights, sink, clock);
         Self { api, instances, life, gate, issuer, rollups, recorder }
     }

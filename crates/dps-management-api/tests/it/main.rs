@@ -5,6 +5,7 @@
 mod activity;
 mod bed;
 mod certificates;
+mod diagnostic_settings;
 mod events;
 mod issuer;
 mod logs;

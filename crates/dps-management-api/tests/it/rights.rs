@@ -13,7 +13,7 @@ use dps_events::Outcome;
 use dps_management_api::{ROUTES, Row};
 use serde_json::{Value, json};
 
-use crate::bed::{Ask, Bed, DEFAULT, NOW, Reply, TOKEN, ask, least, service};
+use crate::bed::{Ask, Bed, DEFAULT, NOW, Reply, STORAGE, TOKEN, ask, least, service};
 use crate::certificates::{Ca, ca};
 use crate::issuer::{Issuer, SCOPES};
 use crate::page::short;
@@ -22,7 +22,7 @@ use crate::page::short;
 const MISSING: &str = "nobody";
 
 /// Every route with what whoever is let in is answered on `second`, and whether that changes anything.
-const CASES: [(&str, &str, u16, bool); 33] = [
+const CASES: [(&str, &str, u16, bool); 39] = [
     ("GET", "/providers/Microsoft.Devices/operations", 200, false),
     ("POST", "{subscription}/checkProvisioningServiceNameAvailability", 200, false),
     ("GET", "{subscription}/provisioningServices", 200, false),
@@ -62,6 +62,12 @@ const CASES: [(&str, &str, u16, bool); 33] = [
     ("POST", "/subscriptions/{subscription}/metrics:getBatch", 200, false),
     // This one keeps no log rows.
     ("GET", "/subscriptions/{subscription}{insights}/eventtypes/management/values", 404, false),
+    ("GET", "{service}{insights}/diagnosticSettings", 200, false),
+    ("GET", "{service}{insights}/diagnosticSettings/{setting}", 200, false),
+    ("PUT", "{service}{insights}/diagnosticSettings/{setting}", 200, true),
+    ("DELETE", "{service}{insights}/diagnosticSettings/{setting}", 200, true),
+    ("GET", "{service}{insights}/diagnosticSettingsCategories", 200, false),
+    ("GET", "{service}{insights}/diagnosticSettingsCategories/{category}", 200, false),
 ];
 
 /// What calls of `Microsoft.Insights` ask beside their path.
@@ -92,6 +98,8 @@ impl Ground {
         let generate = ask("POST", &format!("{path}/generateVerificationCode")).header("if-match", "*");
         let coded = bed.call(generate).await.ok();
         let code = coded["properties"]["verificationCode"].as_str().unwrap().to_owned();
+        let path = format!("{}/providers/Microsoft.Insights/diagnosticSettings/files", service("second"));
+        bed.call(ask("PUT", &path).json(&files("DeviceOperations"))).await.ok();
         let kept = kept(&bed).await;
         Self { bed, ca, code, operation, kept }
     }
@@ -105,7 +113,7 @@ impl Ground {
         })
     }
 
-    fn names(&self) -> [(&'static str, &str); 9] {
+    fn names(&self) -> [(&'static str, &str); 11] {
         [
             ("{subscription}", "s-1"),
             ("{resourceGroup}", "fleet"),
@@ -116,6 +124,8 @@ impl Ground {
             ("{location}", "westus"),
             ("{group}", "iotDps"),
             ("{connection}", "one"),
+            ("{setting}", "files"),
+            ("{category}", "AllMetrics"),
         ]
     }
 
@@ -132,6 +142,8 @@ impl Ground {
             ("PUT", "{certificate}") => json!({"certificate": self.ca.1, "isVerified": true}),
             ("POST", "verify") => json!({"certificate": self.ca.proof(&self.code)}),
             ("PUT", "{connection}") => json!({"properties": {}}),
+            // Another category than the one that it sends already.
+            ("PUT", "{setting}") => files("ServiceOperations"),
             ("POST", "metrics") => json!({"region": "westus"}),
             ("POST", "metrics:getBatch") => json!({"resourceids": [service("second")]}),
             _ => Value::Null,
@@ -141,6 +153,8 @@ impl Ground {
             let region = if row.method == "GET" { "&region=westus" } else { "" };
             asked = asked.uri(&if row.path.contains("/eventtypes/") {
                 format!("{path}?api-version=2015-04-01")
+            } else if row.path.contains("/diagnosticSettings") {
+                format!("{path}?api-version=2021-05-01-preview")
             } else {
                 format!("{path}?{INSIGHTS}{region}")
             });
@@ -207,7 +221,12 @@ impl Ground {
     }
 }
 
-/// All services with their certificates and keys.
+/// A diagnostic setting that sends a category.
+fn files(category: &str) -> Value {
+    json!({"properties": {"storageAccountId": STORAGE, "logs": [{"category": category, "enabled": true}]}})
+}
+
+/// All services with their certificates, keys and diagnostic settings.
 async fn kept(bed: &Bed) -> Value {
     let path = "/subscriptions/s-1/providers/Microsoft.Devices/provisioningServices";
     let services = bed.get(path).await.ok();
@@ -216,7 +235,8 @@ async fn kept(bed: &Bed) -> Value {
         let id = shown["id"].as_str().unwrap();
         let keys = bed.call(ask("POST", &format!("{id}/listkeys"))).await.ok();
         let certificates = bed.get(&format!("{id}/certificates")).await.ok();
-        kept.push(json!([shown, keys, certificates]));
+        let settings = bed.get(&format!("{id}/providers/Microsoft.Insights/diagnosticSettings")).await.ok();
+        kept.push(json!([shown, keys, certificates, settings]));
     }
     kept.into()
 }

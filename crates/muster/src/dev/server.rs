@@ -1,5 +1,6 @@
 //! Joins the rooms into one running server, and takes it apart again in the reverse order.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use dps_model::instance::{AccessPolicy, Instance, Resource, Right};
 use dps_model::limits;
 use dps_model::network::NetworkAccess;
 use dps_model::{Etag, HubName, Secret, Timestamp};
+use dps_monitor::MonitorState;
 use dps_monitor::metrics::Rollups;
 use dps_store::{OpenOptions, SqliteStore, StoreState};
 use rustls_pki_types::CertificateDer;
@@ -35,12 +37,14 @@ use super::settings::{Settings, decode};
 use crate::cli::DevOptions;
 use crate::config::{WorkspaceSettings, end_of};
 use crate::server::data_dir::DataDir;
+use crate::server::diagnostic_settings::DiagnosticSettings;
+use crate::server::place::WorkspacePlace;
 use crate::server::ports::{Ports, listen, port};
 use crate::server::regions;
 use crate::server::rollups;
 use crate::server::rooms::{self, Outside, Site};
 use crate::server::running::{Run, Running};
-use crate::server::workspace::{Workspace, WorkspacePlace};
+use crate::server::workspace::Workspace;
 
 /// Name of the default instance.
 const INSTANCE: &str = "muster-dev";
@@ -57,8 +61,9 @@ pub struct Server {
     store: Arc<SqliteStore>,
     recorder: Arc<Recorder>,
     rollups: Arc<Rollups>,
+    diagnostics: DiagnosticSettings,
     workspace: Workspace,
-    upkeep: AbortHandle,
+    upkeep: [AbortHandle; 2],
     clock: Arc<dyn Clock>,
     running: Running,
 }
@@ -85,21 +90,26 @@ impl Server {
         let settings = Settings::open(shared.as_ref()).await?;
         let metrics = Arc::new(Metrics::new());
         let log = AttemptLog::open(&directory.file("logs")).context("cannot open the folder of logs")?;
-        let state = StoreState::new(Arc::clone(&shared));
-        let rollups = Arc::new(Rollups::new(Arc::new(state)));
+        let state: Arc<dyn MonitorState> = Arc::new(StoreState::new(Arc::clone(&shared)));
+        let rollups = Arc::new(Rollups::new(Arc::clone(&state)));
+        let (id, subscription) = (settings.workspace_id, settings.subscription_id);
+        let place = WorkspacePlace { id, subscription, addresses: AddressMask::default() };
+        let sent = BTreeMap::new();
+        let diagnostics = DiagnosticSettings::open(state, &place, sent, &metrics, Arc::clone(&clock)).await?;
         let workspace = Workspace::open(directory.file("workspace"), &WorkspaceSettings::default())?;
-        let listener = workspace.recording(rollups::counting(&rollups, listener));
+        let listener = diagnostics.delivering(rollups::counting(&rollups, listener));
+        let listener = workspace.recording(listener);
         let recorder = Arc::new(Recorder::start(Arc::clone(&metrics), log, listener)?);
         let sink: Arc<dyn EventSink> = Arc::clone(&recorder) as Arc<dyn EventSink>;
         let env = announce(options, &directory, &ports, &settings, &hubs)?;
 
         let throttle = Arc::new(Throttle::new(options.limits, Arc::clone(&clock)));
-        let (kept, time) = (Arc::clone(&rollups), Arc::clone(&clock));
-        let outside = Outside { store: shared, clock, sink, throttle, rollups: kept };
+        let (kept, time, book) = (Arc::clone(&rollups), Arc::clone(&clock), Arc::clone(&diagnostics.book));
+        let outside = Outside { store: shared, clock, sink, throttle, rollups: kept, settings: book };
         let mut site = site(&outside, &directory, &settings, options, hubs, hook, hosting).await?;
-        let (id, subscription) = (settings.workspace_id, settings.subscription_id);
-        let place = WorkspacePlace { id, subscription, addresses: AddressMask::default() };
-        workspace.begin(&place, &site.instances, &metrics)?;
+        let instances = Arc::clone(&site.instances);
+        diagnostics.begin(&place, &instances);
+        workspace.begin(&place, &instances, Arc::clone(&diagnostics.book) as _, &metrics)?;
         site.http.extend(workspace.fronts(&place, &site, &outside));
         site.queries = workspace.queries();
         let rooms = rooms::join(&outside, site)?;
@@ -119,8 +129,10 @@ impl Server {
             certificate_ends: Arc::new(move || ends.clone()),
         });
         directory.write("dev.env", &env.text())?;
-        let upkeep = workspace.keep_up(Arc::clone(&time));
-        Ok(Self { env, directory, store, recorder, rollups, workspace, upkeep, clock: time, running })
+        let export = diagnostics.keep_up(Arc::clone(&rollups), instances, workspace.rows());
+        let upkeep = [workspace.keep_up(Arc::clone(&time)), export];
+        let clock = time;
+        Ok(Self { env, directory, store, recorder, rollups, diagnostics, workspace, upkeep, clock, running })
     }
 
     /// Takes no new work, lets the work in flight end, and closes everything.
@@ -128,11 +140,10 @@ impl Server {
         self.directory.remove("dev.env")?;
         self.running.stop(Duration::from_secs(limits::DRAIN_TIMEOUT)).await;
         // What is still to be counted is counted before the figures are written.
-        self.upkeep.abort();
-        tokio::task::block_in_place(|| {
-            self.recorder.close();
-            self.workspace.close();
-        });
+        self.upkeep.iter().for_each(AbortHandle::abort);
+        tokio::task::block_in_place(|| self.recorder.close());
+        self.diagnostics.close().await;
+        tokio::task::block_in_place(|| self.workspace.close());
         rollups::close(&self.rollups, self.clock.now()).await;
         self.store.close().await?;
         Ok(())

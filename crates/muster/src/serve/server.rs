@@ -1,5 +1,6 @@
 //! Joins the rooms into one running server by a file of settings, and takes it apart again in the reverse order.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use dps_device_api::Bounds;
 use dps_events::{AttemptLog, EventSink, Metrics, Recorder, Segments};
 use dps_hub::{HttpWebhook, RestHubs};
 use dps_model::enrollment::PlainWebhooks;
+use dps_monitor::MonitorState;
 use dps_monitor::metrics::Rollups;
 use dps_store::{OpenOptions, SqliteStore, StoreState};
 use rustls_pki_types::CertificateDer;
@@ -26,12 +28,14 @@ use super::hosting::OwnHosting;
 use super::kept::Kept;
 use crate::config::{AttemptSettings, Config, DeclaredInstance, HubSettings, Listeners};
 use crate::server::data_dir::DataDir;
+use crate::server::diagnostic_settings::DiagnosticSettings;
 use crate::server::health::Health;
+use crate::server::place::WorkspacePlace;
 use crate::server::ports::{Ports, listen, port};
 use crate::server::rollups;
 use crate::server::rooms::{self, Outside, Site};
 use crate::server::running::{Run, Running};
-use crate::server::workspace::{Workspace, WorkspacePlace};
+use crate::server::workspace::Workspace;
 
 /// A running server.
 pub struct Server {
@@ -43,8 +47,9 @@ pub struct Server {
     store: Arc<SqliteStore>,
     recorder: Arc<Recorder>,
     rollups: Arc<Rollups>,
+    diagnostics: DiagnosticSettings,
     workspace: Workspace,
-    upkeep: AbortHandle,
+    upkeep: [AbortHandle; 2],
     clock: Arc<dyn Clock>,
     running: Running,
 }
@@ -60,25 +65,29 @@ impl Server {
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let metrics = Arc::new(Metrics::new());
         let log = attempt_log(&config.attempts, &directory)?;
-        let state = StoreState::new(Arc::clone(&shared));
-        let rollups = Arc::new(Rollups::new(Arc::new(state)));
+        let state: Arc<dyn MonitorState> = Arc::new(StoreState::new(Arc::clone(&shared)));
+        let rollups = Arc::new(Rollups::new(Arc::clone(&state)));
+        let kept = Kept::open(shared.as_ref()).await?;
+        let place = place(&config, &kept);
+        let sent = BTreeMap::new();
+        let diagnostics = DiagnosticSettings::open(state, &place, sent, &metrics, Arc::clone(&clock)).await?;
         let workspace = Workspace::open(directory.file("workspace"), &config.workspace)?;
-        let listener = workspace.recording(rollups::counting(&rollups, Box::new(|_| {})));
+        let listener = diagnostics.delivering(rollups::counting(&rollups, Box::new(|_| {})));
+        let listener = workspace.recording(listener);
         let recorder = Arc::new(Recorder::start(Arc::clone(&metrics), log, listener)?);
         let sink: Arc<dyn EventSink> = Arc::clone(&recorder) as Arc<dyn EventSink>;
         let bounds = throttle::Bounds::default();
         let throttle = Arc::new(Throttle::of(config.limits.throttles, bounds, Arc::clone(&clock)));
-        let time = Arc::clone(&clock);
-        let outside = Outside { store: shared, clock, sink, throttle, rollups: Arc::clone(&rollups) };
+        let (time, settings) = (Arc::clone(&clock), Arc::clone(&diagnostics.book));
+        let outside =
+            Outside { store: shared, clock, sink, throttle, rollups: Arc::clone(&rollups), settings };
         let hosting = OwnHosting::new(Arc::clone(&certificates), &config.instances);
         tell(&config.regions);
         let regions = Arc::new(ReloadableRegions::new(std::mem::take(&mut config.regions)));
-        let kept = Kept::open(outside.store.as_ref()).await?;
         let mut site = site(&config, &kept, &outside, &directory, &ports, hosting, &regions).await?;
-        let subscription = config.subscription.unwrap_or(kept.subscription);
-        let addresses = config.workspace.addresses;
-        let place = WorkspacePlace { id: kept.workspace(), subscription, addresses };
-        workspace.begin(&place, &site.instances, &metrics)?;
+        let instances = Arc::clone(&site.instances);
+        diagnostics.begin(&place, &instances);
+        workspace.begin(&place, &instances, Arc::clone(&diagnostics.book) as _, &metrics)?;
         site.http.extend(workspace.fronts(&place, &site, &outside));
         site.queries = workspace.queries();
         let rooms = rooms::join(&outside, site)?;
@@ -100,7 +109,8 @@ impl Server {
         let watch = tokio::spawn(Arc::clone(&certificates).watch()).abort_handle();
         tracing::info!(https, mqtt, amqp, http = http.unwrap_or(0), "ready");
         let clock = time;
-        let upkeep = workspace.keep_up(Arc::clone(&clock));
+        let export = diagnostics.keep_up(Arc::clone(&rollups), instances, workspace.rows());
+        let upkeep = [workspace.keep_up(Arc::clone(&clock)), export];
         Ok(Self {
             _directory: directory,
             certificates,
@@ -109,6 +119,7 @@ impl Server {
             store,
             recorder,
             rollups,
+            diagnostics,
             workspace,
             upkeep,
             clock,
@@ -140,15 +151,19 @@ impl Server {
         self.watch.abort();
         self.running.stop(drain).await;
         // What is still to be counted is counted before the figures are written.
-        self.upkeep.abort();
-        tokio::task::block_in_place(|| {
-            self.recorder.close();
-            self.workspace.close();
-        });
+        self.upkeep.iter().for_each(AbortHandle::abort);
+        tokio::task::block_in_place(|| self.recorder.close());
+        self.diagnostics.close().await;
+        tokio::task::block_in_place(|| self.workspace.close());
         rollups::close(&self.rollups, self.clock.now()).await;
         self.store.close().await?;
         Ok(())
     }
+}
+
+fn place(config: &Config, kept: &Kept) -> WorkspacePlace {
+    let subscription = config.subscription.unwrap_or(kept.subscription);
+    WorkspacePlace { id: kept.workspace(), subscription, addresses: config.workspace.addresses }
 }
 
 fn tell(map: &RegionMap) {

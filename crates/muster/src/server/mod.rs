@@ -2,10 +2,12 @@
 //! the order in which they are taken apart; must not know where settings come from.
 
 pub mod data_dir;
+pub mod diagnostic_settings;
 mod error_pages;
 mod fronts;
 pub mod health;
 mod link_probes;
+pub mod place;
 mod plain_http;
 pub mod ports;
 pub mod process;

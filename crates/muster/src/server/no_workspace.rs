@@ -9,24 +9,15 @@ use std::sync::Arc;
 use dps_core::Instances;
 use dps_core::ports::Clock;
 use dps_device_api::foreign::HttpFront;
+use dps_events::Metrics;
 use dps_events::recorder::Listener;
-use dps_events::{AddressMask, Metrics};
-use dps_monitor::QueryEngine;
+use dps_monitor::settings::Rows;
+use dps_monitor::{QueryEngine, Routes};
 use tokio::task::AbortHandle;
 
+use super::place::WorkspacePlace;
 use super::rooms::{Outside, Site};
 use crate::config::WorkspaceSettings;
-
-/// Where the workspace would be.
-#[allow(dead_code)] // nobody asks
-pub struct WorkspacePlace {
-    /// Its id.
-    pub id: uuid::Uuid,
-    /// The subscription that it would lie in.
-    pub subscription: uuid::Uuid,
-    /// How much of callers' addresses its rows would show.
-    pub addresses: AddressMask,
-}
 
 /// No workspace.
 pub struct Workspace;
@@ -47,9 +38,15 @@ impl Workspace {
         &self,
         _place: &WorkspacePlace,
         _instances: &Arc<Instances>,
+        _routes: Arc<dyn Routes>,
         _metrics: &Arc<Metrics>,
     ) -> anyhow::Result<()> {
         Ok(())
+    }
+
+    /// Nobody takes any.
+    pub fn rows(&self) -> Option<Rows> {
+        None
     }
 
     /// Nobody.
@@ -58,7 +55,6 @@ impl Workspace {
     }
 
     /// Nobody.
-    #[allow(clippy::unused_self)] // as in a build with one
     pub fn queries(&self) -> Option<Arc<dyn QueryEngine>> {
         None
     }

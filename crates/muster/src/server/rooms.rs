@@ -17,6 +17,7 @@ use dps_model::enrollment::PlainWebhooks;
 use dps_model::limits::Profile;
 use dps_monitor::QueryEngine;
 use dps_monitor::metrics::Rollups;
+use dps_monitor::settings::SettingsBook;
 use dps_service_api::ServiceApi;
 
 use super::error_pages::ErrorPages;
@@ -35,6 +36,8 @@ pub struct Outside {
     pub throttle: Arc<Throttle>,
     /// Metrics by the minute.
     pub rollups: Arc<Rollups>,
+    /// Diagnostic settings.
+    pub settings: Arc<SettingsBook>,
 }
 
 /// What differs between the ways to run a server.
@@ -121,7 +124,8 @@ pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
         .with_quotas(limits.quotas())
         .with_plain_webhooks(plain_webhooks);
     let throttle = Arc::clone(&outside.throttle);
-    let insights = Insights { rollups: Arc::clone(&outside.rollups), queries };
+    let settings = Arc::clone(&outside.settings);
+    let insights = Insights { rollups: Arc::clone(&outside.rollups), settings, queries };
     let allowed = Arc::clone(&access);
     let management =
         ManagementApi::new(Arc::clone(&instances), life.clone(), allowed, insights, sink(), clock());

@@ -11,28 +11,20 @@ use async_trait::async_trait;
 use dps_core::Instances;
 use dps_core::ports::Clock;
 use dps_device_api::foreign::{Body, HttpFront};
+use dps_events::Metrics;
 use dps_events::recorder::Listener;
-use dps_events::{AddressMask, Metrics};
 use dps_management_api::InstanceResources;
 use dps_management_api::logs::{self, LogsApi};
 use dps_model::limits::{MAX_QUERIES_RUNNING, MAX_QUERIES_WAITING, WORKSPACE_UPKEEP};
-use dps_monitor::{AllToWorkspace, Ingestion, Projection, QueryEngine};
+use dps_monitor::settings::Rows;
+use dps_monitor::{Ingestion, Projection, QueryEngine, Routes};
 use dps_query::store::{ParquetStore, StoreOptions};
 use dps_query::{DataFusionEngine, EngineOptions};
 use tokio::task::AbortHandle;
 
+use super::place::WorkspacePlace;
 use super::rooms::{Outside, Site};
 use crate::config::WorkspaceSettings;
-
-/// Where the workspace is, as Azure names places.
-pub struct WorkspacePlace {
-    /// Its id: `TenantId` of every row.
-    pub id: uuid::Uuid,
-    /// The subscription that it lies in.
-    pub subscription: uuid::Uuid,
-    /// How much of callers' addresses its rows show.
-    pub addresses: AddressMask,
-}
 
 /// The workspace.
 pub struct Workspace {
@@ -71,11 +63,12 @@ impl Workspace {
         })
     }
 
-    /// From now on rows are kept.
+    /// From now on those rows are kept that the routes send here.
     pub fn begin(
         &self,
         place: &WorkspacePlace,
         instances: &Arc<Instances>,
+        routes: Arc<dyn Routes>,
         metrics: &Arc<Metrics>,
     ) -> anyhow::Result<()> {
         let projection = Projection {
@@ -84,21 +77,26 @@ impl Workspace {
             addresses: place.addresses,
         };
         let store = Arc::clone(&self.store);
-        let begun = Ingestion::start(store as _, projection, Arc::new(AllToWorkspace), Arc::clone(metrics))?;
+        let begun = Ingestion::start(store as _, projection, routes, Arc::clone(metrics))?;
         let _ = self.ingestion.set(begun); // it is begun once
         tracing::info!(workspace = %place.id, "log rows are kept, and queries answered");
         Ok(())
     }
 
+    /// Takes rows that are no event's.
+    #[allow(clippy::unnecessary_wraps)] // as in a build without
+    pub fn rows(&self) -> Option<Rows> {
+        let ingestion = Arc::clone(&self.ingestion);
+        Some(Arc::new(move |row| {
+            if let Some(ingestion) = ingestion.get() {
+                ingestion.append(row);
+            }
+        }))
+    }
+
     /// Who answers queries on the shared port.
     pub fn fronts(&self, place: &WorkspacePlace, site: &Site, outside: &Outside) -> Vec<Arc<dyn HttpFront>> {
-        let workspace = logs::Workspace {
-            id: place.id,
-            resource_id: format!(
-                "/subscriptions/{}/resourceGroups/muster/providers/Microsoft.OperationalInsights/workspaces/muster",
-                place.subscription
-            ),
-        };
+        let workspace = logs::Workspace { id: place.id, resource_id: place.resource_id() };
         let api = LogsApi::new(
             Arc::clone(&self.engine) as _,
             Arc::clone(&site.instances),
