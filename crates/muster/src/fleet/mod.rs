@@ -1,5 +1,5 @@
 //! The commands that manage a fleet, with the habits of `az iot dps`: enrollments, groups, registrations, hubs,
-//! certificates, policies, instances.
+//! certificates, policies, instances, diagnostic settings.
 //!
 //! Everything goes through the public APIs (`api`), so that the commands work on any instance, Azure's own included.
 //! Owns options, what is printed and exit statuses. Must not know the server: it may run elsewhere.
@@ -9,6 +9,7 @@ mod certificate;
 pub mod connection;
 mod connection_string;
 mod device_key;
+mod diagnostic_setting;
 mod enrollments;
 mod instance;
 pub mod limits;
@@ -52,6 +53,9 @@ pub enum FleetCommand {
     /// Provisioning services: create, update, show, list, delete
     #[command(subcommand)]
     Instance(Box<instance::Command>),
+    /// Where logs and metrics go: create, show, list, delete, categories
+    #[command(subcommand)]
+    DiagnosticSettings(Box<diagnostic_setting::Command>),
 }
 
 /// Runs one of the commands, until Ctrl-C.
@@ -85,5 +89,6 @@ async fn dispatch(command: FleetCommand) -> Result<(), Failure> {
         FleetCommand::Policy(command) => policy::run(*command).await,
         FleetCommand::ConnectionString(command) => connection_string::run(*command).await,
         FleetCommand::Instance(command) => instance::run(*command).await,
+        FleetCommand::DiagnosticSettings(command) => diagnostic_setting::run(*command).await,
     }
 }

@@ -20,6 +20,8 @@ use crate::fleet::limits::{MAX_OPERATION_WAIT, MAX_RETRY_AFTER, OPERATION_POLL};
 pub const API_VERSION: &str = "2022-02-05";
 /// Of metrics.
 const INSIGHTS_API_VERSION: &str = "2024-02-01";
+/// Of diagnostic settings.
+const SETTINGS_API_VERSION: &str = "2021-05-01-preview";
 /// The first one with `disableLocalAuth`.
 pub const LOCAL_AUTH_API_VERSION: &str = "2026-08-31";
 const OPERATION: HeaderName = HeaderName::from_static("azure-asyncoperation");
@@ -183,9 +185,30 @@ impl ControlPlane {
         Ok(self.send(ask).await?.body)
     }
 
+    /// One call on the diagnostic setting of that name, percent-encoded.
+    pub async fn diagnostic_setting(
+        &self,
+        method: Method,
+        name: &str,
+        body: Option<Value>,
+    ) -> Result<Value, Failure> {
+        let path = format!("{}/providers/Microsoft.Insights/diagnosticSettings/{name}", self.id.service()?);
+        Ok(self.ask(method, &path, SETTINGS_API_VERSION, None, body).await?.body)
+    }
+
+    /// The diagnostic settings of the service, or their categories.
+    pub async fn diagnostic_settings(&self, what: &str) -> Result<Vec<Value>, Failure> {
+        let path = format!("{}/providers/Microsoft.Insights/{what}", self.id.service()?);
+        self.list_of(&path, SETTINGS_API_VERSION).await
+    }
+
     async fn list(&self, path: &str) -> Result<Vec<Value>, Failure> {
+        self.list_of(path, API_VERSION).await
+    }
+
+    async fn list_of(&self, path: &str, version: &str) -> Result<Vec<Value>, Failure> {
         let mut all = Vec::new();
-        let mut answer = self.ask(Method::GET, path, API_VERSION, None, None).await?;
+        let mut answer = self.ask(Method::GET, path, version, None, None).await?;
         loop {
             let (values, next) = values(answer.body)?;
             all.extend(values);

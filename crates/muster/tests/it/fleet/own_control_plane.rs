@@ -116,3 +116,45 @@ fn new_instance_works_at_once_and_apart() {
         site.server.stop();
     });
 }
+
+#[test]
+fn diagnostic_setting_lives_through_its_commands() {
+    run(async {
+        let site = Site::start().await;
+        let names = |site: &Site| -> Vec<Value> {
+            let all = site.muster("diagnostic-settings list").json();
+            all.as_array().unwrap().iter().map(|setting| setting["name"].clone()).collect()
+        };
+        assert_eq!(names(&site), ["muster-default"], "logs work before anybody sets anything");
+        let table = site.muster("diagnostic-settings categories -o table").text();
+        assert!(table.contains("ServiceOperations") && table.contains("AllMetrics"), "{table}");
+
+        let workspace = &site.server.env["MUSTER_WORKSPACE_ID"];
+        let create = format!("diagnostic-settings create --workspace {workspace}");
+        let made = site.muster(&format!("{create} --name own --logs allLogs --metrics")).json();
+        assert_eq!(made["properties"]["logs"][0]["categoryGroup"], "allLogs");
+        assert_eq!(made["properties"]["metrics"][0]["category"], "AllMetrics");
+        assert_eq!(names(&site), ["own"], "the first one takes the default's place");
+        assert_eq!(site.muster("diagnostic-settings show -n OWN").json(), made);
+        let refused = site.muster(&format!("{create} -n more --logs DeviceOperations")).failed(4);
+        assert!(refused.contains("409210") && refused.contains("'own'"), "{refused}");
+        let refused = site.muster(&format!("{create} -n more --logs Audit")).failed(1);
+        assert!(refused.contains("there are DeviceOperations, ServiceOperations"), "{refused}");
+        let refused =
+            site.muster("diagnostic-settings create -n more --storage-account /x --logs audit").failed(1);
+        assert!(refused.contains("properties.storageAccountId names no destination"), "{refused}");
+        site.muster("diagnostic-settings create -n more --logs audit").failed(2);
+        site.muster(&format!("{create} -n more")).failed(2);
+
+        let narrowed = r#"--logs '[{"category": "DeviceOperations", "enabled": true}]'"#;
+        site.muster(&format!("{create} -n own {narrowed}")).json();
+        site.muster(&format!("{create} -n more --logs ServiceOperations")).json();
+        assert_eq!(names(&site), ["own", "more"]);
+        for name in ["own", "more", "more"] {
+            assert_eq!(site.muster(&format!("diagnostic-settings delete -n {name}")).text(), "");
+        }
+        assert_eq!(names(&site), Vec::<Value>::new());
+        site.muster("diagnostic-settings show -n own").failed(3);
+        site.server.stop();
+    });
+}
