@@ -17,6 +17,7 @@ from cases import (  # noqa: E402, F401
     dev_mode,
     device_https,
     device_mqtt,
+    diagnostic_settings,
     hub_device,
     hub_registry,
     logs,

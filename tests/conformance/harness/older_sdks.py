@@ -127,7 +127,48 @@ def logs_query(env, query, resource):
     }
 
 
-CALLS = {"logs_query": logs_query, "metrics_query": metrics_query, "monitor": monitor}
+def diagnostic_settings(env, resource, settings):
+    """`azure-mgmt-monitor` 6.0.2 (7 has none of it): the life of settings, each made in turn; what is refused, too."""
+    from azure.core.exceptions import HttpResponseError
+    from azure.mgmt.monitor import MonitorManagementClient
+    from harness.management_sdk import StaticToken
+
+    client = MonitorManagementClient(
+        StaticToken(env["MUSTER_BEARER_TOKEN"]),
+        resource.split("/")[2],
+        base_url=env["MUSTER_MANAGEMENT_URL"],
+        connection_verify=env["MUSTER_CA_FILE"],
+    )
+    own = client.diagnostic_settings
+
+    def attempt(call, *arguments):
+        try:
+            return call(*arguments).as_dict()
+        except HttpResponseError as error:
+            said = error.model or error.error
+            return {"status": error.status_code, "code": said and said.code, "message": said and said.message}
+
+    def names():
+        listed = own.list(resource)
+        return [it.name for it in getattr(listed, "value", listed)]
+
+    categories = client.diagnostic_settings_category.list(resource)
+    return {
+        "categories": [
+            [it.name, str(it.category_type), it.category_groups]
+            for it in getattr(categories, "value", categories)
+        ],
+        "before": names(),
+        "made": [attempt(own.create_or_update, resource, name, body) for name, body in settings],
+        "after": names(),
+        "shown": attempt(own.get, resource, settings[0][0]),
+        "deleted": [own.delete(resource, name) for name in names()],
+        "end": names(),
+        "missing": attempt(own.get, resource, settings[0][0]),
+    }
+
+
+CALLS = {"diagnostic_settings": diagnostic_settings, "logs_query": logs_query, "metrics_query": metrics_query, "monitor": monitor}
 
 
 def main():

@@ -20,6 +20,7 @@ PRODUCTION, PRODUCTION_ADDRESS = "production.test", "127.0.0.2"
 SERVICES = (
     *(f"made-{number}" for number in ("one", "two", "three", "four")),
     *(f"metered-{number}" for number in ("one", "two", "three", "four", "five", "idle")),
+    *(f"settings-{number}" for number in ("one", "two", "three")),
     *(f"logged-{number}" for number in ("one", "two", "three", "four", "idle")),
 )
 
