@@ -37,6 +37,7 @@ const ROOMS: &[Room] = &[
     room("dps-hub", &["dps-core", "dps-attestation", "dps-model"], &[]),
     room("dps-monitor", &["dps-kql", "dps-events", "dps-explain", "dps-model"], &[]),
     room("dps-destinations", &["dps-monitor", "dps-model"], &[]),
+    room("dps-telemetry", &["dps-events", "dps-model"], &[]),
     room("dps-query", &["dps-monitor", "dps-kql", "dps-events", "dps-model"], &[]),
     room(
         "dps-device-api",

@@ -12,6 +12,7 @@ mod schema;
 mod secret;
 mod section;
 mod shape;
+mod telemetry;
 mod value;
 
 use std::net::IpAddr;
@@ -27,6 +28,7 @@ use dps_model::limits::{Profile, Throttles};
 pub use certificate::{CertificateFiles, ServerCertificate, end_of};
 pub use instance::{DeclaredCa, DeclaredInstance, DeclaredPolicy};
 use problem::Problems;
+pub use telemetry::{TelemetrySettings, of_environment as telemetry_of_environment};
 
 /// The settings, checked; files and secrets are read.
 pub struct Config {
@@ -60,6 +62,8 @@ pub struct Config {
     pub attempts: AttemptSettings,
     /// What KQL queries see.
     pub workspace: WorkspaceSettings,
+    /// Where telemetry of its own goes.
+    pub telemetry: Option<TelemetrySettings>,
 }
 
 /// Where it listens.

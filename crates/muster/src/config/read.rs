@@ -19,6 +19,7 @@ use super::section::{At, Reading, Section};
 use super::{
     AttemptSettings, CertificateFiles, Config, DeclaredInstance, HubSettings, LimitSettings, Listeners,
     LogSettings, LogTarget, Read, ServerCertificate, WorkspaceSettings, identity, instance, schema, secret,
+    telemetry,
 };
 use crate::server::regions;
 
@@ -86,6 +87,7 @@ fn whole<'a>(reading: &'a Reading<'a>, table: &'a DeTable<'a>, now: Timestamp) -
             segments: usize::try_from(At::taken(attempts.integer("segments"))).unwrap_or(1),
         },
         workspace: workspace(&root.table("workspace")),
+        telemetry: telemetry::read(&root.table("telemetry")),
     }
 }
 
@@ -180,19 +182,18 @@ fn instances(root: &Section<'_>, served: &[ServerCertificate], now: Timestamp) -
 }
 
 fn hubs(section: &Section<'_>) -> HubSettings {
-    let path = section.path("trusted_ca");
-    let trusted = path.map(|path| {
-        let read = secret::bounded(&path.value).and_then(|pem| {
-            let roots = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
-            let some = roots.is_ok_and(|roots| !roots.is_empty());
-            some.then_some(pem).ok_or_else(|| format!("{} holds no certificate in PEM", path.value.display()))
-        });
-        read.map_err(|why| section.reading.wrong(path.at, why)).unwrap_or_default()
+    HubSettings { trusted: trusted_ca(section), probe_interval: At::taken(section.time("probe_interval")) }
+}
+
+/// The CAs of a table's `trusted_ca`.
+pub(super) fn trusted_ca(section: &Section<'_>) -> Vec<u8> {
+    let Some(path) = section.path("trusted_ca") else { return Vec::new() };
+    let read = secret::bounded(&path.value).and_then(|pem| {
+        let roots = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+        let some = roots.is_ok_and(|roots| !roots.is_empty());
+        some.then_some(pem).ok_or_else(|| format!("{} holds no certificate in PEM", path.value.display()))
     });
-    HubSettings {
-        trusted: trusted.unwrap_or_default(),
-        probe_interval: At::taken(section.time("probe_interval")),
-    }
+    read.map_err(|why| section.reading.wrong(path.at, why)).unwrap_or_default()
 }
 
 /// The error names the file, the line and the column in it.

@@ -36,6 +36,7 @@ pub static ROOT: Shape = Shape {
         key("log", Table(&LOG), Optional, ""),
         key("attempts", Table(&ATTEMPTS), Optional, ""),
         key("workspace", Table(&WORKSPACE), Optional, ""),
+        key("telemetry", Table(&TELEMETRY), Optional, ""),
     ],
 };
 
@@ -414,6 +415,41 @@ static WORKSPACE: Shape = Shape {
             Default("\"masked\""),
             "how much of a caller's address its rows show: without its last part, as Azure does, all, or nothing",
         ),
+    ],
+};
+
+static TELEMETRY: Shape = Shape {
+    header: "[telemetry]",
+    about: "A collector that Muster's own traces and metrics go to, over OTLP/HTTP (protobuf). A registration is one \
+            trace: the register request with its steps, and the write at the hub. Spans that no collector takes are \
+            dropped, never a device's time. Without this table `OTEL_EXPORTER_OTLP_ENDPOINT`, \
+            `OTEL_EXPORTER_OTLP_HEADERS` (one header) and `OTEL_SERVICE_NAME` are looked at, also by `muster dev`.",
+    keys: &[
+        key(
+            "endpoint",
+            Text,
+            Optional,
+            "base URL, such as `https://otel.example.com:4318`; `/v1/traces` and `/v1/metrics` are added. Plain HTTP on \
+             this machine alone",
+        ),
+        key("header", Text, Default("\"authorization\""), "the header that holds `credential`"),
+        key("credential", Secret, Optional, "the value of that header, whole: `Bearer …`"),
+        key(
+            "trusted_ca",
+            Path,
+            Optional,
+            "PEM: CAs that the collector's certificate may come from besides the machine's",
+        ),
+        key("service_name", Text, Default("\"muster\""), "`service.name`"),
+        key("traces", Switch, Default("true"), "are there traces"),
+        key(
+            "traces_per_mille",
+            Integer(0, 1_000),
+            Default("1000"),
+            "of a thousand traces that hold no failure so many are sent; failures always are",
+        ),
+        key("metrics", Switch, Default("true"), "are there metrics"),
+        key("metrics_every", Time(5, 3_600), Default("\"60s\""), "time between two exports of metrics"),
     ],
 };
 

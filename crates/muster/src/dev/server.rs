@@ -12,7 +12,7 @@ use dps_core::{Instances, Throttle};
 use dps_devhub::{DevHubs, Hook};
 use dps_device_api::{Bounds, Identity, ServerTls};
 use dps_events::recorder::Listener;
-use dps_events::{AddressMask, AttemptLog, EventSink, Metrics, Recorder};
+use dps_events::{AddressMask, AttemptLog, Metrics};
 use dps_hub::{HttpWebhook, RestHubs};
 use dps_model::connection_string::ConnectionString;
 use dps_model::enrollment::{AllocationPolicy, PlainWebhooks};
@@ -21,12 +21,9 @@ use dps_model::instance::{AccessPolicy, Instance, Resource, Right};
 use dps_model::limits;
 use dps_model::network::NetworkAccess;
 use dps_model::{Etag, HubName, Secret, Timestamp};
-use dps_monitor::MonitorState;
-use dps_monitor::metrics::Rollups;
-use dps_store::{OpenOptions, SqliteStore, StoreState};
+use dps_store::{OpenOptions, SqliteStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use tokio::task::AbortHandle;
 
 use super::authority::{self, Authority};
 use super::env_file::DevEnv;
@@ -35,16 +32,14 @@ use super::hubs::LinkedHubs;
 use super::identity_providers;
 use super::settings::{Settings, decode};
 use crate::cli::DevOptions;
-use crate::config::{WorkspaceSettings, end_of};
+use crate::config::{WorkspaceSettings, end_of, environment, telemetry_of_environment};
 use crate::server::data_dir::DataDir;
-use crate::server::diagnostic_settings::DiagnosticSettings;
 use crate::server::place::WorkspacePlace;
 use crate::server::ports::{Ports, listen, port};
 use crate::server::regions;
-use crate::server::rollups;
 use crate::server::rooms::{self, Outside, Site};
 use crate::server::running::{Run, Running};
-use crate::server::workspace::Workspace;
+use crate::server::watching::{Plan, Watching};
 
 /// Name of the default instance.
 const INSTANCE: &str = "muster-dev";
@@ -59,12 +54,7 @@ pub struct Server {
     pub env: DevEnv,
     directory: DataDir,
     store: Arc<SqliteStore>,
-    recorder: Arc<Recorder>,
-    rollups: Arc<Rollups>,
-    diagnostics: DiagnosticSettings,
-    workspace: Workspace,
-    upkeep: [AbortHandle; 2],
-    clock: Arc<dyn Clock>,
+    watching: Watching,
     running: Running,
 }
 
@@ -89,29 +79,33 @@ impl Server {
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let settings = Settings::open(shared.as_ref()).await?;
         let metrics = Arc::new(Metrics::new());
-        let log = AttemptLog::open(&directory.file("logs")).context("cannot open the folder of logs")?;
-        let state: Arc<dyn MonitorState> = Arc::new(StoreState::new(Arc::clone(&shared)));
-        let rollups = Arc::new(Rollups::new(Arc::clone(&state)));
         let (id, subscription) = (settings.workspace_id, settings.subscription_id);
         let place = WorkspacePlace { id, subscription, addresses: AddressMask::default() };
-        let sent = BTreeMap::new();
-        let diagnostics = DiagnosticSettings::open(state, &place, sent, &metrics, Arc::clone(&clock)).await?;
-        let workspace = Workspace::open(directory.file("workspace"), &WorkspaceSettings::default())?;
-        let listener = diagnostics.delivering(rollups::counting(&rollups, listener));
-        let listener = workspace.recording(listener);
-        let recorder = Arc::new(Recorder::start(Arc::clone(&metrics), log, listener)?);
-        let sink: Arc<dyn EventSink> = Arc::clone(&recorder) as Arc<dyn EventSink>;
+        let plan = Plan {
+            store: Arc::clone(&shared),
+            clock: Arc::clone(&clock),
+            metrics: Arc::clone(&metrics),
+            place,
+            folder: directory.file("workspace"),
+            workspace: &WorkspaceSettings::default(),
+            destinations: BTreeMap::new(),
+            log: AttemptLog::open(&directory.file("logs")).context("cannot open the folder of logs")?,
+        };
+        let mut watching = Watching::open(plan, listener).await?;
         let env = announce(options, &directory, &ports, &settings, &hubs)?;
 
         let throttle = Arc::new(Throttle::new(options.limits, Arc::clone(&clock)));
-        let (kept, time, book) = (Arc::clone(&rollups), Arc::clone(&clock), Arc::clone(&diagnostics.book));
-        let outside = Outside { store: shared, clock, sink, throttle, rollups: kept, settings: book };
+        let outside = Outside {
+            store: shared,
+            clock,
+            sink: watching.sink(),
+            throttle,
+            rollups: Arc::clone(&watching.rollups),
+            settings: Arc::clone(&watching.settings),
+        };
         let mut site = site(&outside, &directory, &settings, options, hubs, hook, hosting).await?;
         let instances = Arc::clone(&site.instances);
-        diagnostics.begin(&place, &instances);
-        workspace.begin(&place, &instances, Arc::clone(&diagnostics.book) as _, &metrics)?;
-        site.http.extend(workspace.fronts(&place, &site, &outside));
-        site.queries = workspace.queries();
+        watching.begin(&mut site, &outside)?;
         let rooms = rooms::join(&outside, site)?;
         dps_core::enrollment::mend(outside.store.as_ref(), &rooms.instances).await?;
         rooms.life.resume().await;
@@ -128,23 +122,19 @@ impl Server {
             certificates: None,
             certificate_ends: Arc::new(move || ends.clone()),
         });
+        if let Some(settings) = telemetry_of_environment(environment::variable).map_err(anyhow::Error::msg)? {
+            watching.export(&settings, outbound_tls(&directory)?, &running.health)?;
+        }
+        watching.keep_up(instances);
         directory.write("dev.env", &env.text())?;
-        let export = diagnostics.keep_up(Arc::clone(&rollups), instances, workspace.rows());
-        let upkeep = [workspace.keep_up(Arc::clone(&time)), export];
-        let clock = time;
-        Ok(Self { env, directory, store, recorder, rollups, diagnostics, workspace, upkeep, clock, running })
+        Ok(Self { env, directory, store, watching, running })
     }
 
     /// Takes no new work, lets the work in flight end, and closes everything.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.directory.remove("dev.env")?;
         self.running.stop(Duration::from_secs(limits::DRAIN_TIMEOUT)).await;
-        // What is still to be counted is counted before the figures are written.
-        self.upkeep.iter().for_each(AbortHandle::abort);
-        tokio::task::block_in_place(|| self.recorder.close());
-        self.diagnostics.close().await;
-        tokio::task::block_in_place(|| self.workspace.close());
-        rollups::close(&self.rollups, self.clock.now()).await;
+        self.watching.close().await;
         self.store.close().await?;
         Ok(())
     }

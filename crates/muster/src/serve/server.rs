@@ -12,12 +12,10 @@ use dps_core::allocation::regions::{RegionMap, ReloadableRegions};
 use dps_core::ports::{Clock, Hubs as _, Regions, Store, SystemClock};
 use dps_core::throttle;
 use dps_device_api::Bounds;
-use dps_events::{AttemptLog, EventSink, Metrics, Recorder, Segments};
+use dps_events::{AttemptLog, Metrics, Segments};
 use dps_hub::{HttpWebhook, RestHubs};
 use dps_model::enrollment::PlainWebhooks;
-use dps_monitor::MonitorState;
-use dps_monitor::metrics::Rollups;
-use dps_store::{OpenOptions, SqliteStore, StoreState};
+use dps_store::{OpenOptions, SqliteStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use tokio::task::AbortHandle;
@@ -26,16 +24,17 @@ use super::certificates::Certificates;
 use super::declared::{self, Ground};
 use super::hosting::OwnHosting;
 use super::kept::Kept;
-use crate::config::{AttemptSettings, Config, DeclaredInstance, HubSettings, Listeners};
+use crate::config::{
+    AttemptSettings, Config, DeclaredInstance, HubSettings, Listeners, TelemetrySettings, environment,
+    telemetry_of_environment,
+};
 use crate::server::data_dir::DataDir;
-use crate::server::diagnostic_settings::DiagnosticSettings;
 use crate::server::health::Health;
 use crate::server::place::WorkspacePlace;
 use crate::server::ports::{Ports, listen, port};
-use crate::server::rollups;
 use crate::server::rooms::{self, Outside, Site};
 use crate::server::running::{Run, Running};
-use crate::server::workspace::Workspace;
+use crate::server::watching::{Plan, Watching};
 
 /// A running server.
 pub struct Server {
@@ -45,12 +44,7 @@ pub struct Server {
     regions: Arc<ReloadableRegions>,
     watch: AbortHandle,
     store: Arc<SqliteStore>,
-    recorder: Arc<Recorder>,
-    rollups: Arc<Rollups>,
-    diagnostics: DiagnosticSettings,
-    workspace: Workspace,
-    upkeep: [AbortHandle; 2],
-    clock: Arc<dyn Clock>,
+    watching: Watching,
     running: Running,
 }
 
@@ -64,32 +58,34 @@ impl Server {
         let store = Arc::new(SqliteStore::open(OpenOptions::in_directory(directory.path())).await?);
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let metrics = Arc::new(Metrics::new());
-        let log = attempt_log(&config.attempts, &directory)?;
-        let state: Arc<dyn MonitorState> = Arc::new(StoreState::new(Arc::clone(&shared)));
-        let rollups = Arc::new(Rollups::new(Arc::clone(&state)));
         let kept = Kept::open(shared.as_ref()).await?;
-        let place = place(&config, &kept);
-        let sent = BTreeMap::new();
-        let diagnostics = DiagnosticSettings::open(state, &place, sent, &metrics, Arc::clone(&clock)).await?;
-        let workspace = Workspace::open(directory.file("workspace"), &config.workspace)?;
-        let listener = diagnostics.delivering(rollups::counting(&rollups, Box::new(|_| {})));
-        let listener = workspace.recording(listener);
-        let recorder = Arc::new(Recorder::start(Arc::clone(&metrics), log, listener)?);
-        let sink: Arc<dyn EventSink> = Arc::clone(&recorder) as Arc<dyn EventSink>;
+        let plan = Plan {
+            store: Arc::clone(&shared),
+            clock: Arc::clone(&clock),
+            metrics: Arc::clone(&metrics),
+            place: place(&config, &kept),
+            folder: directory.file("workspace"),
+            workspace: &config.workspace,
+            destinations: BTreeMap::new(),
+            log: attempt_log(&config.attempts, &directory)?,
+        };
+        let mut watching = Watching::open(plan, Box::new(|_| {})).await?;
         let bounds = throttle::Bounds::default();
         let throttle = Arc::new(Throttle::of(config.limits.throttles, bounds, Arc::clone(&clock)));
-        let (time, settings) = (Arc::clone(&clock), Arc::clone(&diagnostics.book));
-        let outside =
-            Outside { store: shared, clock, sink, throttle, rollups: Arc::clone(&rollups), settings };
+        let outside = Outside {
+            store: shared,
+            clock,
+            sink: watching.sink(),
+            throttle,
+            rollups: Arc::clone(&watching.rollups),
+            settings: Arc::clone(&watching.settings),
+        };
         let hosting = OwnHosting::new(Arc::clone(&certificates), &config.instances);
         tell(&config.regions);
         let regions = Arc::new(ReloadableRegions::new(std::mem::take(&mut config.regions)));
         let mut site = site(&config, &kept, &outside, &directory, &ports, hosting, &regions).await?;
         let instances = Arc::clone(&site.instances);
-        diagnostics.begin(&place, &instances);
-        workspace.begin(&place, &instances, Arc::clone(&diagnostics.book) as _, &metrics)?;
-        site.http.extend(workspace.fronts(&place, &site, &outside));
-        site.queries = workspace.queries();
+        watching.begin(&mut site, &outside)?;
         let rooms = rooms::join(&outside, site)?;
         dps_core::enrollment::mend(outside.store.as_ref(), &rooms.instances).await?;
         rooms.life.resume().await;
@@ -107,24 +103,12 @@ impl Server {
             certificate_ends: Arc::new(move || ending.ends()),
         });
         let watch = tokio::spawn(Arc::clone(&certificates).watch()).abort_handle();
+        if let Some(settings) = telemetry(&config)? {
+            watching.export(&settings, client_config(&settings.trusted)?, &running.health)?;
+        }
+        watching.keep_up(instances);
         tracing::info!(https, mqtt, amqp, http = http.unwrap_or(0), "ready");
-        let clock = time;
-        let export = diagnostics.keep_up(Arc::clone(&rollups), instances, workspace.rows());
-        let upkeep = [workspace.keep_up(Arc::clone(&clock)), export];
-        Ok(Self {
-            _directory: directory,
-            certificates,
-            regions,
-            watch,
-            store,
-            recorder,
-            rollups,
-            diagnostics,
-            workspace,
-            upkeep,
-            clock,
-            running,
-        })
+        Ok(Self { _directory: directory, certificates, regions, watch, store, watching, running })
     }
 
     /// How it is.
@@ -150,12 +134,7 @@ impl Server {
         tokio::time::sleep(grace).await;
         self.watch.abort();
         self.running.stop(drain).await;
-        // What is still to be counted is counted before the figures are written.
-        self.upkeep.iter().for_each(AbortHandle::abort);
-        tokio::task::block_in_place(|| self.recorder.close());
-        self.diagnostics.close().await;
-        tokio::task::block_in_place(|| self.workspace.close());
-        rollups::close(&self.rollups, self.clock.now()).await;
+        self.watching.close().await;
         self.store.close().await?;
         Ok(())
     }
@@ -164,6 +143,14 @@ impl Server {
 fn place(config: &Config, kept: &Kept) -> WorkspacePlace {
     let subscription = config.subscription.unwrap_or(kept.subscription);
     WorkspacePlace { id: kept.workspace(), subscription, addresses: config.workspace.addresses }
+}
+
+/// What the file says of telemetry, else the environment.
+fn telemetry(config: &Config) -> anyhow::Result<Option<TelemetrySettings>> {
+    match &config.telemetry {
+        Some(settings) => Ok(Some(settings.clone())),
+        None => telemetry_of_environment(environment::variable).map_err(anyhow::Error::msg),
+    }
 }
 
 fn tell(map: &RegionMap) {

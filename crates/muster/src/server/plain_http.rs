@@ -86,9 +86,14 @@ async fn explained(method: Method, uri: Uri, headers: HeaderMap) -> impl IntoRes
     error_pages::answer(&method, uri.path(), &headers).map(axum::body::Body::from)
 }
 
-async fn text(State((metrics, health)): State<Shown>, headers: HeaderMap) -> impl IntoResponse {
+/// Notes what no event tells, right before metrics are shown.
+pub fn sample(metrics: &Metrics, health: &Health) {
     metrics.sample(&health.sample());
     metrics.sample_links(&link_probes::samples(health.links()));
+}
+
+async fn text(State((metrics, health)): State<Shown>, headers: HeaderMap) -> impl IntoResponse {
+    sample(&metrics, &health);
     let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accepted.contains("application/openmetrics-text") {
         let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

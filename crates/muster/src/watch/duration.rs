@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use dps_monitor::metrics::duration as iso_millis;
 
+use super::limits::MAX_TIME_MILLIS;
+
 /// Ticks of a millisecond.
 const TICKS_PER_MILLI: i64 = dps_kql::TICKS_PER_SECOND / 1_000;
 /// A day of milliseconds.
 const DAY: i64 = 86_400_000;
-/// Longest time: a century is more than any row is old.
-const MAX_MILLIS: i64 = 36_525 * DAY;
 
 /// A length of time; nought is one.
 pub fn length(text: &str) -> Result<Duration, String> {
@@ -46,7 +46,7 @@ fn millis(text: &str) -> Option<i64> {
     } else {
         dps_kql::literal::read_suffixed(text).map(|ticks| ticks / TICKS_PER_MILLI)
     };
-    millis.filter(|millis| (0..=MAX_MILLIS).contains(millis))
+    millis.filter(|millis| (0..=MAX_TIME_MILLIS).contains(millis))
 }
 
 /// In the largest unit that holds it whole.

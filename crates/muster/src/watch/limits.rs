@@ -1,5 +1,9 @@
 //! Every bound of the commands that watch, by name. Sizes are bytes and times are seconds unless the name says otherwise.
 
+/// Longest time that may be said, in milliseconds: a century is more than any row is old.
+pub const MAX_TIME_MILLIS: i64 = 36_525 * 86_400_000;
+/// Errors of one query that are shown.
+pub const MAX_SHOWN_ERRORS: usize = 10;
 /// Time that a query may take unless another is said.
 pub const QUERY_WAIT: u64 = 180;
 /// Longest time that may be said (Azure: 600).

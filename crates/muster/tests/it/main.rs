@@ -25,6 +25,7 @@ mod storm;
 #[allow(dead_code)] // it can do more than these tests ask of it
 #[path = "../../../muster-device/tests/it/swtpm_process.rs"]
 mod swtpm_process;
+mod telemetry;
 mod throttled;
 mod tpm;
 mod watch;

@@ -5,9 +5,7 @@ use serde_json::Value;
 
 use crate::fleet::Failure;
 use crate::fleet::api::failure::shown;
-
-/// Errors of one query that are shown.
-const MAX_SHOWN_ERRORS: usize = 10;
+use crate::watch::limits::MAX_SHOWN_ERRORS;
 
 /// The failure, or, where the query is at fault, its places in the text.
 pub fn told(failure: Failure, query: &str) -> Failure {
