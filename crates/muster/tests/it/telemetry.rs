@@ -16,6 +16,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
+use tokio::sync::Notify;
 
 use crate::harness::device::{Device, Protocol};
 use crate::harness::run;
@@ -23,7 +24,10 @@ use crate::harness::server::Start;
 
 /// What it was sent; the first request is answered with 503.
 #[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<(String, HeaderMap, Bytes)>>>);
+struct Collector {
+    taken: Arc<Mutex<Vec<(String, HeaderMap, Bytes)>>>,
+    more: Arc<Notify>,
+}
 
 impl Collector {
     /// Starts it; gives its address.
@@ -44,7 +48,7 @@ impl Collector {
     }
 
     fn bodies(&self, path: &str) -> Vec<Bytes> {
-        let taken = self.0.lock().unwrap();
+        let taken = self.taken.lock().unwrap();
         let of_path = taken.iter().skip(1).filter(|(asked, ..)| asked == path);
         of_path.map(|(.., body)| body.clone()).collect()
     }
@@ -58,9 +62,10 @@ impl Collector {
 }
 
 async fn take(State(kept): State<Collector>, uri: Uri, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let mut taken = kept.0.lock().unwrap();
+    let mut taken = kept.taken.lock().unwrap();
     let is_first = taken.is_empty();
     taken.push((uri.path().to_owned(), headers, body));
+    kept.more.notify_one();
     if is_first { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
 }
 
@@ -88,7 +93,7 @@ fn registration_is_one_trace_at_the_collector() {
             if spans.iter().any(|span| span.name == "putDevice") {
                 break spans;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await; // `run` bounds it
+            collector.more.notified().await;
         };
         let by_name: HashMap<&str, &Span> = spans.iter().map(|span| (&*span.name, span)).collect();
         let (request, assigned) = (by_name["AttestationAttempt"], by_name["RegistrationAttempt"]);
@@ -103,7 +108,7 @@ fn registration_is_one_trace_at_the_collector() {
         let metrics = ExportMetricsServiceRequest::decode(metrics).unwrap();
         let scope = &metrics.resource_metrics[0].scope_metrics[0];
         assert!(scope.metrics.iter().any(|metric| metric.name == "dps_attestation_attempts"), "{scope:?}");
-        let (_, headers, _) = collector.0.lock().unwrap()[0].clone();
+        let (_, headers, _) = collector.taken.lock().unwrap()[0].clone();
         assert_eq!(headers["api-key"], "s3cret");
     });
 }
