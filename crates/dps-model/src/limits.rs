@@ -4,9 +4,11 @@
 //! that differ between Azure's documented figures and a self-hosted server; the constants protect the process itself
 //! and hold in every profile.
 
+mod evaluations;
 mod queries;
 mod watching;
 
+pub use evaluations::*;
 pub use queries::*;
 pub use watching::*;
 

@@ -2,5 +2,8 @@
 //! notifications as documents of the state; must not know routes, nor how metrics are kept or queries run.
 
 pub mod alert;
+pub mod evaluation;
+#[cfg(test)]
+mod fixtures;
 pub mod group;
 pub mod rule;

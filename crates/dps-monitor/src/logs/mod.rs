@@ -75,7 +75,7 @@ fn text(text: &str) -> Value {
 const UNIX_EPOCH: i64 = 621_355_968_000_000_000;
 
 /// An instant in ticks.
-fn ticks(time: Timestamp) -> i64 {
+pub(crate) fn ticks(time: Timestamp) -> i64 {
     let since = i64::try_from(time.0.as_nanosecond().div_euclid(100)).unwrap_or(i64::MAX);
     since.saturating_add(UNIX_EPOCH)
 }

@@ -16,7 +16,7 @@ mod rollup;
 mod rollups;
 
 pub use definition::{Aggregation, Definition, Metric, Namespace, Unit};
-pub use filter::{Condition, Filter, FilterError, Subject, Test};
+pub use filter::{Condition, Filter, FilterError, Group, Subject, Test};
 pub use grain::{Grain, Span, SpanError, duration, iso_minutes};
 pub use point::{Point, Sample, points};
 pub use read::{Budget, Order, Question, ReadError, Resource, Timeseries, Values};

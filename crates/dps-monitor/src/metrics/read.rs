@@ -95,7 +95,14 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { rollups: MAX_ROLLUPS_READ, points: MAX_METRIC_POINTS }
+        Self::of(MAX_ROLLUPS_READ, MAX_METRIC_POINTS)
+    }
+}
+
+impl Budget {
+    /// So many stored hours of series, and so many points.
+    pub const fn of(rollups: usize, points: i64) -> Self {
+        Self { rollups, points }
     }
 }
 
