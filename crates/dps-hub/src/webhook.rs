@@ -1,7 +1,8 @@
-//! Custom-allocation webhooks over HTTP. Owns the request, which places may be asked at all, and what an answer's status
-//! means (facts: dps-api.md §6.2); must not know enrollments, or when to ask again.
+//! Webhooks over HTTP: those of custom allocation, and those of action groups. Owns the request, which places may be asked
+//! at all, and what an allocation's status means (facts: dps-api.md §6.2); must not know enrollments, alerts, or when to
+//! ask again.
 //!
-//! Who may write an enrollment chooses where this server sends requests to. So only TLS is spoken, which no metadata
+//! Who may write an enrollment or an action group chooses where this server sends requests to. So only TLS is spoken, which no metadata
 //! service of a cloud does; addresses of this machine and of its link are not asked; no redirect is followed; and of an
 //! answer nobody sees more than its status and, where it is an allocation, the allocation.
 
@@ -56,17 +57,24 @@ impl HttpWebhook {
             .map_err(SetupError::from)?;
         Ok(Self { client, plain })
     }
+
+    /// Posts a JSON body once, and answers the status; of the answer nothing else is read. A failure holds nothing of the
+    /// URL but its scheme.
+    pub async fn post(&self, url: &Secret, body: Vec<u8>, patience: Duration) -> Result<u16, String> {
+        let url = admitted(url, self.plain)?;
+        let request = self.client.post(url).header(CONTENT_TYPE, JSON).timeout(patience).body(body);
+        let answer = request.send().await.map_err(|error| no_answer(error).to_string())?;
+        Ok(answer.status().as_u16())
+    }
 }
+
+const JSON: &str = "application/json; charset=utf-8";
 
 #[async_trait]
 impl Webhook for HttpWebhook {
     async fn ask(&self, url: &Secret, body: &str) -> Result<WebhookAnswer, WebhookError> {
         let url = admitted(url, self.plain).map_err(WebhookError::Forbidden)?;
-        let request = self
-            .client
-            .post(url)
-            .header(CONTENT_TYPE, "application/json; charset=utf-8")
-            .body(body.to_owned());
+        let request = self.client.post(url).header(CONTENT_TYPE, JSON).body(body.to_owned());
         read(request.send().await.map_err(no_answer)?).await
     }
 }

@@ -110,3 +110,24 @@ async fn this_machine_is_asked_in_development_alone() {
     }
     assert!(server.requests().is_empty(), "not even a connection was made");
 }
+
+#[tokio::test]
+async fn notification_is_posted_once_and_only_its_status_is_read() {
+    let patience = std::time::Duration::from_secs(60);
+    let large = "x".repeat(4 * MAX_WEBHOOK_ANSWER);
+    let moved = answer("307 Temporary Redirect", &[("Location", "/elsewhere")], "");
+    let server = Scripted::start([answer("202 Accepted", &[], &large), moved]).await;
+    let place = url(&server, "/hook?code=s3cret#alertmanager");
+    let post = async || server.webhook.post(&place, b"{\"a\":1}".to_vec(), patience).await;
+    assert_eq!((post().await, post().await), (Ok(202), Ok(307)), "a redirect is not followed");
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[0].line, "POST /hook?code=s3cret HTTP/1.1");
+    assert_eq!(requests[0].header("content-type"), Some("application/json; charset=utf-8"));
+    assert_eq!(requests[0].body, b"{\"a\":1}");
+    for url in ["http://192.0.2.1/?code=s3cret", "https://169.254.169.254/?code=s3cret", "nonsense s3cret"] {
+        let refused =
+            server.webhook.post(&Secret::from(url.to_owned()), Vec::new(), patience).await.unwrap_err();
+        assert!(!refused.contains("s3cret"), "{refused}");
+    }
+}
