@@ -16,6 +16,6 @@ pub use logs::{Category, LogRecord, Projection, ResourceLog};
 pub use ports::{
     Answer, AnswerTable, IdParts, Kept, LogError, LogStore, MemoryLogStore, MonitorState, Notifier,
     PartialAnswer, QueryEngine, QueryError, QueryLimits, QueryRequest, Resource, Resources, Routes,
-    RuleSource, Scope, Shelf, StateError, StateWrite, StoreFacts, TryOut,
+    RuleSource, Scope, Shelf, StateError, StateWrite, StoreFacts, TryOut, WebhookPost,
 };
 pub use table::{Row, Table};

@@ -113,7 +113,7 @@ async fn this_machine_is_asked_in_development_alone() {
 
 #[tokio::test]
 async fn notification_is_posted_once_and_only_its_status_is_read() {
-    let patience = std::time::Duration::from_secs(60);
+    let patience = std::time::Duration::from_mins(1);
     let large = "x".repeat(4 * MAX_WEBHOOK_ANSWER);
     let moved = answer("307 Temporary Redirect", &[("Location", "/elsewhere")], "");
     let server = Scripted::start([answer("202 Accepted", &[], &large), moved]).await;

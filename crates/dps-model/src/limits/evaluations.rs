@@ -43,6 +43,10 @@ pub const MAX_LOG_EVALUATIONS: usize = 2;
 pub const METRIC_CHECKS_TO_RESOLVE: u32 = 3;
 /// Days that an alert is kept (Azure: 30).
 pub const ALERT_RETENTION_DAYS: i64 = 30;
+/// Alerts that are kept, until those of rules that do not resolve are only told of.
+pub const MAX_ALERTS_KEPT: usize = 100_000;
+/// Minutes between two removals of old alerts.
+pub const ALERT_PRUNE_MINUTES: i64 = 60;
 /// Writes of one step of an evaluation.
 pub const MAX_ALERT_WRITES: usize = 256;
 /// Entries of an alert's history.

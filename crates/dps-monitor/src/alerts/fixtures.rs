@@ -1,6 +1,6 @@
 //! Rules, a state in memory that fails on demand, and fakes of the ports. For tests alone.
 
-#![allow(clippy::unwrap_used, dead_code, reason = "these are for tests, of this and of what comes")]
+#![allow(clippy::unwrap_used, reason = "these are for tests")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -9,16 +9,18 @@ use async_trait::async_trait;
 use dps_events::{AttemptRecord, Event, Operation, Outcome};
 use dps_kql::{Column, Type, Value};
 use dps_model::limits::MAX_PAGE;
-use dps_model::{Channel, Error, ErrorCode, Etag, Protocol, Timestamp, TlsSession, TrackingId};
+use dps_model::{Channel, Error, ErrorCode, Etag, Protocol, Secret, Timestamp, TlsSession, TrackingId};
 
+use super::Now;
 use super::evaluation::instant;
+use super::group::{ActionGroup, PayloadForm, WebhookReceiver};
 use super::rule::{
     Condition, DimensionFilter, FailingPeriods, Measure, MetricCriterion, Operator, QueryCriterion, Rule,
 };
 use crate::metrics::{Aggregation, Metric};
 use crate::ports::{
-    Answer, AnswerTable, Kept, MonitorState, QueryEngine, QueryError, QueryRequest, Shelf, StateError,
-    StateWrite,
+    Answer, AnswerTable, Kept, MonitorState, QueryEngine, QueryError, QueryRequest, RuleSource, Shelf,
+    StateError, StateWrite, WebhookPost,
 };
 
 /// The resource that rules watch.
@@ -232,4 +234,136 @@ where
 /// An instant in that minute, some seconds later.
 pub(super) fn shortly_after(minute: i64) -> Timestamp {
     instant(minute).plus_millis(5_000)
+}
+
+/// Rules and groups that change as a test says.
+#[derive(Default)]
+pub(super) struct FakeRules {
+    rules: Mutex<BTreeMap<String, Arc<Rule>>>,
+    groups: Mutex<BTreeMap<String, Arc<ActionGroup>>>,
+}
+
+impl FakeRules {
+    pub(super) fn put(&self, rule: Rule) {
+        self.rules.lock().unwrap().insert(rule.id.to_ascii_lowercase(), Arc::new(rule));
+    }
+
+    pub(super) fn remove(&self, id: &str) {
+        self.rules.lock().unwrap().remove(&id.to_ascii_lowercase());
+    }
+
+    pub(super) fn put_group(&self, group: ActionGroup) {
+        self.groups.lock().unwrap().insert(group.id.to_ascii_lowercase(), Arc::new(group));
+    }
+}
+
+impl RuleSource for FakeRules {
+    fn enabled(&self) -> Vec<Arc<Rule>> {
+        self.rules.lock().unwrap().values().filter(|rule| rule.enabled).cloned().collect()
+    }
+
+    fn rule(&self, id: &str) -> Option<Arc<Rule>> {
+        self.rules.lock().unwrap().get(&id.to_ascii_lowercase()).cloned()
+    }
+
+    fn group(&self, id: &str) -> Option<Arc<ActionGroup>> {
+        self.groups.lock().unwrap().get(&id.to_ascii_lowercase()).cloned()
+    }
+}
+
+/// An action group with webhooks at `https://{name}`.
+pub(super) fn group(name: &str, receivers: &[&str]) -> ActionGroup {
+    let place = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/Fleet";
+    let webhook = |name: &&str| WebhookReceiver {
+        name: (*name).into(),
+        uri: Secret::from(format!("https://{name}")),
+        form: PayloadForm::Common,
+    };
+    ActionGroup {
+        id: format!("{place}/providers/microsoft.insights/actionGroups/{name}"),
+        name: name.into(),
+        short_name: name.into(),
+        enabled: true,
+        webhooks: receivers.iter().map(webhook).collect(),
+    }
+}
+
+/// What a webhook does with a post.
+#[derive(Clone, Copy)]
+pub(super) enum Reply {
+    Status(u16),
+    Unreachable,
+    Never,
+}
+
+/// A post, so many seconds after the first one was waited for.
+#[derive(Clone, Debug)]
+pub(super) struct Post {
+    pub(super) second: u64,
+    pub(super) uri: String,
+    pub(super) body: serde_json::Value,
+}
+
+/// Webhooks that remember posts and reply as a test says, else 200.
+pub(super) struct RecordingWebhooks {
+    began: tokio::time::Instant,
+    posts: Mutex<Vec<Post>>,
+    replies: Mutex<BTreeMap<String, VecDeque<Reply>>>,
+    always: Mutex<BTreeMap<String, Reply>>,
+}
+
+impl Default for RecordingWebhooks {
+    fn default() -> Self {
+        let (posts, replies, always) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { began: tokio::time::Instant::now(), posts, replies, always }
+    }
+}
+
+impl RecordingWebhooks {
+    /// The next replies of a webhook.
+    pub(super) fn reply(&self, name: &str, replies: &[Reply]) {
+        let uri = format!("https://{name}");
+        self.replies.lock().unwrap().entry(uri).or_default().extend(replies);
+    }
+
+    /// All replies of a webhook.
+    pub(super) fn always(&self, name: &str, reply: Reply) {
+        self.always.lock().unwrap().insert(format!("https://{name}"), reply);
+    }
+
+    pub(super) fn posts(&self) -> Vec<Post> {
+        self.posts.lock().unwrap().clone()
+    }
+
+    /// Seconds of the posts to a webhook.
+    pub(super) fn seconds(&self, name: &str) -> Vec<u64> {
+        let uri = format!("https://{name}");
+        self.posts().iter().filter(|post| post.uri == uri).map(|post| post.second).collect()
+    }
+}
+
+#[async_trait]
+impl WebhookPost for RecordingWebhooks {
+    async fn post(&self, uri: &Secret, body: Vec<u8>) -> Result<u16, String> {
+        let uri = String::from_utf8(uri.expose().to_vec()).unwrap();
+        let body = serde_json::from_slice(&body).unwrap();
+        let second = self.began.elapsed().as_secs();
+        self.posts.lock().unwrap().push(Post { second, uri: uri.clone(), body });
+        let always = self.always.lock().unwrap().get(&uri).copied();
+        let next = self.replies.lock().unwrap().get_mut(&uri).and_then(VecDeque::pop_front);
+        match next.or(always).unwrap_or(Reply::Status(200)) {
+            Reply::Status(status) => Ok(status),
+            Reply::Unreachable => Err("nobody answers".into()),
+            Reply::Never => std::future::pending().await,
+        }
+    }
+}
+
+/// A clock that runs with tokio's, from that minute on.
+pub(super) fn clock(minute: i64) -> Now {
+    let began = tokio::time::Instant::now();
+    Arc::new(move || {
+        let since = i64::try_from(began.elapsed().as_millis()).unwrap();
+        instant(minute).plus_millis(since)
+    })
 }

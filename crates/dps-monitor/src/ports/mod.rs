@@ -8,6 +8,7 @@ mod resources;
 mod routes;
 mod rules;
 mod state;
+mod webhook_post;
 
 pub use log_store::{LogError, LogStore, StoreFacts};
 pub use memory_log_store::MemoryLogStore;
@@ -19,3 +20,4 @@ pub use resources::{IdParts, Resource, Resources};
 pub use routes::Routes;
 pub use rules::RuleSource;
 pub use state::{Kept, MonitorState, Shelf, StateError, StateWrite};
+pub use webhook_post::WebhookPost;
