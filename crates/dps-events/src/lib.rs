@@ -4,6 +4,7 @@
 //! An event is opened at the top of a unit of work, filled on the way and recorded once, on every exit. The sites that
 //! record are few and listed; `xtask tidy` holds the list.
 
+mod alert_metrics;
 pub mod attempt_log;
 mod delivery_metrics;
 mod log_metrics;

@@ -19,6 +19,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::alert_metrics::AlertCounters;
 use crate::delivery_metrics::DeliveryCounters;
 use crate::log_metrics::LogCounters;
 use crate::record::{Event, Operation, Outcome, Step};
@@ -192,6 +193,7 @@ pub struct Metrics {
     load: LoadGauges,
     links: LinkGauges,
     pub(crate) logs: LogCounters,
+    pub(crate) alerts: AlertCounters,
     pub(crate) deliveries: DeliveryCounters,
 }
 
@@ -309,6 +311,7 @@ impl Metrics {
         let load = LoadGauges::register(own);
         let links = LinkGauges::register(own);
         let logs = LogCounters::register(own);
+        let alerts = AlertCounters::register(own);
         let deliveries = DeliveryCounters::register(own);
         let AzureFamilies { attempts, registrations, assigned, operations } = azure;
         Self {
@@ -329,6 +332,7 @@ impl Metrics {
             load,
             links,
             logs,
+            alerts,
             deliveries,
         }
     }

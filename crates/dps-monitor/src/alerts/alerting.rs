@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_events::Metrics;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -26,6 +27,8 @@ pub struct AlertingParts {
     pub queries: Option<Arc<dyn QueryEngine>>,
     /// Who posts to webhooks.
     pub webhooks: Arc<dyn WebhookPost>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// What time it is.
     pub now: Now,
 }
@@ -47,11 +50,12 @@ pub struct RunningAlerts {
 impl Alerting {
     /// Joins the parts; nothing runs yet.
     pub fn new(parts: AlertingParts) -> Self {
-        let AlertingParts { state, rules, rollups, queries, webhooks, now } = parts;
-        let outbox = Outbox::new(Arc::clone(&state), Arc::clone(&rules), webhooks, Arc::clone(&now));
+        let AlertingParts { state, rules, rollups, queries, webhooks, metrics, now } = parts;
+        let (counted, clock) = (Arc::clone(&metrics), Arc::clone(&now));
+        let outbox = Outbox::new(Arc::clone(&state), Arc::clone(&rules), webhooks, counted, clock);
         let outbox = Arc::new(outbox);
         let keeper = AlertKeeper::new(state, Arc::clone(&rules), Arc::clone(&outbox));
-        let driver = Arc::new(AlertDriver::new(rules, rollups, queries, Arc::new(keeper), now));
+        let driver = Arc::new(AlertDriver::new(rules, rollups, queries, Arc::new(keeper), metrics, now));
         Self { driver, outbox }
     }
 

@@ -9,10 +9,10 @@ mod learnt;
 mod schedule;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use dps_events::Metrics;
 use dps_model::Timestamp;
 use dps_model::limits::{
     ALERT_PRUNE_MINUTES, ALERT_QUERY_TIME, MAX_DYNAMIC_EVALUATIONS, MAX_LOG_EVALUATIONS,
@@ -41,21 +41,13 @@ pub struct AlertDriver {
     learnt: Mutex<LearntRules>,
     /// What is wrong with rules, said once.
     problems: Mutex<HashMap<String, String>>,
-    counts: Counters,
+    metrics: Arc<Metrics>,
 }
 
 struct Lanes {
     metrics: Semaphore,
     dynamic: Semaphore,
     queries: Semaphore,
-}
-
-#[derive(Default)]
-struct Counters {
-    evaluated: AtomicU64,
-    failed: AtomicU64,
-    fired: AtomicU64,
-    resolved: AtomicU64,
 }
 
 /// What was done so far.
@@ -86,6 +78,7 @@ impl AlertDriver {
         rollups: Arc<Rollups>,
         queries: Option<Arc<dyn QueryEngine>>,
         keeper: Arc<AlertKeeper>,
+        metrics: Arc<Metrics>,
         now: Now,
     ) -> Self {
         let lanes = Lanes {
@@ -93,15 +86,18 @@ impl AlertDriver {
             dynamic: Semaphore::new(MAX_DYNAMIC_EVALUATIONS),
             queries: Semaphore::new(MAX_LOG_EVALUATIONS),
         };
-        let (learnt, problems, counts) = (Mutex::default(), Mutex::default(), Counters::default());
-        Self { rules, rollups, queries, keeper, now, lanes, learnt, problems, counts }
+        let (learnt, problems) = (Mutex::default(), Mutex::default());
+        Self { rules, rollups, queries, keeper, now, lanes, learnt, problems, metrics }
     }
 
     /// What was done so far.
     pub fn counts(&self) -> Evaluations {
-        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let Counters { evaluated, failed, fired, resolved } = &self.counts;
-        Evaluations { evaluated: of(evaluated), failed: of(failed), fired: of(fired), resolved: of(resolved) }
+        Evaluations {
+            evaluated: self.metrics.alert_rules_evaluated("done"),
+            failed: self.metrics.alert_rules_evaluated("failed"),
+            fired: self.metrics.alerts_that("fired"),
+            resolved: self.metrics.alerts_that("resolved"),
+        }
     }
 
     /// Evaluates until it is told to stop. An evaluation that is broken off then is done by the next run.
@@ -174,13 +170,13 @@ impl AlertDriver {
         let at = due(rule, last_minute(now));
         match self.evaluate_at(rule, at, now).await {
             Ok(recorded) => {
-                self.counts.evaluated.fetch_add(1, Ordering::Relaxed);
+                self.metrics.alert_rule_evaluated("done");
                 self.count(recorded);
                 self.is_well(rule, recorded);
                 Some(at)
             }
             Err(failure) => {
-                self.counts.failed.fetch_add(1, Ordering::Relaxed);
+                self.metrics.alert_rule_evaluated("failed");
                 let (problem, at) = match failure {
                     Failure::Rule(problem) => (problem, Some(at)),
                     Failure::Surroundings(problem) => (problem, None),
@@ -223,11 +219,9 @@ impl AlertDriver {
     }
 
     fn count(&self, recorded: Recorded) {
-        let add = |counter: &AtomicU64, count: usize| {
-            counter.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed)
-        };
-        add(&self.counts.fired, recorded.fired);
-        add(&self.counts.resolved, recorded.resolved);
+        let count = |alerts: usize| u64::try_from(alerts).unwrap_or(u64::MAX);
+        self.metrics.alerts_became("fired", count(recorded.fired));
+        self.metrics.alerts_became("resolved", count(recorded.resolved));
     }
 
     fn has_problem(&self, rule: &Rule, problem: String) {

@@ -6,11 +6,12 @@
 
 mod waiting;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dps_events::Metrics;
 use dps_model::Timestamp;
 use dps_model::limits::{
     MAX_NOTIFICATION_AGE, MAX_PAGE, NOTIFICATION_STATE_RETRY, NOTIFICATION_WAITS, WEBHOOK_MUTE,
@@ -36,15 +37,7 @@ pub struct Outbox {
     /// There may be documents that memory does not know.
     unseen: AtomicBool,
     wake: Notify,
-    counts: Counters,
-}
-
-#[derive(Default)]
-struct Counters {
-    delivered: AtomicU64,
-    retried: AtomicU64,
-    refused: AtomicU64,
-    given_up: AtomicU64,
+    metrics: Arc<Metrics>,
 }
 
 /// What became of posts so far.
@@ -91,6 +84,7 @@ impl Outbox {
         state: Arc<dyn MonitorState>,
         rules: Arc<dyn RuleSource>,
         webhooks: Arc<dyn WebhookPost>,
+        metrics: Arc<Metrics>,
         now: Now,
     ) -> Self {
         Self {
@@ -101,7 +95,7 @@ impl Outbox {
             waiting: Mutex::default(),
             unseen: AtomicBool::new(true),
             wake: Notify::new(),
-            counts: Counters::default(),
+            metrics,
         }
     }
 
@@ -126,12 +120,11 @@ impl Outbox {
 
     /// What became of posts so far.
     pub fn counts(&self) -> Counts {
-        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
-            delivered: of(&self.counts.delivered),
-            retried: of(&self.counts.retried),
-            refused: of(&self.counts.refused),
-            given_up: of(&self.counts.given_up),
+            delivered: self.metrics.notifications_posted("delivered"),
+            retried: self.metrics.notifications_posted("retried"),
+            refused: self.metrics.notifications_posted("refused"),
+            given_up: self.metrics.notifications_posted("given_up"),
             waiting: self.waiting().len(),
         }
     }
@@ -144,6 +137,7 @@ impl Outbox {
             let now = (self.now)();
             // Without all documents the order is not known.
             let (ids, next) = if look.is_none() { self.waiting().start(now) } else { Default::default() };
+            self.metrics.notifications_wait(self.waiting().len());
             for id in ids {
                 let outbox = Arc::clone(&self);
                 posts.spawn(async move { outbox.deliver(&id).await });
@@ -262,11 +256,11 @@ impl Outbox {
         let group = group.name.as_str();
         match posted {
             Posted::Accepted => {
-                self.counts.delivered.fetch_add(1, Ordering::Relaxed);
+                self.metrics.notification_posted("delivered");
                 self.settle(id).await
             }
             Posted::Refused(status) => {
-                self.counts.refused.fetch_add(1, Ordering::Relaxed);
+                self.metrics.notification_posted("refused");
                 tracing::error!(rule, group, receiver, status, "a webhook refused a notification");
                 self.settle(id).await
             }
@@ -275,7 +269,7 @@ impl Outbox {
                 let age = (self.now)().millis().saturating_sub(notification.created.millis());
                 let wait = NOTIFICATION_WAITS.get(tried).filter(|_| age < MAX_NOTIFICATION_AGE * 3_600_000);
                 let Some(wait) = wait else {
-                    self.counts.given_up.fetch_add(1, Ordering::Relaxed);
+                    self.metrics.notification_posted("given_up");
                     tracing::error!(
                         rule,
                         group,
@@ -289,7 +283,7 @@ impl Outbox {
                         _ => Fate::Mutes(until),
                     };
                 };
-                self.counts.retried.fetch_add(1, Ordering::Relaxed);
+                self.metrics.notification_posted("retried");
                 tracing::warn!(rule, group, receiver, why, wait, "a webhook did not accept a notification");
                 notification.attempts = notification.attempts.saturating_add(1);
                 notification.due = self.later(*wait);

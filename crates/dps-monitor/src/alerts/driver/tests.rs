@@ -49,6 +49,7 @@ impl World {
             rollups: Arc::clone(&self.rollups),
             queries: self.queries.clone(),
             webhooks: self.webhooks.clone(),
+            metrics: Arc::default(),
             now: Arc::clone(&self.now),
         })
     }

@@ -38,7 +38,7 @@ fn world() -> World {
 impl World {
     fn start(&self) -> Running {
         let (state, rules, webhooks) = (self.state.clone(), self.rules.clone(), self.webhooks.clone());
-        let outbox = Arc::new(Outbox::new(state, rules, webhooks, Arc::clone(&self.now)));
+        let outbox = Arc::new(Outbox::new(state, rules, webhooks, Arc::default(), Arc::clone(&self.now)));
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(Arc::clone(&outbox).run(stopped));
         Running { outbox, stop, task }

@@ -29,7 +29,7 @@ fn world(rule: &Rule) -> World {
     rules.put_group(group("ops", &["pager", "chat"]));
     let webhooks = Arc::new(RecordingWebhooks::default());
     let now = Arc::new(|| shortly_after(AT));
-    let outbox = Arc::new(Outbox::new(state.clone(), rules.clone(), webhooks, now));
+    let outbox = Arc::new(Outbox::new(state.clone(), rules.clone(), webhooks, Arc::default(), now));
     let keeper = AlertKeeper::new(state.clone(), rules.clone(), Arc::clone(&outbox));
     World { state, rules, outbox, keeper }
 }
