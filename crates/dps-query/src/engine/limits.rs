@@ -10,3 +10,5 @@ pub const EVALUATED_COLUMNS: usize = 500;
 pub const BATCH_ROWS: usize = 8192;
 /// Bytes of stack of a query's thread: planners walk deep plans by recursion.
 pub const STACK_BYTES: usize = 64 << 20;
+/// Bytes of footers that are kept between queries: those of about three months of hourly files.
+pub const FOOTER_BYTES: usize = 128 << 20;

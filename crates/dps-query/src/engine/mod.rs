@@ -15,6 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use datafusion::execution::cache::default_cache::DefaultCache;
 use dps_kql::Query;
 use dps_monitor::Table;
 use dps_monitor::ports::{Answer, QueryEngine, QueryError, QueryRequest};
@@ -23,7 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::store::scan::Snapshots;
-use limits::STACK_BYTES;
+use limits::{FOOTER_BYTES, STACK_BYTES};
 use work::{Source, Work};
 
 pub use work::ScanStatistics;
@@ -45,6 +47,8 @@ pub struct DataFusionEngine {
     runtime: Option<Runtime>,
     tables: Vec<dps_kql::Table>,
     snapshots: Arc<dyn Snapshots>,
+    /// Of the files read last. A file never changes and no name comes twice, so none is ever stale.
+    footers: Arc<FileMetadataCache>,
     places: Arc<Semaphore>,
     /// Queries that wait for a place.
     waiting: AtomicUsize,
@@ -64,6 +68,7 @@ impl DataFusionEngine {
             runtime: Some(runtime),
             tables: Table::ALL.into_iter().map(Table::schema).collect(),
             snapshots,
+            footers: Arc::new(DefaultCache::new(FOOTER_BYTES)),
             places: Arc::new(Semaphore::new(options.running.get())),
             waiting: AtomicUsize::new(0),
             options,
@@ -106,6 +111,7 @@ impl DataFusionEngine {
             request,
             tables: self.tables.clone(),
             snapshots: Arc::clone(&self.snapshots),
+            footers: Arc::clone(&self.footers),
             partitions: self.options.threads.get(),
         };
         let run = async {

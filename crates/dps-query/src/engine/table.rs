@@ -12,8 +12,10 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
@@ -30,6 +32,7 @@ const TICKS_PER_MICROSECOND: i64 = 10;
 pub struct SnapshotTable {
     snapshot: Snapshot,
     schema: SchemaRef,
+    footers: Arc<FileMetadataCache>,
     facts: Arc<ScanFacts>,
 }
 
@@ -45,9 +48,9 @@ pub struct ScanFacts {
 }
 
 impl SnapshotTable {
-    /// A table of what a snapshot holds.
-    pub fn new(snapshot: Snapshot, facts: Arc<ScanFacts>) -> Self {
-        Self { schema: snapshot.schema(), snapshot, facts }
+    /// A table of what a snapshot holds; footers of its files are kept for other queries.
+    pub fn new(snapshot: Snapshot, footers: Arc<FileMetadataCache>, facts: Arc<ScanFacts>) -> Self {
+        Self { schema: snapshot.schema(), snapshot, footers, facts }
     }
 
     fn files(
@@ -64,7 +67,11 @@ impl SnapshotTable {
         if files.is_empty() {
             return Ok(None);
         }
-        let mut source = ParquetSource::new(Arc::clone(&self.schema)).with_enable_page_index(true);
+        let objects = Arc::clone(&self.snapshot.objects);
+        let reader = CachedParquetFileReaderFactory::new(objects, Arc::clone(&self.footers));
+        let mut source = ParquetSource::new(Arc::clone(&self.schema))
+            .with_enable_page_index(true)
+            .with_parquet_file_reader_factory(Arc::new(reader));
         if let Some(predicate) = conjunction(filters.iter().cloned()) {
             let schema = DFSchema::try_from(Arc::clone(&self.schema))?;
             source = source.with_predicate(session.create_physical_expr(predicate, &schema)?);

@@ -10,6 +10,7 @@ use datafusion::common::Result;
 use datafusion::datasource::physical_plan::ParquetSource;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::SessionState;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use dps_kql::{Analysis, Environment, Plan, Query, Schema};
@@ -37,6 +38,8 @@ pub struct Work {
     pub tables: Vec<dps_kql::Table>,
     /// Their rows.
     pub snapshots: Arc<dyn Snapshots>,
+    /// Footers of files that were read before.
+    pub footers: Arc<FileMetadataCache>,
     /// Streams side by side.
     pub partitions: usize,
 }
@@ -139,7 +142,7 @@ impl Bench {
         for table in Table::ALL {
             let snapshot = work.snapshots.snapshot(table);
             objects.get_or_insert_with(|| Arc::clone(&snapshot.objects));
-            let provider = SnapshotTable::new(snapshot, Arc::clone(facts));
+            let provider = SnapshotTable::new(snapshot, Arc::clone(&work.footers), Arc::clone(facts));
             tables.insert(table.name().to_owned(), Arc::new(provider));
         }
         let session = session(work.request.limits.memory, work.partitions, objects)?;
