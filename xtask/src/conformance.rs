@@ -34,6 +34,9 @@ pub fn run(options: &Options) -> Result<()> {
     if options.rest.iter().all(|argument| argument == "--full") {
         kql_oracle()?;
     }
+    if options.rest.iter().any(|argument| argument == "--full") {
+        random_queries()?;
+    }
     if let Some(muster) = &options.muster {
         return run_against(&std::path::absolute(muster)?, &options.rest);
     }
@@ -59,6 +62,13 @@ pub fn run_against(muster: &Path, rest: &[String]) -> Result<()> {
 pub fn kql_oracle() -> Result<()> {
     ensure_programs(&[("node", "nodejs"), ("npm", "npm")])?;
     run_command(command("node").arg(root().join("tests/kql-oracle/oracle.mjs")))
+}
+
+/// Random queries of KQL, of which the tests of CI take a sample of 300.
+fn random_queries() -> Result<()> {
+    // As the tests build it: alone, the engine would be compiled with other features once more.
+    let mut test = cargo(&["test", "--locked", "--workspace", "--test", "it", "random_query"]);
+    run_command(test.env("MUSTER_RANDOM_QUERIES", "3000"))
 }
 
 /// Debian keeps the part of Python that makes virtual environments in a package of its own.

@@ -50,7 +50,14 @@ impl Lowering<'_> {
         if groups.is_empty() && aggregates.is_empty() {
             return plan_err!("an aggregation of nothing by nothing");
         }
-        let plan = LogicalPlanBuilder::from(input.plan).aggregate(groups, aggregates)?.build()?;
+        let whole = groups.is_empty();
+        let mut plan = LogicalPlanBuilder::from(input.plan).aggregate(groups, aggregates)?;
+        if whole {
+            // It yields one row always. The limit keeps filters without columns above it: below it, they would leave it a
+            // row of nothing.
+            plan = plan.limit(0, Some(1))?;
+        }
+        let plan = plan.build()?;
         let mut outputs: Vec<_> = keys.iter().map(|name| column(name)).collect();
         for (call, name) in &calls {
             outputs.extend(call.outputs(&column(name)));

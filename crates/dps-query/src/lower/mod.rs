@@ -232,7 +232,8 @@ impl<'a> Lowering<'a> {
     ) -> Result<Relation> {
         let count = self.whole(count)?.unwrap_or(0).max(0);
         let rows = usize::try_from(count).unwrap_or(usize::MAX);
-        if let Node::Sort { input, keys } = &input.node {
+        // Of no rows no order is asked for: the sort that keeps the first few cannot keep none.
+        if let (Node::Sort { input, keys }, 1..) = (&input.node, rows) {
             let input = self.relation(input, &[], applied)?;
             if input.carried.is_empty() {
                 return self.sort(input, keys, Some(rows));

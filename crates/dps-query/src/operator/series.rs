@@ -226,10 +226,9 @@ impl Groups {
         let mut values = vec![default; self.length];
         for row in rows.iter().filter_map(|row| usize::try_from(*row).ok()) {
             let place = self.places.get(row).copied().flatten();
-            if let Some(value) = place.and_then(|place| values.get_mut(place))
-                && texts.is_valid(row)
-            {
-                *value = texts.value(row);
+            if let Some(value) = place.and_then(|place| values.get_mut(place)) {
+                // A bin that has rows is not an empty one, although they come to nothing.
+                *value = if texts.is_valid(row) { texts.value(row) } else { "null" };
             }
         }
         array_text(values.into_iter())

@@ -7,9 +7,11 @@
 
 mod engine;
 mod fixture;
+mod naive;
 mod oracle;
 mod pruning;
 mod queries;
+mod random;
 mod store_crash;
 mod store_disk;
 mod store_keep;

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, StructArray};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::logical_expr::Accumulator;
 use datafusion::scalar::ScalarValue;
@@ -46,11 +47,13 @@ pub(super) struct Extreme {
     greatest: bool,
     /// The first value of the best row, and all of it.
     best: Option<(Datum<'static>, Row)>,
+    /// A row without a first value, which is kept when no row has one.
+    spare: Option<Row>,
 }
 
 impl Extreme {
     pub(super) fn new(types: Vec<Type>, outputs: Vec<Type>, greatest: bool) -> Self {
-        Self { types, outputs, greatest, best: None }
+        Self { types, outputs, greatest, best: None, spare: None }
     }
 
     fn is_better(&self, value: &Datum<'_>, than: &Datum<'_>) -> bool {
@@ -60,6 +63,16 @@ impl Extreme {
             // A number is better than none.
             None => order(than, than).is_none() && order(value, value).is_some(),
         }
+    }
+
+    /// Keeps a row without a first value, if there is none yet but the one that stands for no rows.
+    fn keep_spare(&mut self, columns: &[ArrayRef], row: usize) -> Result<()> {
+        let wanted = self.best.is_none()
+            && self.spare.as_ref().is_none_or(|spare| spare.iter().all(ScalarValue::is_null));
+        if wanted {
+            self.spare = Some(row_at(columns, row)?);
+        }
+        Ok(())
     }
 }
 
@@ -72,6 +85,7 @@ impl Accumulator for Extreme {
         for row in 0..columns.first().map_or(0, Array::len) {
             let value = first.get(row);
             if value.is_null() {
+                self.keep_spare(&columns, row)?;
                 continue;
             }
             let better = match (&found, &self.best) {
@@ -89,18 +103,19 @@ impl Accumulator for Extreme {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        match &self.best {
-            Some((_, row)) => as_value(row, &self.outputs),
+        match self.best.as_ref().map(|(_, row)| row).or(self.spare.as_ref()) {
+            Some(row) => as_value(row, &self.outputs),
             None => as_value(&none(&self.types), &self.outputs),
         }
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + held(self.best.as_ref().map(|(_, row)| row))
+        let best = self.best.as_ref().map(|(_, row)| row);
+        size_of_val(self) + held(best) + held(self.spare.as_ref())
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        if let Some((_, row)) = &self.best {
+        if let Some(row) = self.best.as_ref().map(|(_, row)| row).or(self.spare.as_ref()) {
             return Ok(row.clone());
         }
         // Null, also of text, which says that there is no row.
@@ -114,7 +129,14 @@ impl Accumulator for Extreme {
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let columns = conformed(states, &self.types)?;
         let Some(first) = columns.first() else { return Ok(()) };
-        for row in (0..first.len()).filter(|row| first.is_valid(*row)) {
+        for row in 0..first.len() {
+            if !first.is_valid(row) {
+                // Of text it says that there was no row: text has no null.
+                if first.data_type() != &DataType::Utf8 {
+                    self.keep_spare(&columns, row)?;
+                }
+                continue;
+            }
             let one: Vec<ArrayRef> = columns.iter().map(|column| column.slice(row, 1)).collect();
             self.update_batch(&one)?;
         }
