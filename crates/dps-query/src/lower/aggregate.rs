@@ -36,14 +36,22 @@ impl Lowering<'_> {
         aggregations: &[&Aggregation],
     ) -> Result<Relation> {
         let (input, keys) = self.extended(input, keys)?;
-        let mut calls = Vec::with_capacity(aggregations.len());
+        let mut calls: Vec<(functions::AggregateCall, String)> = Vec::with_capacity(aggregations.len());
         let mut aggregates = Vec::with_capacity(aggregations.len());
         for aggregation in aggregations {
             let args = self.exprs(&aggregation.args, &input)?;
             let types: Vec<_> = aggregation.args.iter().map(|arg| arg.ty).collect();
             let call = functions::aggregate(aggregation.function, args, &types, &aggregation.outputs)?;
-            let name = self.name()?;
-            aggregates.push(call.aggregate.clone().alias(&name));
+            // One that is asked for twice is computed once.
+            let known = calls.iter().find(|(known, _)| known.aggregate == call.aggregate);
+            let name = match known {
+                Some((_, name)) => name.clone(),
+                None => {
+                    let name = self.name()?;
+                    aggregates.push(call.aggregate.clone().alias(&name));
+                    name
+                }
+            };
             calls.push((call, name));
         }
         let groups: Vec<_> = keys.iter().chain(&input.carried).map(|name| column(name)).collect();
