@@ -342,7 +342,7 @@ pub enum Distinct {
     /// `*`.
     Star,
     /// Columns, at least one.
-    Columns(Vec<Expr>),
+    Columns(Vec<Named>),
 }
 
 /// A property of `render`: `title="…"`, `ycolumns=a, b`.

@@ -321,10 +321,7 @@ impl Binder<'_> {
                 let keys = keys.map(|(known, expr)| Ok((known, self.not_dynamic(expr, span)?))).collect();
                 all(keys)?
             }
-            Distinct::Columns(columns) => {
-                let items: Vec<_> = columns.iter().map(unnamed).collect();
-                self.keys(&input.schema, &items, &mut Names::default())?
-            }
+            Distinct::Columns(columns) => self.keys(&input.schema, columns, &mut Names::default())?,
         };
         let (schema, keys) = keys.into_iter().unzip();
         self.node(Node::Aggregate { input: Box::new(input), keys, aggregations: Vec::new() }, schema, span)
@@ -338,11 +335,6 @@ impl Binder<'_> {
             Node::Aggregate { input: Box::new(input), keys: Vec::new(), aggregations: vec![aggregation] };
         self.node(node, outputs, span)
     }
-}
-
-/// An expression as an item without a name.
-pub(super) fn unnamed(expr: &ast::Expr) -> Named {
-    Named { names: Vec::new(), expr: expr.clone() }
 }
 
 /// A percentage in a column's name: `95`, `99_9`.

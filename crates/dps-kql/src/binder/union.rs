@@ -8,7 +8,8 @@ use super::project::matches_pattern;
 use super::scope::column;
 use super::{Binder, Bound, Stopped, all};
 use crate::ast::{self, ExprKind as Syntax, NamePattern, Operator, SettingValue, Span, TableSource};
-use crate::{Expr, Node, Plan, Schema, Type, Value};
+use crate::diagnostic::code;
+use crate::{Column, Expr, Node, Plan, Schema, Type, Value};
 
 /// Rows and what they are called.
 pub(super) struct Part {
@@ -45,7 +46,34 @@ impl Binder<'_> {
         let mut parts: Vec<_> =
             first.map(|plan| Part { name: name_of(&plan, 0), plan }).into_iter().collect();
         parts.extend(self.parts(sources, fuzzy)?);
+        let inner = operator.settings.iter().any(|setting| {
+            setting.name.text == "kind"
+                && matches!(&setting.value, SettingValue::Name(kind) if kind.text == "inner")
+        });
+        if inner {
+            parts = self.narrowed(parts, operator.span)?;
+        }
         self.united(parts, source_name.as_deref(), operator.span)
+    }
+
+    /// The parts with the columns that all of them have.
+    fn narrowed(&mut self, parts: Vec<Part>, span: Span) -> Bound<Vec<Part>> {
+        let Some(first) = parts.first() else { return Ok(parts) };
+        let in_all = |known: &&Column| parts.iter().all(|part| part.plan.schema.contains(known));
+        let common: Schema = first.plan.schema.iter().filter(in_all).cloned().collect();
+        if common.is_empty() {
+            let message =
+                "The tables of a union of kind inner have no column in common; leave kind=inner out.";
+            return self.fail(code::UNSUPPORTED, span, message);
+        }
+        let mut narrowed = Vec::with_capacity(parts.len());
+        for Part { name, plan } in parts {
+            let kept = plan.schema.iter().enumerate().filter(|(_, known)| common.contains(known));
+            let (columns, schema) = kept.map(|(index, known)| (at(index, known.ty), known.clone())).unzip();
+            let plan = self.node(Node::Project { input: Box::new(plan), columns }, schema, span)?;
+            narrowed.push(Part { name, plan });
+        }
+        Ok(narrowed)
     }
 
     /// Binds tables, patterns of tables and queries. Fuzzy ones that are not there are left out.

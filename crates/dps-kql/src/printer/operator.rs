@@ -39,10 +39,7 @@ fn operands(to: &mut Formatter<'_>, kind: &OperatorKind) -> Result {
         OperatorKind::Count(Some(name)) => write!(to, " as {name}"),
         OperatorKind::As(name) => write!(to, " {name}"),
         OperatorKind::Distinct(Distinct::Star) => to.write_str(" *"),
-        OperatorKind::Distinct(Distinct::Columns(columns)) => {
-            let columns: Vec<Tight<'_>> = columns.iter().map(loose).collect();
-            listed(to, &columns)
-        }
+        OperatorKind::Distinct(Distinct::Columns(columns)) => listed(to, columns),
         OperatorKind::Range { name, from, to: last, step } => {
             write!(to, " {name} from {} to {} step {}", loose(from), loose(last), loose(step))
         }

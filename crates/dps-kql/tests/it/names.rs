@@ -57,6 +57,7 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("resource(", "the official parser's catalog has no such functions"),
     ("bag_unpack(d, \"x_\", \"keep_source\")", "the documentation has four arguments"),
     // Other columns.
+    ("union kind=inner", "the documentation keeps the columns that all tables have"),
     ("union withsource=b T", "columns of one name are kept apart"),
     ("withsource=src (T | project src=1)", "columns of one name are kept apart"),
     ("parse b with \"a\" * \"b\" b", "columns of one name are kept apart"),

@@ -44,13 +44,12 @@ impl Lowering<'_> {
             let call = functions::aggregate(aggregation.function, args, &types, &aggregation.outputs)?;
             // One that is asked for twice is computed once.
             let known = calls.iter().find(|(known, _)| known.aggregate == call.aggregate);
-            let name = match known {
-                Some((_, name)) => name.clone(),
-                None => {
-                    let name = self.name()?;
-                    aggregates.push(call.aggregate.clone().alias(&name));
-                    name
-                }
+            let name = if let Some((_, name)) = known {
+                name.clone()
+            } else {
+                let name = self.name()?;
+                aggregates.push(call.aggregate.clone().alias(&name));
+                name
             };
             calls.push((call, name));
         }

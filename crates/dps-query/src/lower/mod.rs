@@ -24,13 +24,14 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{MemTable, TableProvider};
-use datafusion::common::{Column, Result, plan_err};
+use datafusion::common::{Column, Result, ScalarValue, plan_err};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Sort, SortExpr};
-use dps_kql::{Node, Plan, SortKey};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Sort, SortExpr, lit, when};
+use dps_kql::{Node, Plan, Scalar, SortKey, Type};
 use dps_monitor::ports::Scope;
 
+use crate::functions;
 use crate::operator::{FirstOfEach, Operator, OrderKey, Serialize, Transform};
 use limits::{DEPTH, NAMES};
 
@@ -201,16 +202,29 @@ impl<'a> Lowering<'a> {
     }
 
     fn sort(&self, input: Relation, keys: &[SortKey], fetch: Option<usize>) -> Result<Relation> {
-        let exprs =
-            keys.iter().map(|key| self.expr(&key.expr, &input.columns)).collect::<Result<Vec<_>>>()?;
+        let mut exprs = Vec::with_capacity(keys.len());
+        let mut orders = Vec::with_capacity(keys.len());
+        for key in keys {
+            let expr = self.expr(&key.expr, &input.columns)?;
+            if key.expr.ty == Type::Real {
+                // What is no number stands beside the nulls, whichever way the numbers go.
+                let no_number =
+                    functions::scalar(Scalar::IsNan, vec![expr.clone()], &[Type::Real], Type::Bool)?;
+                let null = lit(ScalarValue::Boolean(None));
+                exprs.push(when(expr.clone().is_null(), null).otherwise(no_number)?);
+                orders.push((key.nulls_first, key.nulls_first));
+            }
+            exprs.push(expr);
+            orders.push((key.descending, key.nulls_first));
+        }
         let (input, names) = self.extended(input, exprs)?;
         // Within `mv-apply` rows of one row of its input stay together.
         let row = input.carried.first().cloned();
         let row = row.map(|column| OrderKey { column, descending: false, nulls_first: true });
-        let keys = names.into_iter().zip(keys).map(|(column, key)| OrderKey {
+        let keys = names.into_iter().zip(orders).map(|(column, (descending, nulls_first))| OrderKey {
             column,
-            descending: key.descending,
-            nulls_first: key.nulls_first,
+            descending,
+            nulls_first,
         });
         let keys = row.into_iter().chain(keys).collect();
         self.sorted(input, keys, fetch)

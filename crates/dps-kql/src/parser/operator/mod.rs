@@ -166,7 +166,7 @@ impl Parser<'_> {
             "take" | "limit" => OperatorKind::Take(self.named()?.expr),
             "count" => OperatorKind::Count(if self.eat("as") { Some(self.value_name()?) } else { None }),
             "distinct" if self.eat("*") => OperatorKind::Distinct(Distinct::Star),
-            "distinct" => OperatorKind::Distinct(Distinct::Columns(self.list(Self::expression)?)),
+            "distinct" => OperatorKind::Distinct(Distinct::Columns(self.list(Self::named)?)),
             "getschema" => OperatorKind::GetSchema,
             "consume" => OperatorKind::Consume,
             "as" => OperatorKind::As(self.value_name()?),
