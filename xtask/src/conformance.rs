@@ -72,7 +72,7 @@ fn random_queries() -> Result<()> {
 }
 
 /// Debian keeps the part of Python that makes virtual environments in a package of its own.
-fn ensure_venv() -> Result<()> {
+pub fn ensure_venv() -> Result<()> {
     if output(command("python3").args(["-c", "import venv, ensurepip"])).is_some() {
         return Ok(());
     }
