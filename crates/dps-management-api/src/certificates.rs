@@ -6,11 +6,11 @@ use dps_core::CaCertificates;
 use dps_model::certificate_authority::CaCertificate;
 use dps_model::etag::IfMatch;
 use dps_model::instance::Instance;
+use dps_model::member::Member;
 use dps_model::{Error, ErrorCode, Timestamp};
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::member::Member;
 use crate::resource_id::TYPE;
 
 /// Characters of a line of PEM.

@@ -3,10 +3,9 @@
 
 use dps_model::connection_string::ConnectionString;
 use dps_model::hub::LinkedHub;
+use dps_model::member::Member;
 use dps_model::{Error, HubName, limits};
 use serde_json::{Value, json};
-
-use crate::member::Member;
 
 /// What stands in place of a key.
 const MASK: &str = "****";
@@ -161,7 +160,7 @@ mod tests {
     use serde_json::json;
 
     use super::{read, resolve, show};
-    use crate::member::Member;
+    use dps_model::member::Member;
 
     fn link(connection: &str) -> serde_json::Value {
         json!({"hubs": [{"connectionString": connection, "location": "westus"}]})

@@ -5,10 +5,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dps_core::instance::access_key;
 use dps_model::instance::{AccessPolicy, Instance, Right};
+use dps_model::member::Member;
 use dps_model::{Error, ErrorCode, limits};
 use serde_json::{Value, json};
-
-use crate::member::Member;
 
 /// The policy that a provisioning service begins with, and its rights as Azure stores them.
 const OWNER: (&str, [Right; 3]) =
@@ -111,7 +110,7 @@ mod tests {
     use serde_json::json;
 
     use super::{exposed, owner, read};
-    use crate::member::Member;
+    use dps_model::member::Member;
 
     #[test]
     fn absent_keys_are_made_and_given_ones_kept() {

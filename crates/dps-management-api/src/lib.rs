@@ -15,7 +15,6 @@ mod insights;
 mod instance_resources;
 mod keys;
 pub mod logs;
-mod member;
 mod network;
 mod operations;
 mod private_link;

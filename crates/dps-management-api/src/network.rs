@@ -1,9 +1,8 @@
 //! `properties.ipFilterRules` and `properties.publicNetworkAccess`. Owns their reading; what a rule does is the model's.
 
+use dps_model::member::Member;
 use dps_model::network::{IpFilterAction, IpFilterRule, IpFilterTarget, IpMask};
 use dps_model::{Error, limits};
-
-use crate::member::Member;
 
 /// Reads the list; none when it is absent.
 pub(crate) fn rules(member: &Member<'_>) -> Result<Option<Vec<IpFilterRule>>, Error> {
@@ -27,37 +26,25 @@ fn rule(item: &Member<'_>) -> Result<IpFilterRule, Error> {
     }
     Ok(IpFilterRule {
         filter_name,
-        action: one_of(
-            &item.get("action"),
-            &[("Accept", IpFilterAction::Accept), ("Reject", IpFilterAction::Reject)],
-        )?
-        .ok_or_else(|| item.get("action").wrong("is required"))?,
+        action: item
+            .get("action")
+            .one_of(&[("Accept", IpFilterAction::Accept), ("Reject", IpFilterAction::Reject)])?
+            .ok_or_else(|| item.get("action").wrong("is required"))?,
         ip_mask: IpMask::parse(mask.required()?).map_err(|why| mask.wrong(&format!("is invalid: {why}")))?,
-        target: one_of(
-            &item.get("target"),
-            &[
+        target: item
+            .get("target")
+            .one_of(&[
                 ("all", IpFilterTarget::All),
                 ("serviceApi", IpFilterTarget::ServiceApi),
                 ("deviceApi", IpFilterTarget::DeviceApi),
-            ],
-        )?
-        .unwrap_or_default(),
+            ])?
+            .unwrap_or_default(),
     })
 }
 
 /// May everybody call? None when it is absent.
 pub(crate) fn public(member: &Member<'_>) -> Result<Option<bool>, Error> {
-    one_of(member, &[("Enabled", true), ("Disabled", false)])
-}
-
-/// A text of a closed list, in any case.
-pub(crate) fn one_of<T: Copy>(member: &Member<'_>, texts: &[(&str, T)]) -> Result<Option<T>, Error> {
-    let Some(given) = member.text()? else { return Ok(None) };
-    let found = texts.iter().find(|(text, _)| text.eq_ignore_ascii_case(given));
-    found.map(|(_, value)| Some(*value)).ok_or_else(|| {
-        let legal: Vec<_> = texts.iter().map(|(text, _)| *text).collect();
-        member.wrong(&format!("must be {}", legal.join(" or ")))
-    })
+    member.one_of(&[("Enabled", true), ("Disabled", false)])
 }
 
 #[cfg(test)]
@@ -65,7 +52,7 @@ mod tests {
     use serde_json::json;
 
     use super::{public, rules};
-    use crate::member::Member;
+    use dps_model::member::Member;
 
     #[test]
     fn rules_read_and_broken_ones_named() {

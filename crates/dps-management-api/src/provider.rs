@@ -5,9 +5,9 @@ use dps_model::Error;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::member::Member;
 use crate::resource_id::check_name;
 use crate::route::ROUTES;
+use dps_model::member::Member;
 
 /// What the names of its operations begin with.
 const PROVIDER: &str = "Microsoft.Devices/";

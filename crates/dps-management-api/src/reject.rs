@@ -7,8 +7,8 @@ use http::{Response, StatusCode};
 use serde_json::json;
 
 use crate::answer::{JSON, dress, text};
-use crate::member::TARGET;
 use crate::request::Body;
+use dps_model::member::TARGET;
 
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer");

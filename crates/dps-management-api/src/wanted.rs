@@ -10,9 +10,9 @@ use dps_model::{Error, limits};
 use serde_json::Value;
 
 use crate::hubs::{self, WantedHub};
-use crate::member::Member;
-use crate::network::{self, one_of};
+use crate::network;
 use crate::{description, keys};
+use dps_model::member::Member;
 
 /// What a client wants.
 #[derive(Default)]
@@ -40,9 +40,9 @@ impl Wanted {
         Ok(Self {
             etag: body.get("etag").text()?.filter(|tag| !tag.is_empty()).map(str::to_owned),
             location: location(&body.get("location"))?,
-            tags: tags(&body.get("tags"))?,
+            tags: body.get("tags").tags()?,
             capacity: capacity(&body.get("sku"))?,
-            allocation_policy: one_of(&properties.get("allocationPolicy"), &description::POLICIES)?,
+            allocation_policy: properties.get("allocationPolicy").one_of(&description::POLICIES)?,
             public: network::public(&properties.get("publicNetworkAccess"))?,
             rules: network::rules(&properties.get("ipFilterRules"))?,
             disable_local_auth: properties.get("disableLocalAuth").boolean()?,
@@ -62,7 +62,7 @@ impl Wanted {
                     .wrong("is not changed by PATCH, which changes tags alone; use PUT"));
             }
         }
-        Ok(Self { tags: tags(&body.get("tags"))?, ..Self::default() })
+        Ok(Self { tags: body.get("tags").tags()?, ..Self::default() })
     }
 
     /// Changes the instance; the members that are other than before.
@@ -145,23 +145,6 @@ fn location(member: &Member<'_>) -> Result<Option<String>, Error> {
 pub(crate) fn same_location(one: &str, other: &str) -> bool {
     let plain = |text: &str| text.replace(' ', "").to_ascii_lowercase();
     plain(one) == plain(other)
-}
-
-fn tags(member: &Member<'_>) -> Result<Option<BTreeMap<String, String>>, Error> {
-    let Some(entries) = member.entries(limits::MAX_TAGS)? else { return Ok(None) };
-    let mut tags = BTreeMap::new();
-    for (name, value) in entries {
-        if name.is_empty() || name.chars().count() > limits::MAX_TAG_NAME {
-            let most = limits::MAX_TAG_NAME;
-            return Err(member.wrong(&format!("has a name of no or more than {most} characters")));
-        }
-        let text = value.text()?.unwrap_or_default();
-        if text.chars().count() > limits::MAX_TAG_VALUE {
-            return Err(value.wrong(&format!("has more than {} characters", limits::MAX_TAG_VALUE)));
-        }
-        tags.insert(name.to_owned(), text.to_owned());
-    }
-    Ok(Some(tags))
 }
 
 fn capacity(sku: &Member<'_>) -> Result<Option<i64>, Error> {

@@ -20,6 +20,7 @@ pub mod hub;
 pub mod ids;
 pub mod instance;
 pub mod limits;
+pub mod member;
 pub mod network;
 pub mod registration;
 pub mod secret;
