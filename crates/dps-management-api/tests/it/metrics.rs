@@ -133,7 +133,7 @@ async fn aggregations_are_those_that_are_asked_for() {
     });
     assert_eq!((point, &shown["interval"]), (&expected, &json!("PT1H")));
 
-    let sample = |value| Sample { metric: Metric::OpenConnections, values: vec![], value };
+    let sample = |value| Sample { metric: Metric::OpenConnections, service: None, values: vec![], value };
     bed.rollups.sample(&[sample(1.0), sample(5.0)], Timestamp::from_millis((NOW - 1) * 1_000));
     let own =
         "metricnamespace=Muster/provisioningServices&interval=FULL&metricnames=OpenConnections,EventsDropped";

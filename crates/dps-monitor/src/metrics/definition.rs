@@ -138,6 +138,8 @@ pub enum Metric {
     RequestsWaiting,
     OpenConnections,
     CertificateDaysLeft,
+    SigningCertificateDaysLeft,
+    LinkedHubsDown,
 }
 
 /// A metric's entry in the catalogue.
@@ -287,9 +289,29 @@ static CERTIFICATE_DAYS_LEFT: Definition = sampled(
     &["Host"],
 );
 
+static SIGNING_CERTIFICATE_DAYS_LEFT: Definition = sampled(
+    [
+        "SigningCertificateDaysLeft",
+        "Signing certificate days left",
+        "Days until an uploaded CA certificate, which devices are attested by, ends",
+    ],
+    Aggregation::Minimum,
+    &[SERVICE, "Certificate"],
+);
+
+static LINKED_HUBS_DOWN: Definition = sampled(
+    [
+        "LinkedHubsDown",
+        "Linked hubs down",
+        "1 while a linked hub does not answer or refuses its link, 0 while it works",
+    ],
+    Aggregation::Maximum,
+    &[SERVICE, "IotHubName"],
+);
+
 impl Metric {
     /// Every metric, in the order of the catalogue.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::AttestationAttempts,
         Self::DeviceAssignments,
         Self::RegistrationAttempts,
@@ -306,6 +328,8 @@ impl Metric {
         Self::RequestsWaiting,
         Self::OpenConnections,
         Self::CertificateDaysLeft,
+        Self::SigningCertificateDaysLeft,
+        Self::LinkedHubsDown,
     ];
 
     /// Its entry.
@@ -327,6 +351,8 @@ impl Metric {
             Self::RequestsWaiting => &REQUESTS_WAITING,
             Self::OpenConnections => &OPEN_CONNECTIONS,
             Self::CertificateDaysLeft => &CERTIFICATE_DAYS_LEFT,
+            Self::SigningCertificateDaysLeft => &SIGNING_CERTIFICATE_DAYS_LEFT,
+            Self::LinkedHubsDown => &LINKED_HUBS_DOWN,
         }
     }
 }

@@ -39,6 +39,14 @@ impl MemoryState {
         self.documents.lock().unwrap().keys().map(|(_, id)| id.clone()).collect()
     }
 
+    pub(crate) fn bodies(&self) -> Vec<String> {
+        self.documents.lock().unwrap().values().map(|kept| kept.body.clone()).collect()
+    }
+
+    pub(crate) fn edit(&self, edit: impl Fn(&mut String)) {
+        self.documents.lock().unwrap().values_mut().for_each(|kept| edit(&mut kept.body));
+    }
+
     pub(crate) fn damage(&self) {
         self.documents.lock().unwrap().values_mut().for_each(|kept| kept.body.truncate(10));
     }
@@ -69,7 +77,11 @@ impl MonitorState for MemoryState {
         let mut documents = self.documents.lock().unwrap();
         for write in writes {
             match write {
-                StateWrite::Put { shelf, document, over: _ } => {
+                StateWrite::Put { shelf, document, over } => {
+                    let there = documents.get(&(shelf.name(), document.id.clone()));
+                    if over.is_some_and(|over| over != there.map(|there| there.etag.clone())) {
+                        return Err(StateError::Changed);
+                    }
                     documents.insert((shelf.name(), document.id.clone()), document);
                 }
                 StateWrite::Delete { shelf, id } => {
@@ -95,7 +107,7 @@ pub(crate) fn attempt(service: &str, protocol: Protocol, good: bool, second: i64
     Event::Attempt(Box::new(record))
 }
 
-pub(super) fn resource(service: &str) -> Resource {
+pub(crate) fn resource(service: &str) -> Resource {
     let id = format!("/subscriptions/s/resourceGroups/g/providers/p/t/{service}");
     Resource { service: service.to_owned(), id, group: "g".to_owned() }
 }

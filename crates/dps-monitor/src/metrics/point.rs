@@ -28,9 +28,11 @@ pub struct Point<'a> {
 /// A look at what no event tells.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// Of what; a metric of the whole server.
+    /// Of what.
     pub metric: Metric,
-    /// Values of its dimensions.
+    /// The provisioning service; none for the server.
+    pub service: Option<String>,
+    /// Values of its dimensions after the service.
     pub values: Vec<String>,
     /// What was seen.
     pub value: f64,

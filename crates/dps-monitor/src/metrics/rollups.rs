@@ -78,7 +78,7 @@ impl Rollups {
     pub fn sample(&self, samples: &[Sample], time: Timestamp) {
         self.take(samples.iter().map(|sample| Point {
             metric: sample.metric,
-            service: None,
+            service: sample.service.as_deref(),
             values: sample.values.iter().map(|value| value.as_str().into()).collect(),
             time,
             rollup: Rollup::of(sample.value),

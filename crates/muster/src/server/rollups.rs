@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use dps_core::Instances;
 use dps_core::ports::Clock;
 use dps_events::recorder::Listener;
 use dps_events::{LoadSample, Metrics};
@@ -13,6 +14,7 @@ use dps_model::limits::{ROLLUP_EXPIRE_INTERVAL, ROLLUP_FLUSH_INTERVAL};
 use dps_monitor::metrics::{Metric, Rollups, Sample};
 
 use super::health::Health;
+use super::link_probes;
 
 /// Host names of the server certificates with their ends.
 pub type CertificateEnds = Arc<dyn Fn() -> Vec<(String, Timestamp)> + Send + Sync>;
@@ -48,6 +50,8 @@ pub struct RollupKeeper {
     pub metrics: Arc<Metrics>,
     /// The server certificates.
     pub certificates: CertificateEnds,
+    /// The provisioning services.
+    pub instances: Arc<Instances>,
     /// Events that were dropped until the last look.
     pub dropped: AtomicU64,
 }
@@ -99,7 +103,28 @@ impl RollupKeeper {
         for (host, end) in ends {
             samples.push(sample(Metric::CertificateDaysLeft, &[&host], days(now, end)));
         }
+        samples.extend(self.of_services(now));
         self.metrics.sample_overflow(self.rollups.overflowed());
+        samples
+    }
+}
+
+impl RollupKeeper {
+    /// What is seen of each provisioning service: its CA certificates, and the hubs that it links.
+    fn of_services(&self, now: Timestamp) -> Vec<Sample> {
+        let of = |service: &str, sample: Sample| Sample { service: Some(service.to_owned()), ..sample };
+        let mut samples = Vec::new();
+        for instance in self.instances.all().iter() {
+            for certificate in instance.certificates.iter().filter(|certificate| certificate.is_verified) {
+                let left = days(now, certificate.certificate.info.not_after_utc);
+                let left = sample(Metric::SigningCertificateDaysLeft, &[certificate.name.as_str()], left);
+                samples.push(of(&instance.name, left));
+            }
+        }
+        for link in link_probes::samples(self.health.links()) {
+            let down = if link.reason.is_some() { 1.0 } else { 0.0 };
+            samples.push(of(&link.instance, sample(Metric::LinkedHubsDown, &[link.hub.as_str()], down)));
+        }
         samples
     }
 }
@@ -116,7 +141,7 @@ fn of_load(load: &LoadSample) -> Vec<Sample> {
 }
 
 fn sample(metric: Metric, values: &[&str], value: f64) -> Sample {
-    Sample { metric, values: values.iter().map(|value| (*value).to_owned()).collect(), value }
+    Sample { metric, service: None, values: values.iter().map(|value| (*value).to_owned()).collect(), value }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts are far below 2^53")]

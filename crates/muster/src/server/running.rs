@@ -87,6 +87,7 @@ impl Running {
             health: Arc::clone(&health),
             metrics: Arc::clone(&metrics),
             certificates: certificate_ends,
+            instances: Arc::clone(&instances),
             dropped: AtomicU64::new(0),
         };
         let keeper = tokio::spawn(keeper.run()).abort_handle();

@@ -177,7 +177,7 @@ async fn several_resources_are_folded_or_split_by_id() {
 #[tokio::test]
 async fn metric_of_the_server_is_read_at_every_service_and_counted_once() {
     let rollups = some().await;
-    let sample = |value| Sample { metric: Metric::OpenConnections, values: vec![], value };
+    let sample = |value| Sample { metric: Metric::OpenConnections, service: None, values: vec![], value };
     rollups.sample(&[sample(4.0), sample(8.0)], at(1));
     rollups.flush(at(2)).await.unwrap();
     let span = Span::between(at(0), at(60)).unwrap();

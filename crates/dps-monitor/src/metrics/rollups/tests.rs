@@ -121,6 +121,7 @@ async fn series_beyond_the_bound_are_counted_as_other() {
     for number in 0..MAX_METRIC_SERIES + 5 {
         let sample = Sample {
             metric: Metric::CertificateDaysLeft,
+            service: None,
             values: vec![format!("host-{number}")],
             value: 1.0,
         };
@@ -144,7 +145,10 @@ async fn what_is_older_than_the_retention_is_removed_and_the_rest_stays() {
             rollups.observe(&attempt(service, Protocol::Http, true, START + hours * 3_600));
         }
     }
-    rollups.sample(&[Sample { metric: Metric::OpenConnections, values: vec![], value: 2.0 }], at(0));
+    rollups.sample(
+        &[Sample { metric: Metric::OpenConnections, service: None, values: vec![], value: 2.0 }],
+        at(0),
+    );
     rollups.flush(at(3_000 * 3_600)).await.unwrap();
     assert_eq!(state.ids().len(), 17);
     let now = at(METRIC_RETENTION_MINUTES * 60 + 2 * 3_600);
