@@ -65,28 +65,47 @@ impl std::fmt::Debug for CustomAllocationDefinition {
 }
 
 fn check_url(url: &str, plain: PlainWebhooks) -> Result<(), &'static str> {
-    if url.len() > MAX_WEBHOOK_URL {
-        return Err("is longer than 2048 bytes");
+    let address = WebAddress::of(url)?;
+    match address {
+        WebAddress { tls: true, .. } => Ok(()),
+        _ if plain == PlainWebhooks::Refused => Err("is not https"),
+        WebAddress { host, .. } if is_loopback(host) => Ok(()),
+        _ => Err("is not https, which only a loopback address may do"),
     }
-    if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("holds white space or characters that are not percent-encoded");
-    }
-    let (scheme, rest) = url.split_once("://").ok_or("is no absolute URL")?;
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.contains('@') {
-        return Err("holds a user name, which is not sent");
-    }
-    if rest.contains('#') {
-        return Err("holds a fragment, which is not sent");
-    }
-    let host = host(authority).ok_or("has no valid host")?;
-    match scheme.to_ascii_lowercase().as_str() {
-        "https" => Ok(()),
-        "http" if plain == PlainWebhooks::Loopback && is_loopback(host) => Ok(()),
-        "http" if plain == PlainWebhooks::Loopback => {
-            Err("is not https, which only a loopback address may do")
+}
+
+/// Where a webhook is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WebAddress<'a> {
+    /// `https`, not `http`.
+    pub tls: bool,
+    /// Its host, without a port.
+    pub host: &'a str,
+}
+
+impl<'a> WebAddress<'a> {
+    /// Checks the URL of a webhook. What is said of it repeats nothing of it.
+    pub fn of(url: &'a str) -> Result<Self, &'static str> {
+        if url.len() > MAX_WEBHOOK_URL {
+            return Err("is longer than 2048 bytes");
         }
-        _ => Err("is not https"),
+        if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("holds white space or characters that are not percent-encoded");
+        }
+        let (scheme, rest) = url.split_once("://").ok_or("is no absolute URL")?;
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if authority.contains('@') {
+            return Err("holds a user name, which is not sent");
+        }
+        if rest.contains('#') {
+            return Err("holds a fragment, which is not sent");
+        }
+        let host = host(authority).ok_or("has no valid host")?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "https" => Ok(Self { tls: true, host }),
+            "http" => Ok(Self { tls: false, host }),
+            _ => Err("is not https"),
+        }
     }
 }
 

@@ -6,10 +6,12 @@
 
 mod evaluations;
 mod queries;
+mod rules;
 mod watching;
 
 pub use evaluations::*;
 pub use queries::*;
+pub use rules::*;
 pub use watching::*;
 
 /// Longest registration id or enrollment group id, in characters (Azure: "DPS limits").

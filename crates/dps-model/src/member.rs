@@ -38,6 +38,11 @@ impl<'a> Member<'a> {
         }
     }
 
+    /// Is it a list?
+    pub fn is_list(&self) -> bool {
+        self.value.is_some_and(Value::is_array)
+    }
+
     /// Itself, when it is there; it must be an object then.
     pub fn object(&self) -> Result<Option<&Self>, Error> {
         match self.value {

@@ -100,3 +100,57 @@ pub enum ChangeEvent {
     /// Action groups were told.
     ActionsTriggered,
 }
+
+impl AlertState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::New, Self::Acknowledged, Self::Closed];
+
+    /// Azure's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::New => "New",
+            Self::Acknowledged => "Acknowledged",
+            Self::Closed => "Closed",
+        }
+    }
+}
+
+impl MonitorCondition {
+    /// Azure's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fired => "Fired",
+            Self::Resolved => "Resolved",
+        }
+    }
+}
+
+impl Signal {
+    /// Azure's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Metric => "Metric",
+            Self::Log => "Log",
+        }
+    }
+
+    /// Azure's word for what watches it, in the list of alerts.
+    pub const fn monitor_service(self) -> &'static str {
+        match self {
+            Self::Metric => "Platform",
+            Self::Log => "Log Analytics",
+        }
+    }
+}
+
+impl ChangeEvent {
+    /// Azure's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AlertCreated => "AlertCreated",
+            Self::StateChange => "StateChange",
+            Self::MonitorConditionChange => "MonitorConditionChange",
+            Self::ActionsTriggered => "ActionsTriggered",
+        }
+    }
+}

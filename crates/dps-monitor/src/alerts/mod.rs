@@ -3,7 +3,10 @@
 
 pub mod alert;
 pub mod alerting;
+pub mod archive;
+pub mod book;
 pub mod delivery;
+pub mod document;
 pub mod driver;
 pub mod evaluation;
 #[cfg(test)]
