@@ -24,7 +24,7 @@ const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache, no-store");
 #[derive(Debug)]
 pub(crate) struct Follow {
     /// `azure-asyncoperation`.
-    pub(crate) operation: String,
+    pub(crate) operation: Option<String>,
     /// `location`.
     pub(crate) location: String,
 }
@@ -101,8 +101,8 @@ impl Answer {
             headers.insert(CONTENT_TYPE, JSON);
         }
         if let Some(follow) = &self.follow {
-            for (name, url) in [(OPERATION, &follow.operation), (LOCATION, &follow.location)] {
-                if let Ok(value) = HeaderValue::from_str(url) {
+            for (name, url) in [(OPERATION, follow.operation.as_ref()), (LOCATION, Some(&follow.location))] {
+                if let Some(Ok(value)) = url.map(|url| HeaderValue::from_str(url)) {
                     headers.insert(name, value);
                 }
             }

@@ -86,7 +86,7 @@ impl Operation {
             _ => format!("{}/operationResults/{id}", self.resource_id),
         };
         let url = format!("https://{host}{path}?api-version={}", version.as_str());
-        Follow { operation: format!("{url}&asyncinfo"), location: url }
+        Follow { operation: Some(format!("{url}&asyncinfo")), location: url }
     }
 
     /// How far it has come.
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn operation_is_followed_where_the_version_looks() {
         let follow = |version| operation().follow("h:8443", "West US", ApiVersion::parse(version).unwrap());
-        let old = follow("2022-02-05").operation;
+        let old = follow("2022-02-05").operation.unwrap();
         assert!(
             old.starts_with("https://h:8443/subscriptions/s/resourceGroups/g/")
                 && old.contains("/operationResults/")

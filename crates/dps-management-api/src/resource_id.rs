@@ -41,12 +41,17 @@ impl<'a> Parts<'a> {
 
     /// May a new resource have this id?
     pub fn check(&self) -> Result<(), Error> {
-        check_label("subscription", self.subscription, |c| c.is_ascii_alphanumeric() || c == '-')?;
-        check_label("resource group", self.resource_group, |c| {
-            c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '(' | ')')
-        })?;
+        check_labels(self.subscription, self.resource_group)?;
         check_name(self.name).map_err(Error::argument)
     }
+}
+
+/// May a new resource lie there?
+pub(crate) fn check_labels(subscription: &str, resource_group: &str) -> Result<(), Error> {
+    check_label("subscription", subscription, |c| c.is_ascii_alphanumeric() || c == '-')?;
+    check_label("resource group", resource_group, |c| {
+        c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '(' | ')')
+    })
 }
 
 fn check_label(what: &str, text: &str, fits: impl Fn(char) -> bool) -> Result<(), Error> {

@@ -1,12 +1,15 @@
 //! The table of contents: which path and method is which operation on what. Must not know bodies or answers.
 
 use dps_model::{Error, ErrorCode};
+use dps_monitor::alerts::document::Kind;
 use http::Method;
 use percent_encoding::percent_decode_str;
 
 use crate::insights;
+use crate::insights::alerts::Action as Alerts;
 use crate::insights::diagnostic_settings::Action as DiagnosticSettings;
 use crate::insights::metrics::Action as Metrics;
+use crate::insights::rules::Action as Rules;
 use crate::resource_id::Parts;
 
 /// What a call does.
@@ -64,11 +67,31 @@ const fn settings(
     row(method, path, operation, Action::Insights(insights::Action::DiagnosticSettings(action)))
 }
 
+const fn rules(method: &'static str, path: &'static str, operation: &'static str, action: Rules) -> Row {
+    row(method, path, operation, Action::Insights(insights::Action::Rules(action)))
+}
+
+const fn alerts(method: &'static str, path: &'static str, operation: &'static str, action: Alerts) -> Row {
+    row(method, path, operation, Action::Insights(insights::Action::Alerts(action)))
+}
+
 const fn row(method: &'static str, path: &'static str, operation: &'static str, action: Action) -> Row {
     Row { method, path, operation, action }
 }
 
 macro_rules! path {
+    (insights $rest:literal) => {
+        concat!("/subscriptions/{subscription}/providers/Microsoft.Insights/", $rest)
+    };
+    (group insights $rest:literal) => {
+        concat!(
+            "/subscriptions/{subscription}/resourceGroups/{resourceGroup}/providers/Microsoft.Insights/",
+            $rest
+        )
+    };
+    (alerts $rest:literal) => {
+        concat!("/subscriptions/{subscription}/providers/Microsoft.AlertsManagement/", $rest)
+    };
     (subscription $rest:literal) => {
         concat!("/subscriptions/{subscription}", $rest)
     };
@@ -165,6 +188,36 @@ pub static ROUTES: &[Row] = &[
         "Microsoft.Insights/diagnosticSettingsCategories/read", DiagnosticSettings::Categories),
     settings("GET", path!(service "/providers/Microsoft.Insights/diagnosticSettingsCategories/{category}"),
         "Microsoft.Insights/diagnosticSettingsCategories/read", DiagnosticSettings::Category),
+    rules("GET", path!(insights "metricAlerts"), "Microsoft.Insights/metricAlerts/read", Rules::List(Kind::MetricAlert)),
+    rules("GET", path!(group insights "metricAlerts"), "Microsoft.Insights/metricAlerts/read", Rules::List(Kind::MetricAlert)),
+    rules("GET", path!(group insights "metricAlerts/{metricAlert}"), "Microsoft.Insights/metricAlerts/read", Rules::Get(Kind::MetricAlert)),
+    rules("PUT", path!(group insights "metricAlerts/{metricAlert}"), "Microsoft.Insights/metricAlerts/write", Rules::Put(Kind::MetricAlert)),
+    rules("PATCH", path!(group insights "metricAlerts/{metricAlert}"), "Microsoft.Insights/metricAlerts/write", Rules::Patch(Kind::MetricAlert)),
+    rules("DELETE", path!(group insights "metricAlerts/{metricAlert}"), "Microsoft.Insights/metricAlerts/delete", Rules::Delete(Kind::MetricAlert)),
+    rules("GET", path!(group insights "metricAlerts/{metricAlert}/status"), "Microsoft.Insights/metricAlerts/status/read", Rules::Status),
+    rules("GET", path!(group insights "metricAlerts/{metricAlert}/status/{status}"), "Microsoft.Insights/metricAlerts/status/read", Rules::Status),
+    rules("GET", path!(insights "scheduledQueryRules"), "Microsoft.Insights/scheduledQueryRules/read", Rules::List(Kind::QueryRule)),
+    rules("GET", path!(group insights "scheduledQueryRules"), "Microsoft.Insights/scheduledQueryRules/read", Rules::List(Kind::QueryRule)),
+    rules("GET", path!(group insights "scheduledQueryRules/{queryRule}"), "Microsoft.Insights/scheduledQueryRules/read", Rules::Get(Kind::QueryRule)),
+    rules("PUT", path!(group insights "scheduledQueryRules/{queryRule}"), "Microsoft.Insights/scheduledQueryRules/write", Rules::Put(Kind::QueryRule)),
+    rules("PATCH", path!(group insights "scheduledQueryRules/{queryRule}"), "Microsoft.Insights/scheduledQueryRules/write", Rules::Patch(Kind::QueryRule)),
+    rules("DELETE", path!(group insights "scheduledQueryRules/{queryRule}"), "Microsoft.Insights/scheduledQueryRules/delete", Rules::Delete(Kind::QueryRule)),
+    rules("GET", path!(insights "actionGroups"), "Microsoft.Insights/actionGroups/read", Rules::List(Kind::ActionGroup)),
+    rules("GET", path!(group insights "actionGroups"), "Microsoft.Insights/actionGroups/read", Rules::List(Kind::ActionGroup)),
+    rules("GET", path!(group insights "actionGroups/{actionGroup}"), "Microsoft.Insights/actionGroups/read", Rules::Get(Kind::ActionGroup)),
+    rules("PUT", path!(group insights "actionGroups/{actionGroup}"), "Microsoft.Insights/actionGroups/write", Rules::Put(Kind::ActionGroup)),
+    rules("PATCH", path!(group insights "actionGroups/{actionGroup}"), "Microsoft.Insights/actionGroups/write", Rules::Patch(Kind::ActionGroup)),
+    rules("DELETE", path!(group insights "actionGroups/{actionGroup}"), "Microsoft.Insights/actionGroups/delete", Rules::Delete(Kind::ActionGroup)),
+    rules("POST", path!(group insights "actionGroups/{actionGroup}/createNotifications"),
+        "Microsoft.Insights/actionGroups/createNotifications/action", Rules::Sample),
+    rules("GET", path!(group insights "actionGroups/{actionGroup}/notificationStatus/{notification}"),
+        "Microsoft.Insights/actionGroups/notificationStatus/read", Rules::SampleOutcome),
+    alerts("GET", path!(alerts "alerts"), "Microsoft.AlertsManagement/alerts/read", Alerts::List),
+    alerts("GET", path!(alerts "alerts/{alert}"), "Microsoft.AlertsManagement/alerts/read", Alerts::Get),
+    alerts("POST", path!(alerts "alerts/{alert}/changestate"), "Microsoft.AlertsManagement/alerts/changestate/action",
+        Alerts::ChangeState),
+    alerts("GET", path!(alerts "alerts/{alert}/history"), "Microsoft.AlertsManagement/alerts/history/read", Alerts::History),
+    alerts("GET", path!(alerts "alertsSummary"), "Microsoft.AlertsManagement/alertsSummary/read", Alerts::Summary),
 ];
 
 /// The segments that stand for `{…}`, percent-decoded, not yet checked; empty where the path has none.
@@ -181,7 +234,11 @@ pub(crate) struct Names {
     pub(crate) setting: String,
     /// Of logs or metrics.
     pub(crate) category: String,
-    other: String,
+    /// Of a rule, an action group or an alert.
+    pub(crate) item: String,
+    /// Its ARM type.
+    item_type: &'static str,
+    pub(crate) other: String,
 }
 
 impl Names {
@@ -195,12 +252,27 @@ impl Names {
             "{operation}" => &mut self.operation,
             "{setting}" => &mut self.setting,
             "{category}" => &mut self.category,
+            "{metricAlert}" => self.item(Kind::MetricAlert.resource_type()),
+            "{queryRule}" => self.item(Kind::QueryRule.resource_type()),
+            "{actionGroup}" => self.item(Kind::ActionGroup.resource_type()),
+            "{alert}" => self.item("Microsoft.AlertsManagement/alerts"),
             _ => &mut self.other,
         }
     }
 
+    fn item(&mut self, kind: &'static str) -> &mut String {
+        self.item_type = kind;
+        &mut self.item
+    }
+
     /// The resource that the path names, as far as it names one.
     pub(crate) fn resource_id(&self) -> String {
+        let Self { item, item_type, .. } = self;
+        let place = self.place_id();
+        if item.is_empty() { place } else { format!("{place}/providers/{item_type}/{item}") }
+    }
+
+    fn place_id(&self) -> String {
         let Self { subscription, resource_group, name, .. } = self;
         match (subscription.is_empty(), resource_group.is_empty(), name.is_empty()) {
             (true, ..) => "/".to_owned(),

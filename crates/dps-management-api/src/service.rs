@@ -17,6 +17,7 @@ use crate::answer::Answer;
 use crate::api_version::ApiVersion;
 use crate::call::{Call, kept};
 use crate::insights::Insights;
+use crate::insights::rules::Samples;
 use crate::operations::Operation;
 use crate::provisioning_services::{self as services, Caller, Conditions, named};
 use crate::reject::{Shape, reject};
@@ -31,6 +32,7 @@ pub struct ManagementApi {
     certificates: CaCertificates,
     pub(crate) access: Arc<AccessControl>,
     pub(crate) insights: Insights,
+    pub(crate) samples: Samples,
     sink: Arc<dyn EventSink>,
     clock: Arc<dyn Clock>,
 }
@@ -46,7 +48,7 @@ impl ManagementApi {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let certificates = CaCertificates::new(Arc::clone(&instances), Arc::clone(&clock));
-        Self { instances, life, certificates, access, insights, sink, clock }
+        Self { instances, life, certificates, access, insights, samples: Samples::default(), sink, clock }
     }
 
     /// Answers one call, and records it as exactly one event. The request's extensions hold `Arc<Channel>`.

@@ -1,19 +1,23 @@
-//! The provider `Microsoft.Insights` at provisioning services: what is watched, over ARM. Owns its api-versions and whose
+//! The provider `Microsoft.Insights` at provisioning services, and `Microsoft.AlertsManagement`: what is watched, over ARM. Owns its api-versions and whose
 //! permission a call needs; each subject has a folder. Must not know how anything is counted or kept.
 
 mod activity_log;
+pub(crate) mod alerts;
 mod api_version;
 pub(crate) mod diagnostic_settings;
 pub(crate) mod metrics;
+pub(crate) mod rules;
 
 use std::sync::Arc;
 
 use dps_access::ControlCall;
-use dps_model::Error;
-use dps_monitor::QueryEngine;
+use dps_model::{Error, ErrorCode};
+use dps_monitor::alerts::archive::Archive;
+use dps_monitor::alerts::book::RuleBook;
 use dps_monitor::metrics::Rollups;
 use dps_monitor::settings::SettingsBook;
-use http::header::AUTHORIZATION;
+use dps_monitor::{Notifier, QueryEngine, StateError};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
 use serde_json::Value;
 
@@ -29,6 +33,8 @@ pub(crate) enum Action {
     Metrics(metrics::Action),
     ActivityLog,
     DiagnosticSettings(diagnostic_settings::Action),
+    Rules(rules::Action),
+    Alerts(alerts::Action),
 }
 
 impl Action {
@@ -37,12 +43,19 @@ impl Action {
         self == Self::Metrics(metrics::Action::Batch)
     }
 
-    fn has_body(self) -> bool {
-        matches!(
-            self,
-            Self::Metrics(metrics::Action::Batch | metrics::Action::PostToSubscription)
-                | Self::DiagnosticSettings(diagnostic_settings::Action::Put)
-        )
+    fn has_body(self, head: &Parts) -> bool {
+        match self {
+            Self::Metrics(action) => {
+                matches!(action, metrics::Action::Batch | metrics::Action::PostToSubscription)
+            }
+            Self::ActivityLog => false,
+            Self::DiagnosticSettings(action) => action == diagnostic_settings::Action::Put,
+            Self::Rules(action) => action.has_body(),
+            // A comment is optional.
+            Self::Alerts(action) => {
+                action == alerts::Action::ChangeState && head.headers.contains_key(CONTENT_TYPE)
+            }
+        }
     }
 }
 
@@ -55,6 +68,12 @@ pub struct Insights {
     pub settings: Arc<SettingsBook>,
     /// Who answers queries about log rows, in a build that keeps them.
     pub queries: Option<Arc<dyn QueryEngine>>,
+    /// Alert rules and action groups.
+    pub rules: Arc<RuleBook>,
+    /// Alerts.
+    pub alerts: Archive,
+    /// Who tells action groups.
+    pub notifier: Option<Arc<dyn Notifier>>,
 }
 
 impl ManagementApi {
@@ -83,7 +102,7 @@ impl ManagementApi {
         request::check_length(&head.headers)?;
         let value = match early {
             Some(value) => Some(value?),
-            None if action.has_body() => Some(read(head, body).await?),
+            None if action.has_body(head) => Some(read(head, body).await?),
             None => None,
         };
         match action {
@@ -91,6 +110,11 @@ impl ManagementApi {
             Action::ActivityLog => self.activity_log(route, head, call.time()).await,
             Action::DiagnosticSettings(action) => {
                 self.diagnostic_settings(action, route, value.as_ref()).await
+            }
+            Action::Rules(action) => self.rules(action, route, head, value, call.time()).await,
+            Action::Alerts(action) => {
+                let caller = call.record.caller.clone().unwrap_or_default();
+                self.alerts(action, &route.names, head, value, &caller, call.time()).await
             }
         }
     }
@@ -111,4 +135,12 @@ impl ManagementApi {
 async fn read(head: &Parts, body: &mut Body) -> Result<Value, Error> {
     request::check_length(&head.headers)?;
     request::json(&head.headers, body).await
+}
+
+/// How the state of monitoring failed, as a client hears it.
+fn failed(error: StateError) -> Error {
+    match error {
+        StateError::Busy => Error::new(ErrorCode::Unavailable).because(error.to_string()),
+        StateError::Changed | StateError::Failed(_) => Error::internal(error),
+    }
 }

@@ -8,15 +8,17 @@ use dps_access::{AccessControl, KeyFetch};
 use dps_core::ports::{Clock, HostNames, Hosting, Store};
 use dps_core::{Instances, Lifecycle};
 use dps_events::{Event, EventSink, ManagementCallRecord};
-use dps_management_api::{Body, Insights, ManagementApi};
+use dps_management_api::{Body, Insights, InstanceResources, ManagementApi};
 use dps_model::enrollment::AllocationPolicy;
 use dps_model::instance::{AccessPolicy, Instance, Resource, Right};
 use dps_model::network::NetworkAccess;
 use dps_model::{Channel, Error, Etag, IdScope, Protocol, Secret, Timestamp, TlsSession};
+use dps_monitor::alerts::archive::Archive;
+use dps_monitor::alerts::book::RuleBook;
 use dps_monitor::destinations::{Batch, DeliveryError, Destination};
 use dps_monitor::metrics::Rollups;
 use dps_monitor::settings::{Destinations, SettingsBook, Workspace};
-use dps_monitor::{MonitorState, QueryEngine};
+use dps_monitor::{MonitorState, Notifier, QueryEngine};
 use dps_store::{MemoryStore, StoreState};
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
@@ -196,6 +198,17 @@ impl Ask {
     }
 }
 
+/// What may be there for watching, or not.
+#[derive(Default)]
+pub struct Watch {
+    pub queries: Option<Arc<dyn QueryEngine>>,
+    pub notifier: Option<Arc<dyn Notifier>>,
+}
+
+/// The workspace.
+pub const WORKSPACE: &str =
+    "/subscriptions/S-1/resourceGroups/muster/providers/Microsoft.OperationalInsights/workspaces/muster";
+
 /// The management API and what stands around it.
 pub struct Bed {
     pub api: ManagementApi,
@@ -204,6 +217,8 @@ pub struct Bed {
     pub gate: Arc<Semaphore>,
     pub issuer: Arc<Issuer>,
     pub rollups: Arc<Rollups>,
+    pub state: Arc<dyn MonitorState>,
+    pub rules: Arc<RuleBook>,
     recorder: Arc<Recorder>,
 }
 
@@ -214,15 +229,20 @@ impl Bed {
     }
 
     pub async fn over(store: Arc<dyn Store>, permits: usize) -> Self {
-        Self::built(store, permits, None).await
+        Self::built(store, permits, Watch::default()).await
     }
 
     /// One whose log rows that engine finds.
     pub async fn asking(engine: Arc<dyn QueryEngine>) -> Self {
-        Self::built(Arc::new(MemoryStore::new()), Semaphore::MAX_PERMITS, Some(engine)).await
+        Self::watching(Watch { queries: Some(engine), notifier: None }).await
     }
 
-    async fn built(store: Arc<dyn Store>, permits: usize, queries: Option<Arc<dyn QueryEngine>>) -> Self {
+    /// One with what may be there for watching.
+    pub async fn watching(watch: Watch) -> Self {
+        Self::built(Arc::new(MemoryStore::new()), Semaphore::MAX_PERMITS, watch).await
+    }
+
+    async fn built(store: Arc<dyn Store>, permits: usize, watch: Watch) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(StandingClock::default());
         let recorder = Arc::new(Recorder::default());
         let kept = Arc::clone(&store);
@@ -236,10 +256,21 @@ impl Bed {
         let sink: Arc<dyn EventSink> = Arc::<Recorder>::clone(&recorder);
         let state: Arc<dyn MonitorState> = Arc::new(StoreState::new(kept));
         let rollups = Arc::new(Rollups::new(Arc::clone(&state)));
-        let settings = Arc::new(SettingsBook::open(state, destinations()).await.unwrap());
-        let insights = Insights { rollups: Arc::clone(&rollups), settings, queries };
+        let settings = Arc::new(SettingsBook::open(Arc::clone(&state), destinations()).await.unwrap());
+        let resources = Arc::new(InstanceResources(Arc::clone(&instances)));
+        let rules = Arc::new(RuleBook::open(Arc::clone(&state), resources, WORKSPACE.into()).await.unwrap());
+        let Watch { queries, notifier } = watch;
+        let alerts = Archive::new(Arc::clone(&state));
+        let insights = Insights {
+            rollups: Arc::clone(&rollups),
+            settings,
+            queries,
+            rules: Arc::clone(&rules),
+            alerts,
+            notifier,
+        };
         let api = ManagementApi::new(Arc::clone(&instances), life.clone(), access, insights, sink, clock);
-        Self { api, instances, life, gate, issuer, rollups, recorder }
+        Self { api, instances, life, gate, issuer, rollups, state, rules, recorder }
     }
 
     pub async fn call(&self, ask: Ask) -> Reply {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod activity;
+mod alerts;
 mod bed;
 mod certificates;
 mod diagnostic_settings;

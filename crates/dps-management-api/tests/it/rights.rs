@@ -13,6 +13,7 @@ use dps_events::Outcome;
 use dps_management_api::{ROUTES, Row};
 use serde_json::{Value, json};
 
+use crate::alerts::{action_group, fired, metric_alert};
 use crate::bed::{Ask, Bed, DEFAULT, NOW, Reply, STORAGE, TOKEN, ask, least, service};
 use crate::certificates::{Ca, ca};
 use crate::issuer::{Issuer, SCOPES};
@@ -22,7 +23,7 @@ use crate::page::short;
 const MISSING: &str = "nobody";
 
 /// Every route with what whoever is let in is answered on `second`, and whether that changes anything.
-const CASES: [(&str, &str, u16, bool); 39] = [
+const CASES: [(&str, &str, u16, bool); 66] = [
     ("GET", "/providers/Microsoft.Devices/operations", 200, false),
     ("POST", "{subscription}/checkProvisioningServiceNameAvailability", 200, false),
     ("GET", "{subscription}/provisioningServices", 200, false),
@@ -68,6 +69,44 @@ const CASES: [(&str, &str, u16, bool); 39] = [
     ("DELETE", "{service}{insights}/diagnosticSettings/{setting}", 200, true),
     ("GET", "{service}{insights}/diagnosticSettingsCategories", 200, false),
     ("GET", "{service}{insights}/diagnosticSettingsCategories/{category}", 200, false),
+    ("GET", "/subscriptions/{subscription}{insights}/metricAlerts", 200, false),
+    ("GET", "{labels}{insights}/metricAlerts", 200, false),
+    ("GET", "{labels}{insights}/metricAlerts/{metricAlert}", 200, false),
+    ("PUT", "{labels}{insights}/metricAlerts/{metricAlert}", 200, true),
+    ("PATCH", "{labels}{insights}/metricAlerts/{metricAlert}", 200, true),
+    ("DELETE", "{labels}{insights}/metricAlerts/{metricAlert}", 200, true),
+    ("GET", "{labels}{insights}/metricAlerts/{metricAlert}/status", 200, false),
+    ("GET", "{labels}{insights}/metricAlerts/{metricAlert}/status/{status}", 200, false),
+    ("GET", "/subscriptions/{subscription}{insights}/scheduledQueryRules", 200, false),
+    ("GET", "{labels}{insights}/scheduledQueryRules", 200, false),
+    ("GET", "{labels}{insights}/scheduledQueryRules/{queryRule}", 404, false),
+    ("PUT", "{labels}{insights}/scheduledQueryRules/{queryRule}", 404, false),
+    ("PATCH", "{labels}{insights}/scheduledQueryRules/{queryRule}", 404, false),
+    ("DELETE", "{labels}{insights}/scheduledQueryRules/{queryRule}", 204, false),
+    ("GET", "/subscriptions/{subscription}{insights}/actionGroups", 200, false),
+    ("GET", "{labels}{insights}/actionGroups", 200, false),
+    ("GET", "{labels}{insights}/actionGroups/{actionGroup}", 200, false),
+    ("PUT", "{labels}{insights}/actionGroups/{actionGroup}", 200, true),
+    ("PATCH", "{labels}{insights}/actionGroups/{actionGroup}", 200, true),
+    ("DELETE", "{labels}{insights}/actionGroups/{actionGroup}", 200, true),
+    // This one tells nobody.
+    ("POST", "{labels}{insights}/actionGroups/{actionGroup}/createNotifications", 503, false),
+    ("GET", "{labels}{insights}/actionGroups/{actionGroup}/notificationStatus/{notification}", 404, false),
+    ("GET", "/subscriptions/{subscription}/providers/Microsoft.AlertsManagement/alerts", 200, false),
+    ("GET", "/subscriptions/{subscription}/providers/Microsoft.AlertsManagement/alerts/{alert}", 200, false),
+    (
+        "POST",
+        "/subscriptions/{subscription}/providers/Microsoft.AlertsManagement/alerts/{alert}/changestate",
+        200,
+        true,
+    ),
+    (
+        "GET",
+        "/subscriptions/{subscription}/providers/Microsoft.AlertsManagement/alerts/{alert}/history",
+        200,
+        false,
+    ),
+    ("GET", "/subscriptions/{subscription}/providers/Microsoft.AlertsManagement/alertsSummary", 200, false),
 ];
 
 /// What calls of `Microsoft.Insights` ask beside their path.
@@ -82,6 +121,8 @@ struct Ground {
     code: String,
     /// The id of the operation that made it.
     operation: String,
+    /// The id of an alert about it.
+    alert: String,
     /// What is there, as the management token reads it.
     kept: Value,
 }
@@ -100,8 +141,16 @@ impl Ground {
         let code = coded["properties"]["verificationCode"].as_str().unwrap().to_owned();
         let path = format!("{}/providers/Microsoft.Insights/diagnosticSettings/files", service("second"));
         bed.call(ask("PUT", &path).json(&files("DeviceOperations"))).await.ok();
+        let labels = "/subscriptions/s-1/resourceGroups/fleet/providers/Microsoft.Insights";
+        for (what, body) in [("actionGroups/ops", action_group()), ("metricAlerts/refused", metric_alert())] {
+            bed.call(ask("PUT", "").uri(&format!("{labels}/{what}?api-version=2018-03-01")).json(&body))
+                .await
+                .ok();
+        }
+        let alert =
+            fired(&bed, &service("second"), &format!("{labels}/metricAlerts/refused")).await.id.to_string();
         let kept = kept(&bed).await;
-        Self { bed, ca, code, operation, kept }
+        Self { bed, ca, code, operation, alert, kept }
     }
 
     /// A path of that form on `second`; one name of it may be of something that is not there.
@@ -113,7 +162,7 @@ impl Ground {
         })
     }
 
-    fn names(&self) -> [(&'static str, &str); 11] {
+    fn names(&self) -> [(&'static str, &str); 17] {
         [
             ("{subscription}", "s-1"),
             ("{resourceGroup}", "fleet"),
@@ -126,6 +175,12 @@ impl Ground {
             ("{connection}", "one"),
             ("{setting}", "files"),
             ("{category}", "AllMetrics"),
+            ("{metricAlert}", "refused"),
+            ("{queryRule}", "asked"),
+            ("{actionGroup}", "ops"),
+            ("{alert}", &self.alert),
+            ("{status}", "one"),
+            ("{notification}", "one"),
         ]
     }
 
@@ -144,20 +199,22 @@ impl Ground {
             ("PUT", "{connection}") => json!({"properties": {}}),
             // Another category than the one that it sends already.
             ("PUT", "{setting}") => files("ServiceOperations"),
+            ("PUT", "{metricAlert}") => metric_alert(),
+            ("PUT", "{actionGroup}") => action_group(),
+            ("POST", "createNotifications") => json!({"alertType": "servicehealth"}),
+            ("PUT", "{queryRule}") | ("PATCH", "{metricAlert}" | "{queryRule}" | "{actionGroup}") => {
+                json!({"tags": {"plant": "8"}})
+            }
             ("POST", "metrics") => json!({"region": "westus"}),
             ("POST", "metrics:getBatch") => json!({"resourceids": [service("second")]}),
             _ => Value::Null,
         };
         let mut asked = ask(row.method, path);
-        if row.operation.starts_with("Microsoft.Insights/") {
+        if let Some(version) = version(row) {
+            asked = asked.uri(&format!("{path}?api-version={version}&newState=Closed&groupby=severity"));
+        } else if row.operation.starts_with("Microsoft.Insights/") {
             let region = if row.method == "GET" { "&region=westus" } else { "" };
-            asked = asked.uri(&if row.path.contains("/eventtypes/") {
-                format!("{path}?api-version=2015-04-01")
-            } else if row.path.contains("/diagnosticSettings") {
-                format!("{path}?api-version=2021-05-01-preview")
-            } else {
-                format!("{path}?{INSIGHTS}{region}")
-            });
+            asked = asked.uri(&format!("{path}?{INSIGHTS}{region}"));
         }
         if !body.is_null() {
             asked = asked.json(&body);
@@ -226,7 +283,20 @@ fn files(category: &str) -> Value {
     json!({"properties": {"storageAccountId": STORAGE, "logs": [{"category": category, "enabled": true}]}})
 }
 
-/// All services with their certificates, keys and diagnostic settings.
+/// The api-version of what of `Microsoft.Insights` has no metrics.
+fn version(row: &Row) -> Option<&'static str> {
+    let of = [
+        ("/eventtypes/", "2015-04-01"),
+        ("/diagnosticSettings", "2021-05-01-preview"),
+        ("/metricAlerts", "2018-03-01"),
+        ("/scheduledQueryRules", "2023-12-01"),
+        ("/actionGroups", "2023-01-01"),
+        ("/providers/Microsoft.AlertsManagement/", "2019-05-05-preview"),
+    ];
+    of.into_iter().find(|(part, _)| row.path.contains(part)).map(|(_, version)| version)
+}
+
+/// All services with their certificates, keys and diagnostic settings, rules, groups and alerts.
 async fn kept(bed: &Bed) -> Value {
     let path = "/subscriptions/s-1/providers/Microsoft.Devices/provisioningServices";
     let services = bed.get(path).await.ok();
@@ -237,6 +307,15 @@ async fn kept(bed: &Bed) -> Value {
         let certificates = bed.get(&format!("{id}/certificates")).await.ok();
         let settings = bed.get(&format!("{id}/providers/Microsoft.Insights/diagnosticSettings")).await.ok();
         kept.push(json!([shown, keys, certificates, settings]));
+    }
+    for (what, version) in [
+        ("Microsoft.Insights/metricAlerts", "2018-03-01"),
+        ("Microsoft.Insights/scheduledQueryRules", "2023-12-01"),
+        ("Microsoft.Insights/actionGroups", "2023-01-01"),
+        ("Microsoft.AlertsManagement/alerts", "2019-05-05-preview"),
+    ] {
+        let uri = format!("/subscriptions/s-1/providers/{what}?api-version={version}");
+        kept.push(bed.call(ask("GET", "").uri(&uri)).await.ok());
     }
     kept.into()
 }
@@ -261,6 +340,7 @@ fn case(row: &Row) -> &'static (&'static str, &'static str, u16, bool) {
 /// What a role must hold on to allow a route.
 fn level(row: &Row) -> &'static str {
     match row.path {
+        path if path.contains("/providers/Microsoft.AlertsManagement/") => "a subscription",
         path if path.contains("{name}") || path.contains("{operation}") => "a service, and what is below it",
         // A batch names services in its body.
         path if path.ends_with(":getBatch") => "a service, and what is below it",

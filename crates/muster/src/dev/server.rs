@@ -106,7 +106,7 @@ impl Server {
         let mut site = site(&outside, &directory, &settings, options, hubs, hook, hosting).await?;
         let instances = Arc::clone(&site.instances);
         watching.begin(&mut site, &outside)?;
-        let rooms = rooms::join(&outside, site)?;
+        let rooms = rooms::join(&outside, site, watching.workspace_id()).await?;
         dps_core::enrollment::mend(outside.store.as_ref(), &rooms.instances).await?;
         rooms.life.resume().await;
         let probe_interval = Duration::from_secs(limits::LINK_PROBE_INTERVAL);

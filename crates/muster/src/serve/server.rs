@@ -86,7 +86,7 @@ impl Server {
         let mut site = site(&config, &kept, &outside, &directory, &ports, hosting, &regions).await?;
         let instances = Arc::clone(&site.instances);
         watching.begin(&mut site, &outside)?;
-        let rooms = rooms::join(&outside, site)?;
+        let rooms = rooms::join(&outside, site, watching.workspace_id()).await?;
         dps_core::enrollment::mend(outside.store.as_ref(), &rooms.instances).await?;
         rooms.life.resume().await;
         let (https, mqtt, amqp) = (port(&ports.https)?, port(&ports.mqtt)?, port(&ports.amqp)?);

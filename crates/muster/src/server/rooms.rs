@@ -12,13 +12,16 @@ use dps_core::{Instances, Lifecycle, Operations, Provisioning, Throttle};
 use dps_device_api::foreign::{ForeignFront, HttpFront};
 use dps_device_api::{Bounds, DeviceApi, Fronts};
 use dps_events::EventSink;
-use dps_management_api::{Insights, ManagementApi};
+use dps_management_api::{Insights, InstanceResources, ManagementApi};
 use dps_model::enrollment::PlainWebhooks;
 use dps_model::limits::Profile;
-use dps_monitor::QueryEngine;
+use dps_monitor::alerts::archive::Archive;
+use dps_monitor::alerts::book::RuleBook;
 use dps_monitor::metrics::Rollups;
 use dps_monitor::settings::SettingsBook;
+use dps_monitor::{MonitorState, QueryEngine};
 use dps_service_api::ServiceApi;
+use dps_store::StoreState;
 
 use super::error_pages::ErrorPages;
 use super::fronts::{Core, ManagementFront, ServiceFront};
@@ -84,8 +87,8 @@ pub struct Rooms {
     pub hubs: Arc<dyn Hubs>,
 }
 
-/// Joins the rooms.
-pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
+/// Joins the rooms. `workspace` is the ARM id of the built-in workspace.
+pub async fn join(outside: &Outside, site: Site, workspace: String) -> anyhow::Result<Rooms> {
     let store = || Arc::clone(&outside.store);
     let clock = || Arc::clone(&outside.clock);
     let sink = || Arc::clone(&outside.sink);
@@ -125,7 +128,17 @@ pub fn join(outside: &Outside, site: Site) -> std::io::Result<Rooms> {
         .with_plain_webhooks(plain_webhooks);
     let throttle = Arc::clone(&outside.throttle);
     let settings = Arc::clone(&outside.settings);
-    let insights = Insights { rollups: Arc::clone(&outside.rollups), settings, queries };
+    let state: Arc<dyn MonitorState> = Arc::new(StoreState::new(store()));
+    let resources = Arc::new(InstanceResources(Arc::clone(&instances)));
+    let rules = Arc::new(RuleBook::open(Arc::clone(&state), resources, workspace).await?);
+    let insights = Insights {
+        rollups: Arc::clone(&outside.rollups),
+        settings,
+        queries,
+        rules,
+        alerts: Archive::new(state),
+        notifier: None,
+    };
     let allowed = Arc::clone(&access);
     let management =
         ManagementApi::new(Arc::clone(&instances), life.clone(), allowed, insights, sink(), clock());

@@ -93,6 +93,11 @@ impl Watching {
         Arc::clone(&self.recorder) as Arc<dyn EventSink>
     }
 
+    /// ARM id of the built-in workspace.
+    pub fn workspace_id(&self) -> String {
+        self.place.resource_id()
+    }
+
     /// Now that there are instances, events become rows, and queries are answered.
     pub fn begin(&self, site: &mut Site, outside: &Outside) -> anyhow::Result<()> {
         let routes = Arc::clone(&self.settings);

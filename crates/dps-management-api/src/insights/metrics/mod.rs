@@ -9,8 +9,7 @@ mod values;
 use std::sync::Arc;
 
 use dps_model::instance::Instance;
-use dps_model::{Error, ErrorCode, Timestamp};
-use dps_monitor::StateError;
+use dps_model::{Error, Timestamp};
 use dps_monitor::metrics::{Namespace, ReadError, Resource};
 use http::request::Parts;
 use serde_json::Value;
@@ -137,7 +136,6 @@ fn namespace(text: Option<&str>) -> Result<Namespace, Error> {
 fn failed(error: ReadError) -> Error {
     match error {
         ReadError::TooManyPoints | ReadError::TooMuchRead => Error::argument(error.to_string()),
-        ReadError::State(StateError::Busy) => Error::new(ErrorCode::Unavailable).because(error.to_string()),
-        ReadError::State(_) => Error::internal(error),
+        ReadError::State(error) => super::failed(error),
     }
 }
