@@ -8,6 +8,7 @@ SUITE = Suite()
 
 from cases import (  # noqa: E402, F401
     access,
+    alerts,
     allocation,
     amqp_by_hand,
     amqp_links,

@@ -168,7 +168,97 @@ def diagnostic_settings(env, resource, settings):
     }
 
 
-CALLS = {"diagnostic_settings": diagnostic_settings, "logs_query": logs_query, "metrics_query": metrics_query, "monitor": monitor}
+def alert_rules(env, name, webhook, query):
+    """`azure-mgmt-monitor` 6.0.2: an action group and an alert rule of each kind, made, changed and deleted."""
+    from azure.mgmt.monitor import MonitorManagementClient
+    from harness.management_sdk import StaticToken
+
+    resource = env["MUSTER_RESOURCE_ID"]
+    subscription, group = resource.split("/")[2], resource.split("/")[4]
+    rules_version = "2022-08-01-preview"
+
+    def client(**options):
+        return MonitorManagementClient(
+            StaticToken(env["MUSTER_BEARER_TOKEN"]),
+            subscription,
+            base_url=env["MUSTER_MANAGEMENT_URL"],
+            connection_verify=env["MUSTER_CA_FILE"],
+            **options,
+        )
+
+    monitor, newer = client(), client(api_version=rules_version)
+    groups, alerts = (MonitorManagementClient.models(it) for it in ("2023-01-01", "2018-03-01"))
+    logs = MonitorManagementClient.models(rules_version)
+    told = monitor.action_groups.create_or_update(
+        group,
+        name,
+        groups.ActionGroupResource(
+            location="Global",
+            group_short_name="ops",
+            enabled=True,
+            webhook_receivers=[groups.WebhookReceiver(name="hook", service_uri=webhook)],
+        ),
+    )
+    criterion = alerts.MetricCriteria(
+        name="c1",
+        metric_name="AttestationAttempts",
+        operator="GreaterThan",
+        threshold=10,
+        time_aggregation="Total",
+    )
+    rule = alerts.MetricAlertResource(
+        location="global",
+        description="refused",
+        severity=3,
+        enabled=True,
+        scopes=[resource],
+        evaluation_frequency="PT1M",
+        window_size="PT5M",
+        criteria=alerts.MetricAlertSingleResourceMultipleMetricCriteria(all_of=[criterion]),
+        actions=[alerts.MetricAlertAction(action_group_id=told.id)],
+    )
+    monitor.metric_alerts.create_or_update(group, name, rule)
+    patched = monitor.metric_alerts.update(group, name, alerts.MetricAlertResourcePatch(enabled=False))
+    status = monitor.metric_alerts_status.list(group, name).value
+    condition = logs.Condition(
+        query=query, time_aggregation="Total", metric_measure_column="n", operator="GreaterThan", threshold=3
+    )
+    asked = logs.ScheduledQueryRuleResource(
+        location="local",
+        severity=1,
+        scopes=[resource],
+        evaluation_frequency="PT5M",
+        window_size="PT10M",
+        criteria=logs.ScheduledQueryRuleCriteria(all_of=[condition]),
+    )
+    newer.scheduled_query_rules.create_or_update(group, name, asked)
+    severe = newer.scheduled_query_rules.update(group, name, logs.ScheduledQueryRuleResourcePatch(severity=4))
+    lists = (
+        (monitor.metric_alerts.list_by_resource_group, monitor.metric_alerts.delete),
+        (newer.scheduled_query_rules.list_by_resource_group, newer.scheduled_query_rules.delete),
+        (monitor.action_groups.list_by_resource_group, monitor.action_groups.delete),
+    )
+    for _, delete in lists:
+        delete(group, name)
+    return {
+        "webhook": told.webhook_receivers[0].service_uri,
+        "form": patched.criteria.odata_type,
+        "threshold": patched.criteria.all_of[0].threshold,
+        "enabled": patched.enabled,
+        "status": [it.properties.status for it in status],
+        "query": severe.criteria.all_of[0].query,
+        "severity": severe.severity,
+        "left": [it.name for listed, _ in lists for it in listed(group) if it.name == name],
+    }
+
+
+CALLS = {
+    "alert_rules": alert_rules,
+    "diagnostic_settings": diagnostic_settings,
+    "logs_query": logs_query,
+    "metrics_query": metrics_query,
+    "monitor": monitor,
+}
 
 
 def main():

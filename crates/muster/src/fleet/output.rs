@@ -132,6 +132,8 @@ impl List {
 pub const MASK: &str = "****";
 /// Members that hold a key, wherever the service's own members stand.
 const KEYS: [&str; 3] = ["primaryKey", "secondaryKey", "authenticationKey"];
+/// Members that hold the address of a receiver of alerts; many have their key in the path.
+const ADDRESSES: [&str; 3] = ["serviceUri", "callbackUrl", "httpTriggerUrl"];
 /// Members that are the user's own.
 const FREE: [&str; 4] = ["initialTwin", "optionalDeviceInformation", "tags", "payload"];
 
@@ -150,6 +152,7 @@ fn hide_members(members: &mut Map<String, Value>) {
         match value {
             Value::String(text) if name == "webhookUrl" => cut(text, "?"),
             Value::String(text) if name == "connectionString" => cut(text, "SharedAccessKey="),
+            Value::String(text) if ADDRESSES.contains(&name.as_str()) => *text = masked(text),
             value => hide(value),
         }
     }
@@ -163,6 +166,19 @@ fn hide_members(members: &mut Map<String, Value>) {
 fn cut(text: &mut String, mark: &str) {
     if let Some((shown, _)) = text.split_once(mark) {
         *text = format!("{shown}{mark}{MASK}");
+    }
+}
+
+/// An address with its host alone, and the fragment, which is never sent.
+fn masked(address: &str) -> String {
+    let (address, fragment) = address.split_once('#').map_or((address, ""), |(head, tail)| (head, tail));
+    let fragment = if fragment.is_empty() { String::new() } else { format!("#{fragment}") };
+    let Some((scheme, rest)) = address.split_once("://") else { return MASK.to_owned() };
+    let host = rest.split(['/', '?']).next().unwrap_or_default();
+    if host.len() == rest.len() {
+        format!("{scheme}://{host}{fragment}")
+    } else {
+        format!("{scheme}://{host}/{MASK}{fragment}")
     }
 }
 
@@ -255,6 +271,10 @@ mod tests {
             "initialTwin": {"tags": {"primaryKey": "not ours"}},
             "registrationState": {"tpm": {"authenticationKey": "blob"}},
             "connectionString": "HostName=h;SharedAccessKeyName=n;SharedAccessKey=secret",
+            "webhookReceivers": [
+                {"serviceUri": "https://hooks.example:8443/services/secret?code=secret#alertmanager"},
+                {"serviceUri": "https://hooks.example"}, {"serviceUri": "secret"},
+            ],
         });
         hide(&mut item);
         assert_eq!(
@@ -265,6 +285,10 @@ mod tests {
                 "initialTwin": {"tags": {"primaryKey": "not ours"}},
                 "registrationState": {"tpm": {}},
                 "connectionString": "HostName=h;SharedAccessKeyName=n;SharedAccessKey=****",
+                "webhookReceivers": [
+                    {"serviceUri": "https://hooks.example:8443/****#alertmanager"},
+                    {"serviceUri": "https://hooks.example"}, {"serviceUri": "****"},
+                ],
             })
         );
         let mut policies =

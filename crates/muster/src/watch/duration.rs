@@ -30,6 +30,12 @@ pub fn timespan(text: &str) -> Result<String, String> {
     Ok(iso(millis))
 }
 
+/// A length of time as the APIs read it; nought is none.
+pub fn period(text: &str) -> Result<String, String> {
+    let millis = millis(text).filter(|millis| *millis > 0);
+    millis.map(iso).ok_or_else(|| "write a time like 5m, 12h, 7d or PT5M".to_owned())
+}
+
 /// An interval between points: a length, or `full` for one point.
 pub fn interval(text: &str) -> Result<String, String> {
     if text.eq_ignore_ascii_case("full") {

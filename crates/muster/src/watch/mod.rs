@@ -1,8 +1,9 @@
-//! The commands that watch a provisioning service: its logs and its metrics, asked in the words of Azure Monitor's APIs.
+//! The commands that watch a provisioning service: its logs, its metrics and its alerts, asked in the words of Azure Monitor's APIs.
 //!
 //! Owns options, what is printed and exit statuses, with the connection and the habits of the fleet commands. Must not
 //! know the server: it may run elsewhere, and may be Azure's own.
 
+mod alerts;
 mod duration;
 mod limits;
 mod logs;
@@ -20,6 +21,9 @@ pub enum WatchCommand {
     /// Metrics: list, show
     #[command(subcommand)]
     Metrics(Box<metrics::Command>),
+    /// Alerts: list, show, acknowledge, close, history; their rules, whom they tell, and built-in rules
+    #[command(subcommand)]
+    Alert(Box<alerts::Command>),
 }
 
 /// Runs one of the commands, until Ctrl-C; for `tail` that is a good end.
@@ -35,5 +39,6 @@ async fn dispatch(command: WatchCommand) -> Result<(), Failure> {
     match command {
         WatchCommand::Logs(command) => logs::run(*command).await,
         WatchCommand::Metrics(command) => metrics::run(*command).await,
+        WatchCommand::Alert(command) => alerts::run(*command).await,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use percent_encoding::utf8_percent_encode;
 use reqwest::Method;
-use reqwest::header::{HeaderMap, HeaderName, IF_MATCH};
+use reqwest::header::{HeaderMap, HeaderName, IF_MATCH, LOCATION};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -69,17 +69,18 @@ impl ResourceId {
 
     /// The path that lists services: of the resource group, or of the whole subscription.
     fn collection(&self, of_group: bool) -> Result<String, Failure> {
+        let place = if of_group { self.group()? } else { self.subscription()? };
+        Ok(format!("{place}/providers/Microsoft.Devices/provisioningServices"))
+    }
+
+    fn subscription(&self) -> Result<String, Failure> {
         let subscription = Self::part(self.subscription.as_ref(), "--subscription")?;
-        let group = if of_group {
-            let name = Self::part(self.resource_group.as_ref(), "--resource-group")?;
-            format!("/resourceGroups/{}", segment(name))
-        } else {
-            String::new()
-        };
-        Ok(format!(
-            "/subscriptions/{}{group}/providers/Microsoft.Devices/provisioningServices",
-            segment(subscription)
-        ))
+        Ok(format!("/subscriptions/{}", segment(subscription)))
+    }
+
+    fn group(&self) -> Result<String, Failure> {
+        let name = Self::part(self.resource_group.as_ref(), "--resource-group");
+        Ok(format!("{}/resourceGroups/{}", self.subscription()?, segment(name?)))
     }
 }
 
@@ -88,6 +89,17 @@ const RESOURCE_ID: &str =
 
 fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+/// A call on something of a monitoring provider.
+#[derive(Clone, Copy, Debug)]
+pub struct Monitored<'a> {
+    /// Its ARM id, and what follows it.
+    pub path: &'a str,
+    /// The provider's version.
+    pub version: &'a str,
+    /// Of the query.
+    pub parameters: &'a [(&'a str, String)],
 }
 
 /// A control plane's client, and the provisioning service that is meant.
@@ -199,20 +211,86 @@ impl ControlPlane {
     /// The diagnostic settings of the service, or their categories.
     pub async fn diagnostic_settings(&self, what: &str) -> Result<Vec<Value>, Failure> {
         let path = format!("{}/providers/Microsoft.Insights/{what}", self.id.service()?);
-        self.list_of(&path, SETTINGS_API_VERSION).await
+        let answer = self.ask(Method::GET, &path, SETTINGS_API_VERSION, None, None).await?;
+        self.pages(answer, usize::MAX).await
+    }
+
+    /// ARM id of the provisioning service.
+    pub fn service_id(&self) -> Result<String, Failure> {
+        self.id.service()
+    }
+
+    /// ARM id of something of a monitoring provider in the service's resource group: `kind` is its type.
+    pub fn monitor_id(&self, kind: &str, name: &str) -> Result<String, Failure> {
+        Ok(format!("{}/providers/{kind}/{}", self.id.group()?, segment(name)))
+    }
+
+    /// ARM id of an alert.
+    pub fn alert_id(&self, id: &str) -> Result<String, Failure> {
+        Ok(format!("{}/providers/Microsoft.AlertsManagement/alerts/{}", self.id.subscription()?, segment(id)))
+    }
+
+    /// One call on what has that ARM id, or on what lies beneath it.
+    pub async fn monitor(
+        &self,
+        method: Method,
+        call: Monitored<'_>,
+        body: Option<Value>,
+    ) -> Result<Value, Failure> {
+        let ask = Ask { method, url: self.monitor_url(&call), headers: Vec::new(), body };
+        Ok(self.send(ask).await?.body)
+    }
+
+    /// The same, for a call whose end is read where its answer says.
+    pub async fn monitor_to_its_end(&self, call: Monitored<'_>, body: Value) -> Result<Value, Failure> {
+        let ask =
+            Ask { method: Method::POST, url: self.monitor_url(&call), headers: Vec::new(), body: Some(body) };
+        let answer = self.send(ask).await?;
+        match address(&answer.headers, &LOCATION) {
+            Some(location) => Ok(self.follow(&location).await?.body),
+            None => Ok(answer.body),
+        }
+    }
+
+    /// What of that type is in the service's resource group, or (alerts) in its subscription.
+    pub async fn monitor_list(
+        &self,
+        in_group: bool,
+        kind: &str,
+        version: &str,
+        parameters: &[(&str, String)],
+        most: usize,
+    ) -> Result<Vec<Value>, Failure> {
+        let place = if in_group { self.id.group()? } else { self.id.subscription()? };
+        let path = format!("{place}/providers/{kind}");
+        let url = self.monitor_url(&Monitored { path: &path, version, parameters });
+        let answer = self.send(Ask { method: Method::GET, url, headers: Vec::new(), body: None }).await?;
+        self.pages(answer, most).await
+    }
+
+    fn monitor_url(&self, call: &Monitored<'_>) -> String {
+        let mut url = format!("{}{}?api-version={}", self.target.base, call.path, call.version);
+        for (name, value) in call.parameters {
+            url.push_str(&format!("&{name}={}", segment(value)));
+        }
+        url
     }
 
     async fn list(&self, path: &str) -> Result<Vec<Value>, Failure> {
-        self.list_of(path, API_VERSION).await
+        let answer = self.ask(Method::GET, path, API_VERSION, None, None).await?;
+        self.pages(answer, usize::MAX).await
     }
 
-    async fn list_of(&self, path: &str, version: &str) -> Result<Vec<Value>, Failure> {
+    /// The values of an answer and of the pages behind it, as far as they are wanted.
+    async fn pages(&self, mut answer: Answer, most: usize) -> Result<Vec<Value>, Failure> {
         let mut all = Vec::new();
-        let mut answer = self.ask(Method::GET, path, version, None, None).await?;
         loop {
             let (values, next) = values(answer.body)?;
             all.extend(values);
-            let Some(next) = next else { return Ok(all) };
+            let Some(next) = next.filter(|_| all.len() < most) else {
+                all.truncate(most);
+                return Ok(all);
+            };
             answer = self.follow(&next).await?;
         }
     }

@@ -29,6 +29,14 @@ impl Site {
         Self { server: Start::on(&data).server().await, folder }
     }
 
+    /// Stops the server, lets somebody work on its data, and starts it again.
+    pub async fn restarted_after(self, work: impl AsyncFnOnce(&Path)) -> Self {
+        let data = self.path().join("muster-data");
+        self.server.stop();
+        work(&data).await;
+        Self { server: Start::on(&data).server().await, folder: self.folder }
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }

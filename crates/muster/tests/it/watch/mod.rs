@@ -1,5 +1,6 @@
 //! The commands that watch, run as a person runs them: the binary, its output, its exit status.
 
+mod alerts;
 mod fake;
 mod logs;
 mod metrics;
