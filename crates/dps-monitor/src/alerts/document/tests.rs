@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Surroundings, action_group, metric_alert, query_rule};
@@ -383,4 +384,61 @@ fn secrets_are_taken_out_and_put_back_where_they_stood() {
     assert!(!open.to_string().contains("hooks.example") && taken.len() == 3);
     action_group::put_secrets(&mut open, taken);
     assert_eq!(open, body);
+}
+
+/// Any JSON.
+fn anything() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,12}".prop_map(Value::from),
+        Just(json!("PT5M")),
+        Just(json!("*")),
+    ];
+    leaf.prop_recursive(2, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::hash_map("[a-z]{1,6}", inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+/// Pointers to every value of a document.
+fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    match value {
+        Value::Object(members) => {
+            members.iter().for_each(|(name, value)| pointers(value, &format!("{at}/{name}"), found));
+        }
+        Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(place, value)| pointers(value, &format!("{at}/{place}"), found));
+        }
+        _ => {}
+    }
+}
+
+proptest! {
+    /// Whatever stands in place of a member, the document is read or refused with a sentence that names a place.
+    #[test]
+    fn any_value_in_any_place_is_read_or_refused(which in any::<prop::sample::Index>(), value in anything()) {
+        let bodies = [static_rule(), dynamic_rule(), query_body(), group_body()];
+        for (kind, body) in bodies.into_iter().enumerate() {
+            let mut places = Vec::new();
+            pointers(&body, "", &mut places);
+            let mut other = body;
+            *other.pointer_mut(which.get::<String>(&places)).unwrap() = value.clone();
+            let said = match kind {
+                0 | 1 => metric(&other).err(),
+                2 => query(&other).err(),
+                _ => action_group::read(&other, GROUP).err().map(|error| error.message.into_owned()),
+            };
+            prop_assert!(said.is_none_or(|said| said.len() > 10 && !said.contains("s3cr3t")));
+        }
+    }
 }
