@@ -33,9 +33,9 @@ pub const MAX_RULE_PROPERTY: usize = 1_024;
 /// Bytes of the query of a log alert rule (Azure: 64 KB).
 pub const MAX_RULE_QUERY: usize = 64 * 1024;
 /// Periods that a log alert rule looks at (Azure: 6).
-pub const MAX_FAILING_PERIODS: i64 = 6;
+pub const MAX_QUERY_PERIODS: i64 = 6;
 /// Periods that a dynamic threshold looks at.
-pub const MAX_DYNAMIC_PERIODS: i64 = 50;
+pub const MAX_DYNAMIC_PERIODS: i64 = 24;
 /// Minutes that one evaluation of a log alert rule looks back (Azure: 2 days).
 pub const MAX_RULE_LOOK_BACK: u32 = 2 * 24 * 60;
 /// Minutes between two evaluations (Azure: 24 h).
@@ -58,7 +58,5 @@ pub const MAX_ALERT_PAGE: usize = 250;
 pub const MAX_ALERT_FILTER_VALUES: usize = 32;
 /// Characters of a comment on an alert's change.
 pub const MAX_ALERT_COMMENT: usize = 4_096;
-/// Entries of an alert's history; the oldest but the first go.
-pub const MAX_ALERT_HISTORY: usize = 1_000;
 /// Times that the change of an alert is tried while its rule changes it too.
 pub const ALERT_CHANGE_TRIES: usize = 10;

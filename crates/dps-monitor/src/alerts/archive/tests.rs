@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use dps_model::limits::MAX_ALERT_HISTORY;
 use dps_model::{Etag, Timestamp};
 use serde_json::Value;
 use uuid::Uuid;
@@ -119,10 +120,10 @@ async fn state_is_set_with_its_history_and_only_when_it_is_another() {
     state.break_next(Break::Before);
     let closed = Saying { state: AlertState::Closed, ..saying };
     assert!(matches!(archive.say(id, closed, now).await, Err(StateError::Failed(_))));
-    for _ in 0..1_100 {
+    for _ in 0..210 {
         archive.say(id, Saying { comment: "again", ..saying }, now).await.unwrap();
     }
-    assert_eq!(archive.get(id).await.unwrap().unwrap().history.len(), 1_000);
+    assert_eq!(archive.get(id).await.unwrap().unwrap().history.len(), MAX_ALERT_HISTORY);
 }
 
 #[tokio::test]

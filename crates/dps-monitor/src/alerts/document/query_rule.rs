@@ -2,7 +2,7 @@
 
 use dps_kql::{Analysis, Environment, Schema, Type};
 use dps_model::Error;
-use dps_model::limits::{MAX_FAILING_PERIODS, MAX_RULE_FREQUENCY, MAX_RULE_LOOK_BACK, MAX_RULE_QUERY};
+use dps_model::limits::{MAX_QUERY_PERIODS, MAX_RULE_FREQUENCY, MAX_RULE_LOOK_BACK, MAX_RULE_QUERY};
 use dps_model::member::Member;
 use serde_json::Value;
 
@@ -145,7 +145,7 @@ fn criterion(properties: &Member<'_>, checked: bool) -> Result<QueryCriterion, E
         dimensions: filters,
         operator: operator(item)?,
         threshold: threshold(item)?,
-        failing: failing(&periods, MAX_FAILING_PERIODS)?.unwrap_or(FailingPeriods { of: 1, at_least: 1 }),
+        failing: failing(&periods, MAX_QUERY_PERIODS)?.unwrap_or(FailingPeriods { of: 1, at_least: 1 }),
         time_range: minutes(&range, &[])?,
         time_to_resolve: minutes(&resolve, &[])?,
     })

@@ -92,7 +92,12 @@ async fn several_criteria_must_all_hold_of_the_same_series() {
 #[tokio::test]
 async fn server_metrics_are_evaluated_once_whatever_the_scopes() {
     let rollups = observed(&[]);
-    let sample = crate::metrics::Sample { metric: Metric::OpenConnections, values: Vec::new(), value: 9.0 };
+    let sample = crate::metrics::Sample {
+        metric: Metric::OpenConnections,
+        service: None,
+        values: Vec::new(),
+        value: 9.0,
+    };
     rollups.sample(&[sample], shortly_after(AT - 1));
     let mut criterion = attempts(8.0, &[]);
     criterion.measure.metric = Metric::OpenConnections;
