@@ -205,10 +205,6 @@ pub struct Watch {
     pub notifier: Option<Arc<dyn Notifier>>,
 }
 
-/// The workspace.
-pub const WORKSPACE: &str =
-    "/subscriptions/S-1/resourceGroups/muster/providers/Microsoft.OperationalInsights/workspaces/muster";
-
 /// The management API and what stands around it.
 pub struct Bed {
     pub api: ManagementApi,

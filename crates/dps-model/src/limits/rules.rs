@@ -28,7 +28,7 @@ pub const MAX_RULE_DIMENSION_VALUES: usize = 100;
 pub const MAX_RULE_DIMENSION_VALUE: usize = 1_024;
 /// Properties that a rule passes on.
 pub const MAX_RULE_PROPERTIES: usize = 50;
-/// Characters of the name or the value of one.
+/// Characters of the name or the value of one, and of a column's name.
 pub const MAX_RULE_PROPERTY: usize = 1_024;
 /// Bytes of the query of a log alert rule (Azure: 64 KB).
 pub const MAX_RULE_QUERY: usize = 64 * 1024;

@@ -5,13 +5,13 @@ mod categories;
 mod wanted;
 
 use dps_model::instance::Instance;
+use dps_model::member::TARGET;
 use dps_model::{Error, ErrorCode};
 use dps_monitor::StateError;
 use dps_monitor::settings::{BookError, Change, LogChoice, MetricChoice, Refusal, Retention, Setting};
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::member::TARGET;
 use crate::provisioning_services::named;
 use crate::route::Route;
 use crate::service::ManagementApi;

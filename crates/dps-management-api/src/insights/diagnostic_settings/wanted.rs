@@ -2,10 +2,9 @@
 
 use dps_model::Error;
 use dps_model::limits::MAX_DIAGNOSTIC_CHOICES;
+use dps_model::member::Member;
 use dps_monitor::settings::{LogChoice, MetricChoice, Retention, Setting};
 use serde_json::Value;
-
-use crate::member::Member;
 
 /// The setting of that name that a body describes. Errors name the member.
 pub(super) fn read(name: &str, body: &Value) -> Result<Setting, Error> {

@@ -18,8 +18,6 @@ use crate::ports::IdParts;
 const SERVICE: [&str; 2] = ["Microsoft.Devices", "provisioningServices"];
 /// ARM's type of a workspace.
 const WORKSPACE: [&str; 2] = ["Microsoft.OperationalInsights", "workspaces"];
-/// Characters of a rule's display name; as many resource types are listed at most.
-pub(super) const MAX_DISPLAY_NAME: usize = 256;
 /// Milliseconds of a minute.
 const MINUTE: i64 = 60_000;
 

@@ -2,7 +2,10 @@
 
 use dps_kql::{Analysis, Environment, Schema, Type};
 use dps_model::Error;
-use dps_model::limits::{MAX_QUERY_PERIODS, MAX_RULE_FREQUENCY, MAX_RULE_LOOK_BACK, MAX_RULE_QUERY};
+use dps_model::limits::{
+    MAX_QUERY_PERIODS, MAX_RULE_ACTIONS, MAX_RULE_FREQUENCY, MAX_RULE_LOOK_BACK, MAX_RULE_NAME,
+    MAX_RULE_PROPERTY, MAX_RULE_QUERY, MAX_RULE_SCOPES,
+};
 use dps_model::member::Member;
 use serde_json::Value;
 
@@ -16,8 +19,6 @@ use crate::table::Table;
 
 /// A column's name that Azure keeps for itself.
 const RESERVED: &str = "AggregatedValue";
-/// Longest name of a column.
-const MAX_COLUMN: usize = 1_024;
 
 /// Reads a rule. `id` is its ARM id.
 pub fn read(body: &Value, id: &str, around: Option<&Surroundings<'_>>) -> Result<Rule, Error> {
@@ -31,8 +32,8 @@ pub fn read(body: &Value, id: &str, around: Option<&Surroundings<'_>>) -> Result
             .get("kind")
             .wrong("must be LogAlert: this server has no metrics of its clients' own"));
     }
-    text(&properties.get("displayName"), parts::MAX_DISPLAY_NAME)?;
-    properties.get("targetResourceTypes").texts(parts::MAX_DISPLAY_NAME)?;
+    text(&properties.get("displayName"), MAX_RULE_NAME)?;
+    properties.get("targetResourceTypes").texts(MAX_RULE_SCOPES)?;
     storage(&properties)?;
     let window = properties.get("windowSize");
     let window_minutes = needed(&window, minutes(&window, &[])?)?;
@@ -193,7 +194,7 @@ fn column(
     columns: Option<&Schema>,
     (fits, what): Fits,
 ) -> Result<Option<String>, Error> {
-    let Some(name) = text(member, MAX_COLUMN)?.map(str::trim).filter(|name| !name.is_empty()) else {
+    let Some(name) = text(member, MAX_RULE_PROPERTY)?.map(str::trim).filter(|name| !name.is_empty()) else {
         return Ok(None);
     };
     let Some(columns) = columns else { return Ok(Some(name.to_owned())) };
@@ -219,7 +220,7 @@ fn actions(
     parts::properties(&member.get("actionProperties"))?;
     let custom = parts::properties(&member.get("customProperties"))?;
     let mut actions = Vec::new();
-    let groups = member.get("actionGroups").texts(dps_model::limits::MAX_RULE_ACTIONS)?;
+    let groups = member.get("actionGroups").texts(MAX_RULE_ACTIONS)?;
     for (text, place) in groups.unwrap_or_default() {
         let group = parts::group(&place, text, around)?;
         parts::push(&mut actions, Action { group, properties: custom.clone() }, &place)?;
