@@ -135,8 +135,8 @@ impl SettingsBook {
         self.write(resource_id, &entry, settings).await.map(Some)
     }
 
-    /// Forgets the settings of resources that are there no more, so that a new one of the same id begins anew; answers
-    /// how many resources that were.
+    /// Forgets the settings of resources that are there no more, so that a new one of the same id begins anew (D-644);
+    /// answers how many resources that were.
     pub async fn forget(&self, exists: impl Fn(&str) -> bool + Send) -> Result<usize, StateError> {
         let _alone = self.changing.lock().await;
         let gone: Vec<String> = self.entries.load().keys().filter(|id| !exists(id)).cloned().collect();
@@ -223,7 +223,8 @@ fn is(setting: &Setting, name: &str) -> bool {
 impl Routes for SettingsBook {
     fn to_workspace(&self, log: &ResourceLog) -> bool {
         if log.resource_id.is_empty() {
-            // Of a provisioning service that is there no more: no setting can be asked, and it explains what happened.
+            // Of a provisioning service that is there no more: no setting can be asked, and it explains what
+            // happened (D-648).
             return self.destinations.workspace.is_some();
         }
         self.entry(&log.resource_id).effect.to_workspace(log.category)

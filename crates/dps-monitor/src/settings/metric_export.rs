@@ -142,6 +142,7 @@ impl MetricExport {
             group: parts.resource_group.to_owned(),
         };
         let mut totals = Vec::new();
+        // Ours as well as Azure's (D-647).
         let of_a_service = |metric: &Metric| metric.definition().is_of_a_service();
         for metric in Metric::ALL.into_iter().filter(of_a_service) {
             let span = Span { from: minute, to: minute + 1 };

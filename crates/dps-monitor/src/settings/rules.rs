@@ -24,7 +24,7 @@ pub struct Workspace {
     pub resource_id: String,
 }
 
-/// Where settings may send to.
+/// Where settings may send to: what the server's configuration names (D-642).
 #[derive(Clone, Default)]
 pub struct Destinations {
     /// Where log rows are kept and queried.
@@ -99,7 +99,7 @@ impl Destinations {
 /// Destinations that a refusal names.
 const NAMED: usize = 10;
 
-/// May a resource have that setting beside its others?
+/// May a resource have that setting beside its others? What Azure leaves open is D-643.
 pub fn check(setting: &Setting, others: &[Setting], destinations: &Destinations) -> Result<(), Refusal> {
     check_name(&setting.name)?;
     check_destinations(setting, destinations)?;

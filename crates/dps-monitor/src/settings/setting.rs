@@ -39,7 +39,7 @@ pub struct Setting {
     pub event_hub_name: Option<String>,
     /// A partner's solution.
     pub marketplace_partner_id: Option<String>,
-    /// `Dedicated` or `AzureDiagnostics`; a provisioning service's logs have no tables of their own either way.
+    /// `Dedicated` or `AzureDiagnostics`; a provisioning service's logs have no tables of their own either way (D-645).
     pub log_analytics_destination_type: Option<String>,
     /// Which logs.
     pub logs: Vec<LogChoice>,
@@ -57,7 +57,7 @@ pub struct LogChoice {
     pub category_group: Option<String>,
     /// Are they sent?
     pub enabled: bool,
-    /// Kept and shown; Azure does not follow it any more either.
+    /// Kept and shown; Azure does not follow it any more either (D-646).
     pub retention_policy: Option<Retention>,
 }
 

@@ -138,7 +138,7 @@ fn diagnostic_setting_lives_through_its_commands() {
         assert_eq!(site.muster("diagnostic-settings show -n OWN").json(), made);
         let refused = site.muster(&format!("{create} -n more --logs DeviceOperations")).failed(4);
         assert!(refused.contains("409210") && refused.contains("'own'"), "{refused}");
-        let refused = site.muster(&format!("{create} -n more --logs Audit")).failed(1);
+        let refused = site.muster(&format!("{create} -n more --logs Nonsense")).failed(1);
         assert!(refused.contains("there are DeviceOperations, ServiceOperations"), "{refused}");
         let refused =
             site.muster("diagnostic-settings create -n more --storage-account /x --logs audit").failed(1);
