@@ -2,11 +2,27 @@
 //! OpenTelemetry receivers. Owns how each is spoken to and what a record looks like there. Must not know settings,
 //! buffers or retries (`dps-monitor`), nor where its own settings come from.
 
+mod azure_blob;
 mod directory;
 #[cfg(test)]
 mod fixtures;
+mod http;
+mod kafka;
 pub mod limits;
-pub mod record;
+mod otlp;
+mod record;
+mod s3;
+mod signing;
 mod storage_path;
 
+use std::sync::Arc;
+
+pub use azure_blob::AzureBlob;
 pub use directory::Directory;
+pub use http::{Http, SetupError, tls};
+pub use kafka::{Access as KafkaAccess, Kafka};
+pub use otlp::Otlp;
+pub use s3::{Bucket, S3};
+
+/// Where time comes from: signatures bear it.
+pub type Now = Arc<dyn Fn() -> dps_model::Timestamp + Send + Sync>;
