@@ -22,6 +22,8 @@ pub use directory::Directory;
 pub use http::{Http, SetupError, tls};
 pub use kafka::{Access as KafkaAccess, Kafka};
 pub use otlp::Otlp;
+#[cfg(feature = "objects")]
+pub use s3::S3Objects;
 pub use s3::{Bucket, S3};
 
 /// Where time comes from: signatures bear it.

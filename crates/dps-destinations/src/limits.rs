@@ -46,3 +46,9 @@ pub const MAX_BOOTSTRAP: usize = 16;
 pub const MAX_TOPICS_KNOWN: usize = 256;
 /// Most headers that an OpenTelemetry receiver is sent besides its own.
 pub const MAX_HEADERS: usize = 32;
+/// Largest object that is read, whole or in part: a file of rows has some hundred megabytes at most.
+pub const MAX_OBJECT: usize = 1 << 30;
+/// How often a request about an object is tried.
+pub const MAX_OBJECT_TRIES: u32 = 4;
+/// The wait before the second try; the third waits twice as long, and so on.
+pub const OBJECT_RETRY: std::time::Duration = std::time::Duration::from_millis(250);

@@ -22,3 +22,11 @@ pub fn sha256(data: &[u8]) -> Vec<u8> {
 pub fn path(text: &str) -> String {
     utf8_percent_encode(text, PATH).to_string()
 }
+
+/// Parameters of a query, in their order.
+pub fn query(parameters: &[(&str, &str)]) -> String {
+    let encoded = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
+    let pairs: Vec<String> =
+        parameters.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+    pairs.join("&")
+}

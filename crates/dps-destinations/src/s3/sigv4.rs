@@ -21,6 +21,8 @@ pub struct Signed<'a> {
     pub method: &'a str,
     /// Encoded path.
     pub path: &'a str,
+    /// Encoded query, sorted by name, as [`crate::signing::query`] writes it.
+    pub query: &'a str,
     pub headers: &'a [(&'a str, String)],
     /// SHA-256 of the body, in hexadecimal.
     pub payload: &'a str,
@@ -41,8 +43,8 @@ pub fn authorization(credentials: &Credentials, scope: &Scope<'_>, signed: &Sign
     let headers: Vec<String> =
         signed.headers.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
     let headers = headers.concat();
-    let Signed { method, path, payload, .. } = signed;
-    let canonical = format!("{method}\n{path}\n\n{headers}\n{names}\n{payload}");
+    let Signed { method, path, query, payload, .. } = signed;
+    let canonical = format!("{method}\n{path}\n{query}\n{headers}\n{names}\n{payload}");
     let Scope { region, service, time } = scope;
     let day = time.get(..8).unwrap_or(time);
     let place = format!("{day}/{region}/{service}/aws4_request");
@@ -79,8 +81,13 @@ mod tests {
             ("x-amz-date", "20130524T000000Z".to_owned()),
             ("x-amz-storage-class", "REDUCED_REDUNDANCY".to_owned()),
         ];
-        let signed =
-            Signed { method: "PUT", path: "/test%24file.text", headers: &headers, payload: &payload };
+        let signed = Signed {
+            method: "PUT",
+            path: "/test%24file.text",
+            query: "",
+            headers: &headers,
+            payload: &payload,
+        };
         let scope = Scope { region: "us-east-1", service: "s3", time: "20130524T000000Z" };
         let header = authorization(&credentials, &scope, &signed);
         assert!(
@@ -91,5 +98,29 @@ mod tests {
             "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,\
              SignedHeaders=date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class,"
         ));
+    }
+
+    /// The example "GET Bucket (List Objects)".
+    #[test]
+    fn query_is_part_of_what_is_signed() {
+        let credentials = Credentials {
+            key_id: "AKIAIOSFODNN7EXAMPLE".into(),
+            key: Secret::from("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
+            token: None,
+        };
+        let payload = hex::encode(sha256(b""));
+        let headers = [
+            ("host", "examplebucket.s3.amazonaws.com".to_owned()),
+            ("x-amz-content-sha256", payload.clone()),
+            ("x-amz-date", "20130524T000000Z".to_owned()),
+        ];
+        let query = crate::signing::query(&[("max-keys", "2"), ("prefix", "J")]);
+        let signed = Signed { method: "GET", path: "/", query: &query, headers: &headers, payload: &payload };
+        let scope = Scope { region: "us-east-1", service: "s3", time: "20130524T000000Z" };
+        let header = authorization(&credentials, &scope, &signed);
+        assert!(
+            header.ends_with("Signature=34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"),
+            "{header}"
+        );
     }
 }
