@@ -107,6 +107,7 @@ def kept_rows(case):
         return name
 
     unkept = enroll()
+    case.log.of_service_call(unkept)  # what comes later finds the setting
     audit = {"logs": [{"categoryGroup": "audit", "enabled": True}], "workspaceId": workspace}
     put(case, resource, "audit", audit)
     kept = enroll()

@@ -63,6 +63,14 @@ class EventLog:
 
         return self._wait(f"{' or '.join(operations)} of {registration_id}", wanted, least)
 
+    def of_service_call(self, name):
+        """The lines of calls of the service API about something of that name."""
+
+        def wanted(row):
+            return row["category"] == "ServiceOperations" and name in json.dumps(row["properties"])
+
+        return self._wait(f"a service call about {name}", wanted)
+
     def _only(self, what, wanted):
         rows = self._wait(what, wanted)
         expect(len(rows), 1, f"lines in the log about {what}")
