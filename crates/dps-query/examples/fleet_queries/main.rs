@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dps_kql::Value;
+use dps_kql::{TICKS_PER_SECOND, Value};
 use dps_monitor::LogStore;
 use dps_monitor::ports::{QueryEngine, QueryLimits, QueryRequest, Scope};
 use dps_query::store::{ParquetStore, StoreOptions};
@@ -45,16 +45,17 @@ fn fill(folder: PathBuf, count: u64) -> Result<(), Box<dyn Error>> {
         next = until;
         let begun = Instant::now();
         store.append(batch)?;
-        // As the server does it: an hour that is over is rolled.
-        let now = next * u64::try_from(rows::DAYS)? * 24 / count.max(1);
+        // As the server does it: when an hour is over it is rolled, and its files are merged.
+        let now = i64::try_from(u128::from(next) * 24 * u128::from(rows::DAYS) / u128::from(count.max(1)))?;
         if now > hour {
             hour = now;
-            store.roll_all()?;
+            store.maintain(rows::START + hour * 3600 * TICKS_PER_SECOND + 180 * TICKS_PER_SECOND)?;
         }
         spent += begun.elapsed();
     }
     let begun = Instant::now();
     store.roll_all()?;
+    store.maintain(rows::NOW + 3600 * TICKS_PER_SECOND)?;
     spent += begun.elapsed();
     let facts = store.facts();
     println!(

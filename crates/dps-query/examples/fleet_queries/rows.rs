@@ -4,11 +4,11 @@ use dps_kql::{TICKS_PER_DAY, TICKS_PER_SECOND, Type, Value};
 use dps_monitor::{Row, Table};
 
 /// Three months.
-pub const DAYS: i64 = 90;
+pub const DAYS: u32 = 90;
 /// 2026-09-01T00:00:00Z.
 pub const START: i64 = 621_355_968_000_000_000 + 1_788_220_800 * TICKS_PER_SECOND;
 /// What `now()` is.
-pub const NOW: i64 = START + DAYS * TICKS_PER_DAY;
+pub const NOW: i64 = START + DAYS as i64 * TICKS_PER_DAY;
 
 const DEVICES: u64 = 50_000;
 const RESOURCE: &str =

@@ -12,3 +12,5 @@ pub const BATCH_ROWS: usize = 8192;
 pub const STACK_BYTES: usize = 64 << 20;
 /// Bytes of footers that are kept between queries: those of about three months of hourly files.
 pub const FOOTER_BYTES: usize = 128 << 20;
+/// Bytes of a file's end that are read at once: the footer of a small file is among them.
+pub const FOOTER_HINT_BYTES: usize = 32 << 10;

@@ -22,6 +22,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 
+use super::limits::FOOTER_HINT_BYTES;
+use crate::store::limits::PAGE_ROWS;
 use crate::store::scan::{DataFile, Snapshot, objects_url};
 
 const TIME: &str = "TimeGenerated";
@@ -70,7 +72,9 @@ impl SnapshotTable {
         let objects = Arc::clone(&self.snapshot.objects);
         let reader = CachedParquetFileReaderFactory::new(objects, Arc::clone(&self.footers));
         let mut source = ParquetSource::new(Arc::clone(&self.schema))
-            .with_enable_page_index(true)
+            // Of one page there is nothing to leave out, and its index is half a small file's footer.
+            .with_enable_page_index(files.iter().any(|file| file.rows > PAGE_ROWS as u64))
+            .with_metadata_size_hint(FOOTER_HINT_BYTES)
             .with_parquet_file_reader_factory(Arc::new(reader));
         if let Some(predicate) = conjunction(filters.iter().cloned()) {
             let schema = DFSchema::try_from(Arc::clone(&self.schema))?;
@@ -100,11 +104,11 @@ impl SnapshotTable {
     }
 }
 
-/// Files in as many groups as run side by side, about evenly.
+/// Files in as many groups as run side by side, about evenly. The newest come first: who takes some rows wants late ones.
 fn groups(files: &[&Arc<DataFile>], count: usize) -> Vec<FileGroup> {
     let mut groups = vec![Vec::new(); count.clamp(1, files.len().max(1))];
     let width = groups.len();
-    for (at, file) in files.iter().enumerate() {
+    for (at, file) in files.iter().rev().enumerate() {
         if let Some(group) = groups.get_mut(at % width) {
             // The file goes along, so that it is there as long as the plan is.
             let file = PartitionedFile::new(file.location.to_string(), file.size)
