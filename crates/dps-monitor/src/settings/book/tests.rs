@@ -1,12 +1,14 @@
 use std::sync::Arc;
 
+use proptest::prelude::*;
+
 use super::{BookError, SettingsBook};
 use crate::Routes as _;
 use crate::logs::Category;
 use crate::metrics::fixtures::{Break, MemoryState};
-use crate::settings::fixtures::{RESOURCE, STORAGE, silent, to_storage};
+use crate::settings::fixtures::{RESOURCE, STORAGE, STREAM, silent, to_storage};
 use crate::settings::rules::{Destinations, Refusal};
-use crate::settings::setting::{DEFAULT_SETTING, Setting};
+use crate::settings::setting::{DEFAULT_SETTING, LogChoice, Setting};
 
 async fn open(state: &Arc<MemoryState>) -> SettingsBook {
     SettingsBook::open(Arc::clone(state) as _, silent()).await.unwrap()
@@ -126,4 +128,106 @@ async fn row_of_a_service_that_is_gone_is_kept_where_there_is_a_workspace() {
     assert!(open(&state).await.to_workspace(&log));
     let bare = SettingsBook::open(state as _, Destinations::default()).await.unwrap();
     assert!(!bare.to_workspace(&log));
+}
+
+/// A change of a setting of one of a few names.
+#[derive(Clone, Debug)]
+enum Step {
+    Put { name: u8, storage: bool, stream: Option<u8>, categories: [bool; 2] },
+    Delete { name: u8 },
+    Restart,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let put = (0..8_u8, any::<bool>(), proptest::option::of(0..3_u8), any::<[bool; 2]>())
+        .prop_map(|(name, storage, stream, categories)| Step::Put { name, storage, stream, categories });
+    let delete = (0..8_u8).prop_map(|name| Step::Delete { name });
+    proptest::collection::vec(prop_oneof![6 => put, 2 => delete, 1 => Just(Step::Restart)], 1..40)
+}
+
+fn wanted(name: u8, storage: bool, stream: Option<u8>, categories: [bool; 2]) -> Setting {
+    let choice = |(category, enabled): (Category, bool)| LogChoice {
+        category: Some(category.name().into()),
+        enabled,
+        ..LogChoice::default()
+    };
+    Setting {
+        name: format!("s{name}"),
+        storage_account_id: storage.then(|| STORAGE.into()),
+        event_hub_authorization_rule_id: stream.map(|_| STREAM.into()),
+        event_hub_name: stream.map(|hub| format!("hub-{hub}")),
+        logs: Category::ALL.into_iter().zip(categories).map(choice).collect(),
+        ..Setting::default()
+    }
+}
+
+/// Where a setting sends which category.
+fn sends(setting: &Setting) -> Vec<(String, Category)> {
+    let stream = setting.event_hub_name.clone();
+    let places = setting.storage_account_id.iter().cloned().chain(stream);
+    let of = |place: String| {
+        let sent = Category::ALL.into_iter().filter(|category| setting.sends(*category));
+        sent.map(move |category| (place.clone(), category)).collect::<Vec<_>>()
+    };
+    places.flat_map(of).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Beside a list that is checked by hand: what is taken and what is refused, now and after restarts.
+    #[test]
+    fn book_is_what_a_list_would_be(steps in steps()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let state = Arc::new(MemoryState::default());
+            let mut book = open(&state).await;
+            let mut list: Option<Vec<Setting>> = None;
+            for step in steps {
+                match step {
+                    Step::Put { name, storage, stream, categories } => {
+                        let setting = wanted(name, storage, stream, categories);
+                        let own = list.clone().unwrap_or_default();
+                        let others: Vec<&Setting> =
+                            own.iter().filter(|other| other.name != setting.name).collect();
+                        let free = others
+                            .iter()
+                            .all(|other| sends(other).iter().all(|sent| !sends(&setting).contains(sent)));
+                        let fits = (storage || stream.is_some()) && others.len() < 5 && free;
+                        let put = book.put(RESOURCE, setting.clone()).await;
+                        assert_eq!(put.is_ok(), fits, "{setting:?} beside {own:?}: {put:?}");
+                        if fits {
+                            let mut own = own;
+                            match own.iter_mut().find(|other| other.name == setting.name) {
+                                Some(there) => *there = setting,
+                                None => own.push(setting),
+                            }
+                            list = Some(own);
+                        }
+                    }
+                    Step::Delete { name } => {
+                        let name = format!("s{name}");
+                        let there = list.iter().flatten().any(|setting| setting.name == name);
+                        assert_eq!(book.delete(RESOURCE, &name).await.unwrap().is_some(), there);
+                        if let Some(list) = &mut list {
+                            list.retain(|setting| setting.name != name);
+                        }
+                    }
+                    Step::Restart => book = open(&state).await,
+                }
+                match &list {
+                    Some(list) => assert_eq!(&book.list(RESOURCE), list),
+                    None => assert_eq!(names(&book), [DEFAULT_SETTING]),
+                }
+                let outlets: usize = list.iter().flatten().map(destinations_of).sum();
+                assert_eq!(book.effect(&RESOURCE.to_uppercase()).outlets.len(), outlets);
+                assert_eq!(book.leaves_the_server(), outlets > 0);
+            }
+        });
+    }
+}
+
+fn destinations_of(setting: &Setting) -> usize {
+    usize::from(setting.storage_account_id.is_some())
+        + usize::from(setting.event_hub_authorization_rule_id.is_some())
 }
