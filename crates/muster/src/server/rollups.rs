@@ -114,7 +114,7 @@ impl RollupKeeper {
     fn of_services(&self, now: Timestamp) -> Vec<Sample> {
         let of = |service: &str, sample: Sample| Sample { service: Some(service.to_owned()), ..sample };
         let mut samples = Vec::new();
-        for instance in self.instances.all().iter() {
+        for instance in &self.instances.all() {
             for certificate in instance.certificates.iter().filter(|certificate| certificate.is_verified) {
                 let left = days(now, certificate.certificate.info.not_after_utc);
                 let left = sample(Metric::SigningCertificateDaysLeft, &[certificate.name.as_str()], left);

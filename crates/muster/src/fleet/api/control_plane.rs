@@ -271,7 +271,7 @@ impl ControlPlane {
     fn monitor_url(&self, call: &Monitored<'_>) -> String {
         let mut url = format!("{}{}?api-version={}", self.target.base, call.path, call.version);
         for (name, value) in call.parameters {
-            url.push_str(&format!("&{name}={}", segment(value)));
+            let _ = write!(url, "&{name}={}", segment(value)); // a String takes everything
         }
         url
     }

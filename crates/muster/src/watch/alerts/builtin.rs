@@ -83,14 +83,11 @@ pub async fn run(command: Command) -> Result<(), Failure> {
             let template = named(&options.name)?;
             let control = options.instance.open()?;
             let body = json!({ "properties": { "enabled": false } });
-            match METRIC_ALERT.find(&control, &template.rule()).await? {
-                None => Err(Failure::Missing(format!("the rule {} was never enabled", template.name))),
-                Some(_) => {
-                    let off =
-                        METRIC_ALERT.call(&control, Method::PATCH, &template.rule(), Some(body)).await?;
-                    options.output.item(off)
-                }
+            if METRIC_ALERT.find(&control, &template.rule()).await?.is_none() {
+                return Err(Failure::Missing(format!("the rule {} was never enabled", template.name)));
             }
+            let off = METRIC_ALERT.call(&control, Method::PATCH, &template.rule(), Some(body)).await?;
+            options.output.item(off)
         }
     }
 }

@@ -21,7 +21,7 @@ fn metric_rule_tells_its_group_until_it_is_switched_off_and_deleted() {
     run(async {
         let site = Site::start().await;
         site.write("pager", "https://hooks.example/services/s3cr3t\n");
-        let missing = site.muster(&format!("{RULE} --threshold 1 --group ops")).failed(2);
+        let missing = site.muster(&format!("{RULE} --threshold 1 --group ops")).failed(1);
         assert!(missing.contains("create it first"), "{missing}");
         let made = site.muster("alert group create --name operations-team --webhook pager=@pager").json();
         assert_eq!(made["properties"]["groupShortName"], "operations-t");
@@ -50,7 +50,7 @@ fn metric_rule_tells_its_group_until_it_is_switched_off_and_deleted() {
         site.muster(&line).failed(4);
         let unknown = site.muster(&format!("{RULE}x --threshold 1")).failed(2);
         assert!(unknown.contains("invalid value"), "{unknown}");
-        let wrong = site.muster("alert rule create metric --name x --metric Heat --threshold 1").failed(2);
+        let wrong = site.muster("alert rule create metric --name x --metric Heat --threshold 1").failed(1);
         assert!(wrong.contains("AttestationAttempts"), "{wrong}");
         let dynamic = "alert rule create metric --name odd --metric RegistrationAttempts --dynamic high \
             --operator outside --failing 2/3 --description 'not as usual'";
@@ -106,7 +106,7 @@ fn alerts_are_listed_acknowledged_and_closed() {
         assert_eq!((names(&list), &list[0]["ruleName"]), (vec![id.to_string().as_str()], &json!("refused")));
         assert_eq!(names(&site.muster("alert list --severity 0 --timespan 30d").json()), Vec::<&str>::new());
         assert_eq!(names(&site.muster("alert list --condition Fired --rule refused --all").json()).len(), 1);
-        site.muster("alert list --state Fixed").failed(2);
+        site.muster("alert list --state Fixed").failed(1);
         let said = site.muster(&format!("alert acknowledge {id} --comment 'on it'")).json();
         assert_eq!(said["properties"]["essentials"]["alertState"], "Acknowledged");
         site.muster(&format!("alert close {id}")).json();
