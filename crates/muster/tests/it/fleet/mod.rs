@@ -3,7 +3,7 @@
 mod azure;
 mod bulk;
 mod control_plane;
-mod guide;
+pub mod guide;
 mod own_control_plane;
 mod reference;
 mod service;

@@ -2,6 +2,8 @@
 
 mod alerts;
 mod fake;
+#[cfg(feature = "logs")]
+mod guide;
 mod logs;
 mod metrics;
 mod tail;
