@@ -33,6 +33,7 @@ use super::identity_providers;
 use super::settings::{Settings, decode};
 use crate::cli::DevOptions;
 use crate::config::{WorkspaceSettings, end_of, environment, telemetry_of_environment};
+use crate::server::alerting::Webhooks;
 use crate::server::data_dir::DataDir;
 use crate::server::place::WorkspacePlace;
 use crate::server::ports::{Ports, listen, port};
@@ -102,6 +103,7 @@ impl Server {
             throttle,
             rollups: Arc::clone(&watching.rollups),
             settings: Arc::clone(&watching.settings),
+            metrics: Arc::clone(&metrics),
         };
         let mut site = site(&outside, &directory, &settings, options, hubs, hook, hosting).await?;
         let instances = Arc::clone(&site.instances);
@@ -179,12 +181,14 @@ async fn site(
     let access = identity_providers::access(token, &options.identity_providers, tls.clone())?;
     let renewed = |kept: &mut Instance, wanted| renew(kept, wanted, &key);
     let instances = Instances::open(Arc::clone(&outside.store), instance, renewed).await?;
+    let webhook = Arc::new(HttpWebhook::new(tls, PlainWebhooks::Loopback)?);
     Ok(Site {
         instances: Arc::new(instances),
         access: Arc::new(access),
         hosting: Arc::new(hosting),
         hubs: Arc::new(LinkedHubs { own: Arc::clone(&own), rest }),
-        webhook: Arc::new(HttpWebhook::new(tls, PlainWebhooks::Loopback)?),
+        notifications: Arc::new(Webhooks(Arc::clone(&webhook))),
+        webhook,
         regions: Arc::new(regions::read(options.regions.as_deref(), options.latencies.as_deref())?),
         challenges: ChallengeSecret::new(&decode(&settings.challenge_secret)?),
         limits: options.limits,

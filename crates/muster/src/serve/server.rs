@@ -28,6 +28,7 @@ use crate::config::{
     AttemptSettings, Config, DeclaredInstance, HubSettings, Listeners, TelemetrySettings, environment,
     telemetry_of_environment,
 };
+use crate::server::alerting::Webhooks;
 use crate::server::data_dir::DataDir;
 use crate::server::health::Health;
 use crate::server::place::WorkspacePlace;
@@ -79,6 +80,7 @@ impl Server {
             throttle,
             rollups: Arc::clone(&watching.rollups),
             settings: Arc::clone(&watching.settings),
+            metrics: Arc::clone(&metrics),
         };
         let hosting = OwnHosting::new(Arc::clone(&certificates), &config.instances);
         tell(&config.regions);
@@ -200,12 +202,14 @@ async fn site(
         host: &host,
     };
     let instances = declared::open(&config.instances, &ground).await?;
+    let webhook = Arc::new(HttpWebhook::new(client_config(&config.hubs.trusted)?, PlainWebhooks::Refused)?);
     Ok(Site {
         instances,
         access: Arc::new(access(config)?),
         hosting: Arc::new(hosting),
         hubs: Arc::new(rest_hubs(&config.hubs, Arc::clone(&outside.clock))?),
-        webhook: Arc::new(HttpWebhook::new(client_config(&config.hubs.trusted)?, PlainWebhooks::Refused)?),
+        notifications: Arc::new(Webhooks(Arc::clone(&webhook))),
+        webhook,
         regions: Arc::clone(regions) as Arc<dyn Regions>,
         challenges: ChallengeSecret::new(&kept.challenges()?),
         limits: config.limits.profile,

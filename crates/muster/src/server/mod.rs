@@ -1,6 +1,7 @@
 //! A running server: what `muster dev` and other ways to run it share. Owns the joining of the rooms, the listeners and
 //! the order in which they are taken apart; must not know where settings come from.
 
+pub mod alerting;
 pub mod data_dir;
 pub mod diagnostic_settings;
 mod error_pages;

@@ -11,18 +11,19 @@ use dps_core::ports::{Clock, Hosting, Hubs, Regions, Store, Webhook};
 use dps_core::{Instances, Lifecycle, Operations, Provisioning, Throttle};
 use dps_device_api::foreign::{ForeignFront, HttpFront};
 use dps_device_api::{Bounds, DeviceApi, Fronts};
-use dps_events::EventSink;
-use dps_management_api::{Insights, InstanceResources, ManagementApi};
+use dps_events::{EventSink, Metrics};
+use dps_management_api::{Insights, ManagementApi};
 use dps_model::enrollment::PlainWebhooks;
 use dps_model::limits::Profile;
+use dps_monitor::alerts::alerting::Alerting;
 use dps_monitor::alerts::archive::Archive;
-use dps_monitor::alerts::book::RuleBook;
 use dps_monitor::metrics::Rollups;
 use dps_monitor::settings::SettingsBook;
-use dps_monitor::{MonitorState, QueryEngine};
+use dps_monitor::{MonitorState, QueryEngine, WebhookPost};
 use dps_service_api::ServiceApi;
 use dps_store::StoreState;
 
+use super::alerting;
 use super::error_pages::ErrorPages;
 use super::fronts::{Core, ManagementFront, ServiceFront};
 
@@ -41,6 +42,8 @@ pub struct Outside {
     pub rollups: Arc<Rollups>,
     /// Diagnostic settings.
     pub settings: Arc<SettingsBook>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// What differs between the ways to run a server.
@@ -55,6 +58,8 @@ pub struct Site {
     pub hubs: Arc<dyn Hubs>,
     /// Who asks webhooks of custom allocation.
     pub webhook: Arc<dyn Webhook>,
+    /// Who posts to webhooks of action groups.
+    pub notifications: Arc<dyn WebhookPost>,
     /// What is known of networks and latencies.
     pub regions: Arc<dyn Regions>,
     /// What TPMs are challenged with.
@@ -85,6 +90,8 @@ pub struct Rooms {
     pub instances: Arc<Instances>,
     /// How linked hubs are reached.
     pub hubs: Arc<dyn Hubs>,
+    /// Who evaluates alert rules.
+    pub alerting: Alerting,
 }
 
 /// Joins the rooms. `workspace` is the ARM id of the built-in workspace.
@@ -92,12 +99,15 @@ pub async fn join(outside: &Outside, site: Site, workspace: String) -> anyhow::R
     let store = || Arc::clone(&outside.store);
     let clock = || Arc::clone(&outside.clock);
     let sink = || Arc::clone(&outside.sink);
+    let state: Arc<dyn MonitorState> = Arc::new(StoreState::new(store()));
+    let (rules, alerting) = alerting::open(&state, outside, &site, workspace).await?;
     let Site {
         instances,
         access,
         hosting,
         hubs,
         webhook,
+        notifications: _,
         regions,
         challenges,
         limits,
@@ -128,16 +138,13 @@ pub async fn join(outside: &Outside, site: Site, workspace: String) -> anyhow::R
         .with_plain_webhooks(plain_webhooks);
     let throttle = Arc::clone(&outside.throttle);
     let settings = Arc::clone(&outside.settings);
-    let state: Arc<dyn MonitorState> = Arc::new(StoreState::new(store()));
-    let resources = Arc::new(InstanceResources(Arc::clone(&instances)));
-    let rules = Arc::new(RuleBook::open(Arc::clone(&state), resources, workspace).await?);
     let insights = Insights {
         rollups: Arc::clone(&outside.rollups),
         settings,
         queries,
         rules,
         alerts: Archive::new(state),
-        notifier: None,
+        notifier: Some(alerting.notifier()),
     };
     let allowed = Arc::clone(&access);
     let management =
@@ -154,5 +161,5 @@ pub async fn join(outside: &Outside, site: Site, workspace: String) -> anyhow::R
     ))));
     let core = Arc::new(Core(provisioning));
     let api = DeviceApi::bounded(core, sink(), clock(), Fronts { http, devices }, bounds);
-    Ok(Rooms { api, operations, life, instances, hubs })
+    Ok(Rooms { api, operations, life, instances, hubs, alerting })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use dps_core::Operations;
 use dps_device_api::ServerTls;
 use dps_events::Metrics;
+use dps_monitor::alerts::alerting::RunningAlerts;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
@@ -45,6 +46,7 @@ pub struct Running {
     listeners: JoinSet<()>,
     operations: Arc<Operations>,
     background: Vec<AbortHandle>,
+    alerts: RunningAlerts,
     /// It answers until the end: how the server is, is asked while it drains.
     plain: Option<(watch::Sender<bool>, JoinHandle<()>)>,
 }
@@ -53,7 +55,7 @@ impl Running {
     /// Serves on every port, takes up operations that were left, and probes linked hubs.
     pub fn start(run: Run) -> Self {
         let Run { rooms, outside, tls, ports, metrics, probe_interval, certificates, certificate_ends } = run;
-        let Rooms { api, operations, instances, hubs, .. } = rooms;
+        let Rooms { api, operations, instances, hubs, alerting, .. } = rooms;
         let links = Arc::default();
         let health = Health::new(Watched {
             throttle: outside.throttle,
@@ -99,7 +101,9 @@ impl Running {
         let (clock, sink) = (outside.clock, outside.sink);
         let probes = LinkProbes { instances, hubs, clock, sink, links, interval: probe_interval };
         let probes = tokio::spawn(Arc::new(probes).run()).abort_handle();
-        Self { health, stop, listeners, operations, background: vec![sweep, probes, keeper], plain }
+        let alerts = alerting.start();
+        let background = vec![sweep, probes, keeper];
+        Self { health, stop, listeners, operations, background, alerts, plain }
     }
 
     /// Takes no new work and lets requests and operations in flight end, at most that long. What has not ended then is
@@ -115,7 +119,7 @@ impl Running {
             while self.listeners.join_next().await.is_some() {}
             self.operations.ended().await;
         };
-        let _ = tokio::time::timeout(patience, ended).await;
+        let _ = tokio::join!(tokio::time::timeout(patience, ended), self.alerts.stop(patience));
         if let Some((end, task)) = self.plain {
             let _ = end.send(true); // fails only when it has ended
             let _ = task.await;

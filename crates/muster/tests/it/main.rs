@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in the helpers of tests too
 
+mod alerts;
 mod bad_input;
 mod control_plane;
 mod device_guide;
