@@ -26,10 +26,13 @@ pub fn anonymous(text: &str) -> Vec<String> {
         let base64 = bare.len() >= 40 && bare.chars().all(|c| c.is_ascii_alphanumeric() || "+/=".contains(c));
         let time = (20..=28).contains(&bare.len()) && bare.ends_with('Z') && bare.as_bytes()[10] == b'T';
         let tracking = bare.len() == 36 && bare.matches('-').count() == 4;
+        let digits = |c: char| c.is_ascii_hexdigit() || c == '-';
+        let part = bare.len() >= 5 && bare.chars().all(digits) && bare.contains(|c: char| c.is_ascii_digit());
         let name = match () {
             () if base64 => "BASE64",
             () if time => "TIME",
             () if tracking => "TRACKING",
+            () if part => "PART",
             () => bare,
         };
         word.replace(bare, name)
