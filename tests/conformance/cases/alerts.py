@@ -3,11 +3,15 @@
 Each case has names of its own: rules of all cases lie in one resource group.
 """
 
+import time
+
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.mgmt.alertsmanagement import AlertsManagementClient
+from azure.mgmt.alertsmanagement.models import Comments
 from azure.mgmt.monitor import MonitorManagementClient
 from azure.mgmt.monitor import models as monitor_models
 from cases import SUITE
+from cases.metrics import Counted
 from harness import older_sdks
 from harness.errors import expect, expect_that
 from harness.management_sdk import StaticToken
@@ -15,6 +19,8 @@ from harness.management_sdk import StaticToken
 NAMESPACE = "Microsoft.Devices/provisioningServices"
 SINGLE = "Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria"
 WEBHOOK = "https://hooks.example/alerts?code=s3cr3t"
+# A rule is evaluated every minute.
+FIRES_SECONDS = 120
 REFUSED = "AzureDiagnostics | where ResultType == 'ClientError' | summarize n = count() by OperationName"
 
 
@@ -238,3 +244,44 @@ def alerts(case):
             expect_that(False, f"an alert of {subscription} that is not there")
         except HttpResponseError as error:
             expect(error.status_code, 404, "status")
+
+
+@SUITE.case("alerts/python/alert-fires-and-is-acknowledged", full=True)
+def fires(case):
+    """A rule on refused devices fires; the alert is found, read, acknowledged, and its history says who did what."""
+    counted = Counted(case, "alerted-one")
+    subscription, resource_group, _ = place(case)
+    monitor, client, name = opened(case, MonitorManagementClient), opened(case, AlertsManagementClient), case.name()
+    rule = metric_alert(monitor_models, counted.resource_id, "")
+    rule.actions, rule.criteria.all_of[0].threshold = [], 0
+    made = monitor.metric_alerts.create_or_update(resource_group, name, rule)
+    case.at_end(lambda: monitor.metric_alerts.delete(resource_group, name))
+    deadline = time.monotonic() + FIRES_SECONDS
+    found = []
+    while not found and time.monotonic() < deadline:
+        time.sleep(1)
+        found = list(client.alerts.get_all(alert_rule=made.id, time_range="1h"))
+    expect(len(found), 1, "alerts")
+    essentials = found[0].properties.essentials
+    expect(
+        (essentials.severity, essentials.signal_type, essentials.monitor_condition, essentials.alert_state),
+        ("Sev3", "Metric", "Fired", "New"),
+        "the alert",
+    )
+    expect(essentials.target_resource.lower(), counted.resource_id.lower(), "what it is about")
+    status = monitor.metric_alerts_status.list(resource_group, name).value
+    series = [(it.properties.status, it.properties.dimensions) for it in status]
+    expect(series, [("Unhealthy", {"Status": "ClientError"})], "the status of the rule's series")
+    alert = found[0].name
+    read = client.alerts.get_by_id(alert)
+    expect_that(read.properties.context is not None, "the values that fired it")
+    comments = Comments(comments="on it")
+    said = client.alerts.change_state(alert, new_state="Acknowledged", comment=comments)
+    expect(said.properties.essentials.alert_state, "Acknowledged", "the state")
+    changes = client.alerts.get_history(alert).properties.modifications
+    expect((changes[0].modification_event, changes[0].comments), ("StateChange", "on it"), "the last change")
+    expect(changes[-1].modification_event, "AlertCreated", "the first change")
+    kept = client.alerts.get_all(alert_rule=made.id, alert_state="Acknowledged", include_context=True)
+    expect([it.name for it in kept], [alert], "alerts that somebody looks at")
+    summary = client.alerts.get_summary("alertRule", alert_rule=made.id).properties
+    expect([(it.name, it.count) for it in summary.values], [(made.id, 1)], f"the number of alerts of {subscription}")

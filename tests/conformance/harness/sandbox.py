@@ -19,6 +19,7 @@ PRODUCTION, PRODUCTION_ADDRESS = "production.test", "127.0.0.2"
 # Provisioning services that cases make: each answers under a host name of its own.
 SERVICES = (
     *(f"made-{number}" for number in ("one", "two", "three", "four")),
+    "alerted-one",
     *(f"metered-{number}" for number in ("one", "two", "three", "four", "five", "idle")),
     *(f"settings-{number}" for number in ("one", "two", "three")),
     *(f"logged-{number}" for number in ("one", "two", "three", "four", "idle")),
