@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use crate::harness::device::{Device, Proof, Protocol};
+use crate::harness::http::Answer;
 use crate::harness::run;
 use crate::harness::server::{Server, Start};
 
@@ -76,26 +77,33 @@ async fn request(stream: &mut tokio::net::TcpStream) -> Value {
     }
 }
 
-async fn put(server: &Server, path: &str, api_version: &str, body: &Value) -> Value {
+/// A call of the control plane, which must go well.
+async fn call(server: &Server, method: &str, path: &str, api_version: &str, body: Option<&Value>) -> Answer {
     let token = format!("Bearer {}", server.env["MUSTER_BEARER_TOKEN"]);
     let target = format!("{path}?api-version={api_version}");
-    let headers = [("Authorization", token.as_str()), ("Content-Type", "application/json")];
-    let body = body.to_string().into_bytes();
+    let headers = [("Authorization", token.as_str())];
+    let body = body.map(|body| body.to_string().into_bytes());
     let mut http = server.endpoint.http().await.unwrap();
-    let answer = http.ask("PUT", &target, &headers, Some(&body)).await.unwrap();
-    assert!(matches!(answer.status, 200 | 201), "{} {:?}", answer.status, answer.json());
-    answer.json()
+    let answer = http.ask(method, &target, &headers, body.as_deref()).await.unwrap();
+    assert!(matches!(answer.status, 200..=202), "{} {:?}", answer.status, answer.json());
+    answer
+}
+
+/// The ARM id of an action group, and its webhooks as they are written.
+fn group(server: &Server, webhook: &Webhook) -> (String, Value) {
+    let place = server.env["MUSTER_RESOURCE_ID"].split("/providers/").next().unwrap();
+    let uri = format!("http://127.0.0.1:{}/hook?code=s3cret", webhook.port);
+    let receiver = json!({"name": "pager", "serviceUri": uri, "useCommonAlertSchema": true});
+    (format!("{place}/providers/Microsoft.Insights/actionGroups/ops"), json!([receiver]))
 }
 
 /// A rule over refused attempts of a minute, which tells the webhook.
 async fn watch_refusals(server: &Server, webhook: &Webhook) {
     let service = &server.env["MUSTER_RESOURCE_ID"];
-    let place = service.split("/providers/").next().unwrap();
-    let group = format!("{place}/providers/Microsoft.Insights/actionGroups/ops");
-    let uri = format!("http://127.0.0.1:{}/hook?code=s3cret", webhook.port);
-    let receiver = json!({"name": "pager", "serviceUri": uri, "useCommonAlertSchema": true});
-    let properties = json!({"groupShortName": "ops", "enabled": true, "webhookReceivers": [receiver]});
-    put(server, &group, "2023-01-01", &json!({"location": "Global", "properties": properties})).await;
+    let (group, receivers) = group(server, webhook);
+    let properties = json!({"groupShortName": "ops", "enabled": true, "webhookReceivers": receivers});
+    let body = json!({"location": "Global", "properties": properties});
+    call(server, "PUT", &group, "2023-01-01", Some(&body)).await;
     let criterion = json!({
         "criterionType": "StaticThresholdCriterion",
         "name": "refused",
@@ -119,8 +127,8 @@ async fn watch_refusals(server: &Server, webhook: &Webhook) {
         },
         "actions": [{"actionGroupId": group, "webHookProperties": {"team": "fleet"}}],
     }});
-    put(server, &format!("{place}/providers/Microsoft.Insights/metricAlerts/refused"), "2018-03-01", &rule)
-        .await;
+    let id = group.replace("actionGroups/ops", "metricAlerts/refused");
+    call(server, "PUT", &id, "2018-03-01", Some(&rule)).await;
 }
 
 /// A device whose key is not the one that it was enrolled with.
@@ -179,4 +187,32 @@ async fn reaches(server: &Server, counter: &str, count: u64) {
     while server.endpoint.counter(counter).await.unwrap() < count {
         tokio::task::yield_now().await;
     }
+}
+
+#[test]
+fn sample_notification_says_what_became_of_it() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let webhook = Webhook::start(&[200, 404]).await;
+        let server = Start::on(folder.path()).server().await;
+        let (group, receivers) = group(&server, &webhook);
+        let properties = json!({"groupShortName": "ops", "enabled": true, "webhookReceivers": receivers});
+        let body = json!({"location": "Global", "properties": properties});
+        call(&server, "PUT", &group, "2023-01-01", Some(&body)).await;
+        let mut outcomes = Vec::new();
+        for _ in 0..2 {
+            let sample = json!({"alertType": "servicehealth", "webhookReceivers": receivers});
+            let path = format!("{group}/createNotifications");
+            let accepted = call(&server, "POST", &path, "2023-01-01", Some(&sample)).await;
+            let place = &accepted.headers["location"];
+            let path = &place[place.find("/subscriptions").unwrap()..place.find('?').unwrap()];
+            let shown = call(&server, "GET", path, "2023-01-01", None).await.json();
+            outcomes.push(shown["actionDetails"][0]["Status"].clone());
+        }
+        assert_eq!(outcomes, ["Completed", "Failed"]);
+        let told = webhook.bodies();
+        assert_eq!(told.len(), 2, "once each");
+        assert_eq!(told[0]["data"]["essentials"]["alertRule"], "test-alert-rule");
+        server.stop();
+    });
 }

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_events::Metrics;
-use dps_model::Timestamp;
 use dps_model::limits::{
     MAX_NOTIFICATION_AGE, MAX_PAGE, NOTIFICATION_STATE_RETRY, NOTIFICATION_WAITS, WEBHOOK_MUTE,
 };
+use dps_model::{Secret, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -224,7 +224,8 @@ impl Outbox {
             );
             return self.settle(id).await;
         };
-        let posted = self.post(&receiver, &notification).await;
+        let body = payload(&notification, receiver.form);
+        let posted = post(self.webhooks.as_ref(), &receiver.uri, body).await;
         self.judge(id, notification, &group, posted).await
     }
 
@@ -233,16 +234,6 @@ impl Outbox {
         let named = |receiver: &&WebhookReceiver| receiver.name.eq_ignore_ascii_case(&notification.receiver);
         let receiver = group.webhooks.iter().find(named)?.clone();
         Some((group, receiver))
-    }
-
-    async fn post(&self, receiver: &WebhookReceiver, notification: &Notification) -> Posted {
-        let body = payload(notification, receiver.form);
-        match self.webhooks.post(&receiver.uri, body).await {
-            Ok(200..=299) => Posted::Accepted,
-            Ok(status @ (408 | 429 | 503 | 504)) => Posted::Failed(format!("it answered {status}")),
-            Ok(status) => Posted::Refused(status),
-            Err(why) => Posted::Failed(why),
-        }
     }
 
     async fn judge(
@@ -321,17 +312,33 @@ impl Drop for Hands<'_> {
 #[async_trait]
 impl Notifier for Outbox {
     async fn try_out(&self, group: &ActionGroup) -> Vec<TryOut> {
-        let mut outcomes = Vec::with_capacity(group.webhooks.len());
-        for receiver in &group.webhooks {
-            let notification = sample(group, receiver, (self.now)());
-            let failure = match self.post(receiver, &notification).await {
-                Posted::Accepted => None,
-                Posted::Failed(why) => Some(why),
-                Posted::Refused(status) => Some(format!("it answered {status}")),
-            };
-            outcomes.push(TryOut { receiver: receiver.name.clone(), failure });
+        let mut tries = JoinSet::new();
+        for (place, receiver) in group.webhooks.iter().enumerate() {
+            let body = payload(&sample(group, receiver, (self.now)()), receiver.form);
+            let (webhooks, uri) = (Arc::clone(&self.webhooks), receiver.uri.clone());
+            let name = receiver.name.clone();
+            tries.spawn(async move {
+                let failure = match post(webhooks.as_ref(), &uri, body).await {
+                    Posted::Accepted => None,
+                    Posted::Failed(why) => Some(why),
+                    Posted::Refused(status) => Some(format!("it answered {status}")),
+                };
+                (place, TryOut { receiver: name, failure })
+            });
         }
-        outcomes
+        let mut outcomes = tries.join_all().await;
+        outcomes.sort_by_key(|(place, _)| *place);
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+}
+
+/// Posts once.
+async fn post(webhooks: &dyn WebhookPost, uri: &Secret, body: Vec<u8>) -> Posted {
+    match webhooks.post(uri, body).await {
+        Ok(200..=299) => Posted::Accepted,
+        Ok(status @ (408 | 429 | 503 | 504)) => Posted::Failed(format!("it answered {status}")),
+        Ok(status) => Posted::Refused(status),
+        Err(why) => Posted::Failed(why),
     }
 }
 
