@@ -129,6 +129,8 @@ def main():
             ratios.append(ours[0] / theirs[0])
             cells = [f"{1000 * one[0]:.0f} ({1000 * one[1]:.0f}–{1000 * one[2]:.0f})" for one in (ours, theirs)]
             print(f"| {query['name']} | {cells[0]} | {cells[1]} | {ratios[-1]:.2f} |", flush=True)
+        if not ratios:
+            raise SystemExit(f"no query has {arguments.part!r} in its name")
         mean = math.exp(statistics.fmean(map(math.log, ratios)))
         print(f"\ngeometric mean of the ratios: {mean:.2f} (below 1: KQL is faster)")
         muster.close()
