@@ -1,6 +1,7 @@
 //! HTTP to destinations. Owns the client, what is read of an answer, and which failures may mend themselves; must not
 //! know what is asked.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,12 @@ pub fn tls(
     // Not dangerous: this verifier checks all that the default one does, against the machine's roots.
     let builder = builder.map_err(failed)?.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
     Ok(builder.with_no_client_auth())
+}
+
+/// Is that host this machine? Secrets that nothing protects on the way go nowhere else.
+pub fn is_here(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// A client. Connections are kept and shared.

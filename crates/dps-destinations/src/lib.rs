@@ -20,8 +20,8 @@ use std::sync::Arc;
 pub use azure_blob::AzureBlob;
 pub use directory::Directory;
 pub use http::{Http, SetupError, tls};
-pub use kafka::{Access as KafkaAccess, Kafka};
-pub use otlp::Otlp;
+pub use kafka::{Kafka, KafkaSettings};
+pub use otlp::{Otlp, OtlpSettings};
 #[cfg(feature = "objects")]
 pub use s3::S3Objects;
 pub use s3::{Bucket, S3};

@@ -1,5 +1,7 @@
 //! Every bound of this crate, by name. Sizes are bytes.
 
+/// Destinations of a server.
+pub const MAX_DESTINATIONS: usize = 32;
 /// Longest resource id that is made into a path (Azure's longest names come to some 400 characters).
 pub const MAX_RESOURCE_ID: usize = 1_024;
 /// Largest record as JSON: what the smallest destination takes with its envelope (Event Hubs: 1 MB a message).

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use dps_model::Secret;
 use reqwest::Url;
 
-use crate::http::SetupError;
+use crate::http::{SetupError, is_here};
 use crate::limits::MAX_CONNECTION_STRING;
 
 /// How requests show that they may be made.
@@ -73,6 +73,10 @@ impl Account {
         if endpoint.query().is_some() {
             return Err(wrong("has a BlobEndpoint with a query; give the SAS as SharedAccessSignature=…"));
         }
+        let in_the_clear = endpoint.scheme() == "http" && !is_here(endpoint.host_str().unwrap_or_default());
+        if in_the_clear && matches!(credential, Credential::Sas(_)) {
+            return Err(wrong("would send its SharedAccessSignature without TLS; use https"));
+        }
         Ok(Self { name, endpoint, credential })
     }
 }
@@ -111,6 +115,7 @@ mod tests {
             ("AccountName=a;AccountKey=s3cret!", "not base64"),
             ("AccountName=a;AccountKey=c2VjcmV0;BlobEndpoint=ftp://x", "does not lead to"),
             ("AccountName=a;AccountKey=c2VjcmV0;BlobEndpoint=https://x/?sv=s3cret", "with a query"),
+            ("BlobEndpoint=http://a.example;SharedAccessSignature=s3cret", "without TLS"),
             ("AccountName=a b;AccountKey=c2VjcmV0", "does not lead to"),
         ] {
             let error = parse(text).err().unwrap_or_default();

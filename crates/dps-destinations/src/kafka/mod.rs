@@ -3,12 +3,14 @@
 
 mod answer;
 mod connection;
+mod event_hubs;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use dps_model::Secret;
 use dps_monitor::destinations::{Batch, DeliveryError, Destination};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -19,14 +21,27 @@ use kafka_protocol::records::{
     Compression, NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, Record,
     RecordBatchEncoder, RecordEncodeOptions, TimestampType,
 };
+use rustls::ClientConfig;
 use tokio::sync::Mutex;
 
 use self::answer::Metadata;
-pub use self::connection::Access;
-use self::connection::Connection;
-use crate::http::SetupError;
+use self::connection::{Access, Connection};
+use crate::http::{SetupError, is_here};
 use crate::limits::{MAX_BOOTSTRAP, MAX_MESSAGE, MAX_TOPIC, MAX_TOPICS_KNOWN, REQUEST_SECONDS};
 use crate::{record, signing, storage_path};
+
+/// How a cluster is reached.
+#[derive(Clone)]
+pub struct KafkaSettings {
+    /// Some of its brokers, `host:port` each.
+    pub bootstrap: Vec<String>,
+    /// Over TLS.
+    pub tls: bool,
+    /// With a name and password by SASL PLAIN.
+    pub sasl: Option<(String, Secret)>,
+    /// The topic; without it the category decides: `insights-logs-deviceoperations` …
+    pub topic: Option<String>,
+}
 
 /// A cluster, and the topic there if it is always the same.
 #[derive(Clone)]
@@ -48,9 +63,9 @@ struct Known {
 }
 
 impl Kafka {
-    /// The cluster behind these addresses, `host:port` each. Without a topic the category decides:
-    /// `insights-logs-deviceoperations` …
-    pub fn new(bootstrap: &[String], access: Access, topic: Option<String>) -> Result<Self, SetupError> {
+    /// That cluster, by these settings of TLS if it is reached over TLS.
+    pub fn new(settings: &KafkaSettings, tls: ClientConfig) -> Result<Self, SetupError> {
+        let KafkaSettings { bootstrap, tls: with_tls, sasl, topic } = settings;
         let read = |text: &String| {
             let (host, port) = text.rsplit_once(':')?;
             let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -63,12 +78,23 @@ impl Kafka {
                 "bootstrap is a list of 1 to {MAX_BOOTSTRAP} addresses like \"broker.example:9093\""
             ))
         })?;
+        if sasl.is_some() && !with_tls && !bootstrap.iter().all(|(host, _)| is_here(host)) {
+            return Err(SetupError(
+                "a password leaves this machine over TLS alone; set tls = true".to_owned(),
+            ));
+        }
+        let access = Access { tls: with_tls.then(|| Arc::new(tls)), sasl: sasl.clone() };
         if let Some(topic) = topic.as_deref().filter(|topic| !is_topic(topic)) {
             let shown: String = topic.chars().take(40).collect();
             return Err(SetupError(format!("{shown:?} is no topic: letters, digits, '.', '_' and '-'")));
         }
         let cluster = Cluster { bootstrap, access, known: Mutex::default() };
-        Ok(Self { cluster: Arc::new(cluster), topic })
+        Ok(Self { cluster: Arc::new(cluster), topic: topic.clone() })
+    }
+
+    /// The namespace of Event Hubs that a connection string names.
+    pub fn event_hubs(connection_string: &Secret, tls: ClientConfig) -> Result<Self, SetupError> {
+        Self::new(&event_hubs::settings(connection_string)?, tls)
     }
 }
 
@@ -239,12 +265,36 @@ fn is_topic(name: &str) -> bool {
 mod tests {
     use dps_monitor::destinations::{DeliveryError, Destination as _};
 
-    use super::{Access, Kafka, refusal};
+    use std::sync::Arc;
+
+    use dps_model::Secret;
+
+    use super::{Kafka, KafkaSettings, refusal};
+    use crate::http::tls;
+
+    fn open(settings: &KafkaSettings) -> Result<Kafka, String> {
+        let tls = tls(Arc::new(rustls::crypto::aws_lc_rs::default_provider()), []).unwrap();
+        Kafka::new(settings, tls).map_err(|error| error.to_string())
+    }
 
     fn kafka(bootstrap: &[&str], topic: Option<&str>) -> Result<Kafka, String> {
-        let bootstrap: Vec<String> = bootstrap.iter().map(|text| (*text).to_owned()).collect();
-        let access = Access { tls: None, sasl: None };
-        Kafka::new(&bootstrap, access, topic.map(str::to_owned)).map_err(|error| error.to_string())
+        let bootstrap = bootstrap.iter().map(|text| (*text).to_owned()).collect();
+        open(&KafkaSettings { bootstrap, tls: false, sasl: None, topic: topic.map(str::to_owned) })
+    }
+
+    #[test]
+    fn password_leaves_the_machine_over_tls_alone() {
+        for (host, tls, is_taken) in [
+            ("a:9092", false, false),
+            ("a:9092", true, true),
+            ("localhost:9092", false, true),
+            ("[::1]:1", false, true),
+        ] {
+            let sasl = Some(("user".to_owned(), Secret::from("s3cret".to_owned())));
+            let settings = KafkaSettings { bootstrap: vec![host.to_owned()], tls, sasl, topic: None };
+            let opened = open(&settings);
+            assert_eq!(opened.is_ok(), is_taken, "{host} {tls}");
+        }
     }
 
     #[test]

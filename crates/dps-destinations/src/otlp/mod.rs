@@ -17,8 +17,19 @@ use reqwest::Url;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use self::message::Export;
-use crate::http::{self, Http, SetupError};
+use crate::http::{self, Http, SetupError, is_here};
 use crate::limits::{MAX_HEADERS, MAX_REASON};
+
+/// Where a receiver is.
+#[derive(Clone)]
+pub struct OtlpSettings {
+    /// The URL below which `v1/logs` and `v1/metrics` are.
+    pub endpoint: String,
+    /// Headers of every request.
+    pub headers: Vec<(String, Secret)>,
+    /// Messages are packed.
+    pub gzip: bool,
+}
 
 /// A receiver.
 pub struct Otlp {
@@ -29,13 +40,9 @@ pub struct Otlp {
 }
 
 impl Otlp {
-    /// The receiver at that URL, below which `v1/logs` and `v1/metrics` are, with these headers in every request.
-    pub fn new(
-        endpoint: &str,
-        headers: &[(String, Secret)],
-        gzip: bool,
-        http: Http,
-    ) -> Result<Self, SetupError> {
+    /// That receiver.
+    pub fn new(settings: &OtlpSettings, http: Http) -> Result<Self, SetupError> {
+        let OtlpSettings { endpoint, headers, gzip } = settings;
         let url = Url::parse(endpoint).ok().filter(|url| {
             let is_bare = url.query().is_none() && url.username().is_empty() && url.password().is_none();
             matches!(url.scheme(), "http" | "https") && url.has_host() && is_bare
@@ -43,6 +50,9 @@ impl Otlp {
         let mut base = url.ok_or_else(|| SetupError("the endpoint is no http or https URL".to_owned()))?;
         let path = base.path().trim_end_matches('/').to_owned();
         base.set_path(&format!("{path}/"));
+        if !headers.is_empty() && base.scheme() == "http" && !is_here(base.host_str().unwrap_or_default()) {
+            return Err(SetupError("a credential leaves this machine over https alone".to_owned()));
+        }
         if headers.len() > MAX_HEADERS {
             return Err(SetupError(format!("at most {MAX_HEADERS} headers are sent")));
         }
@@ -56,7 +66,7 @@ impl Otlp {
             value.set_sensitive(true);
             sent.insert(name, value);
         }
-        Ok(Self { base, headers: sent, gzip, http })
+        Ok(Self { base, headers: sent, gzip: *gzip, http })
     }
 
     async fn post(&self, path: &str, message: Vec<u8>) -> Result<Vec<u8>, DeliveryError> {

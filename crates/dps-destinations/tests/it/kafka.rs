@@ -3,10 +3,9 @@
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
-use dps_destinations::{Kafka, KafkaAccess};
+use dps_destinations::{Kafka, KafkaSettings};
 use dps_model::Secret;
 use dps_monitor::destinations::{Batch, DeliveryError, Destination};
 use kafka_protocol::messages::{
@@ -52,20 +51,30 @@ impl Broker {
             .spawn()
             .unwrap();
         while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::task::yield_now().await;
         }
         Self { child, port }
     }
 
     fn destination(&self) -> Kafka {
-        let access = KafkaAccess { tls: None, sasl: None };
-        Kafka::new(&["127.0.0.1:1".to_owned(), format!("127.0.0.1:{}", self.port)], access, None).unwrap()
+        plain(&["127.0.0.1:1".to_owned(), format!("127.0.0.1:{}", self.port)])
     }
 
     /// Messages of a topic and their times.
     async fn read(&self, topic: &str, count: usize) -> Vec<(serde_json::Value, i64)> {
         read(&format!("127.0.0.1:{}", self.port), topic, count).await
     }
+}
+
+/// A cluster without TLS and passwords.
+fn plain(bootstrap: &[String]) -> Kafka {
+    let settings = KafkaSettings { bootstrap: bootstrap.to_vec(), tls: false, sasl: None, topic: None };
+    Kafka::new(&settings, trusting([])).unwrap()
+}
+
+fn trusting<const N: usize>(roots: [rustls_pki_types::CertificateDer<'static>; N]) -> rustls::ClientConfig {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    dps_destinations::tls(provider, roots).unwrap()
 }
 
 async fn read(address: &str, topic: &str, count: usize) -> Vec<(serde_json::Value, i64)> {
@@ -79,14 +88,13 @@ async fn read(address: &str, topic: &str, count: usize) -> Vec<(serde_json::Valu
 
 /// Delivers, again while the broker is making the topic.
 async fn deliver(destination: &dyn Destination, batch: &Batch) {
-    for _ in 0..100 {
+    loop {
         match destination.deliver(batch).await {
             Ok(()) => return,
-            Err(DeliveryError::Later { .. }) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(DeliveryError::Later { .. }) => tokio::task::yield_now().await,
             Err(error) => panic!("{error}"),
         }
     }
-    panic!("{}", destination.deliver(batch).await.unwrap_err());
 }
 
 #[tokio::test]
@@ -156,7 +164,7 @@ async fn what_is_no_broker_is_told_so() {
             let _ = stream.read(&mut [0; 1024]).await;
         }
     });
-    let kafka = Kafka::new(&[address], KafkaAccess { tls: None, sasl: None }, None).unwrap();
+    let kafka = plain(&[address]);
     let failed = kafka.deliver(&logs(&[log("a")])).await.unwrap_err();
     assert!(failed.to_string().contains("not answer as a Kafka broker"), "{failed}");
 }
@@ -204,11 +212,9 @@ impl Front {
     }
 
     fn destination(&self, password: &str) -> Kafka {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = dps_destinations::tls(provider, [self.authority.clone()]).unwrap();
         let sasl = Some(("$ConnectionString".to_owned(), Secret::from(password.to_owned())));
-        let access = KafkaAccess { tls: Some(Arc::new(tls)), sasl };
-        Kafka::new(std::slice::from_ref(&self.address), access, None).unwrap()
+        let settings = KafkaSettings { bootstrap: vec![self.address.clone()], tls: true, sasl, topic: None };
+        Kafka::new(&settings, trusting([self.authority.clone()])).unwrap()
     }
 }
 

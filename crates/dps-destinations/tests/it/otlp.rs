@@ -2,7 +2,7 @@ use std::io::Read as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dps_destinations::Otlp;
+use dps_destinations::{Otlp, OtlpSettings, SetupError};
 use dps_model::Secret;
 use dps_monitor::destinations::{DeliveryError, Destination as _};
 use opentelemetry_proto::tonic::collector::logs::v1::{
@@ -65,13 +65,17 @@ impl Receiver {
     }
 
     fn destination(&self, gzip: bool) -> Otlp {
-        let headers = [("Api-Key".to_owned(), Secret::from("s3cret".to_owned()))];
-        Otlp::new(&self.endpoint, &headers, gzip, http()).unwrap()
+        open(&self.endpoint, "Api-Key", "s3cret", gzip).unwrap()
     }
 
     fn taken(&self) -> Vec<(String, Vec<u8>)> {
         std::mem::take(&mut self.taken.lock().unwrap())
     }
+}
+
+fn open(endpoint: &str, header: &str, value: &str, gzip: bool) -> Result<Otlp, SetupError> {
+    let headers = vec![(header.to_owned(), Secret::from(value.to_owned()))];
+    Otlp::new(&OtlpSettings { endpoint: endpoint.to_owned(), headers, gzip }, http())
 }
 
 #[tokio::test]
@@ -143,15 +147,15 @@ async fn records_that_are_rejected_are_not_sent_again() {
 
 #[test]
 fn endpoint_and_headers_are_checked() {
-    let header = |name: &str, value: &str| [(name.to_owned(), Secret::from(value.to_owned()))];
     for (endpoint, name, value) in [
         ("otel:4318", "a", "b"),
+        ("http://otel.example:4318", "a", "s3cret"),
         ("http://user:s3cret@otel/", "a", "b"),
         ("http://otel/?a=b", "a", "b"),
-        ("http://otel", "a b", "b"),
-        ("http://otel", "a", "s3cret\n"),
+        ("https://otel", "a b", "b"),
+        ("https://otel", "a", "s3cret\n"),
     ] {
-        let error = Otlp::new(endpoint, &header(name, value), false, http()).err();
+        let error = open(endpoint, name, value, false).err();
         assert!(error.is_some_and(|error| !error.to_string().contains("s3cret")), "{endpoint} {name}");
     }
 }

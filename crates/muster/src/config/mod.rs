@@ -3,6 +3,7 @@
 //! Owns the file's words, its mistakes and the environment. Must not know how a setting is carried out.
 
 mod certificate;
+mod destination;
 pub mod environment;
 mod identity;
 mod instance;
@@ -26,6 +27,7 @@ use dps_model::Secret;
 use dps_model::limits::{Profile, Throttles};
 
 pub use certificate::{CertificateFiles, ServerCertificate, end_of};
+pub use destination::{DestinationKind, DestinationSettings};
 pub use instance::{DeclaredCa, DeclaredInstance, DeclaredPolicy};
 use problem::Problems;
 pub use telemetry::{TelemetrySettings, of_environment as telemetry_of_environment};
@@ -62,6 +64,8 @@ pub struct Config {
     pub attempts: AttemptSettings,
     /// What KQL queries see.
     pub workspace: WorkspaceSettings,
+    /// Where diagnostic settings may send to.
+    pub destinations: Vec<DestinationSettings>,
     /// Where telemetry of its own goes.
     pub telemetry: Option<TelemetrySettings>,
 }

@@ -18,8 +18,8 @@ use super::problem::{Problem, Problems, Weight, position};
 use super::section::{At, Reading, Section};
 use super::{
     AttemptSettings, CertificateFiles, Config, DeclaredInstance, HubSettings, LimitSettings, Listeners,
-    LogSettings, LogTarget, Read, ServerCertificate, WorkspaceSettings, identity, instance, schema, secret,
-    telemetry,
+    LogSettings, LogTarget, Read, ServerCertificate, WorkspaceSettings, destination, identity, instance,
+    schema, secret, telemetry,
 };
 use crate::server::regions;
 
@@ -87,6 +87,7 @@ fn whole<'a>(reading: &'a Reading<'a>, table: &'a DeTable<'a>, now: Timestamp) -
             segments: usize::try_from(At::taken(attempts.integer("segments"))).unwrap_or(1),
         },
         workspace: workspace(&root.table("workspace")),
+        destinations: destination::read(&root.tables("destination")),
         telemetry: telemetry::read(&root.table("telemetry")),
     }
 }

@@ -36,6 +36,7 @@ pub static ROOT: Shape = Shape {
         key("log", Table(&LOG), Optional, ""),
         key("attempts", Table(&ATTEMPTS), Optional, ""),
         key("workspace", Table(&WORKSPACE), Optional, ""),
+        key("destination", Tables(&DESTINATION), Optional, ""),
         key("telemetry", Table(&TELEMETRY), Optional, ""),
     ],
 };
@@ -414,6 +415,76 @@ static WORKSPACE: Shape = Shape {
             OneOf(&["masked", "full", "none"]),
             Default("\"masked\""),
             "how much of a caller's address its rows show: without its last part, as Azure does, all, or nothing",
+        ),
+    ],
+};
+
+static DESTINATION: Shape = Shape {
+    header: "[[destination]]",
+    about: "Where diagnostic settings may send to besides the workspace, by the id that they name \
+            ([diagnostic-settings.md](diagnostic-settings.md)). Each kind has keys of its own: `directory` has `path`; \
+            `azure-blob` and `event-hubs` have `connection_string`; `s3` has `bucket`, `region`, `access_key_id`, \
+            `secret_access_key`, and may have `endpoint`, `path_style`, `prefix`, `session_token`; `kafka` has \
+            `bootstrap`, and may have `tls`, `user`, `password`, `topic`; `otlp` has `endpoint`, and may have `header`, \
+            `credential`, `gzip`. All but `directory` may have `trusted_ca`. No proxy is used.",
+    keys: &[
+        key(
+            "id",
+            Text,
+            Required,
+            "the resource id that a setting names in `storageAccountId`, `eventHubAuthorizationRuleId` or \
+             `marketplacePartnerId`; case does not matter, and nothing needs to be there in Azure",
+        ),
+        key(
+            "kind",
+            OneOf(&["directory", "azure-blob", "s3", "event-hubs", "kafka", "otlp"]),
+            Required,
+            "what it is",
+        ),
+        key("path", Path, Optional, "the directory; it is created when the first records come"),
+        key(
+            "connection_string",
+            Secret,
+            Optional,
+            "of a storage account (`AccountName=…;AccountKey=…` or `BlobEndpoint=…;SharedAccessSignature=…`), or of an \
+             Event Hubs namespace (`Endpoint=sb://…`)",
+        ),
+        key("bucket", Text, Optional, "an existing bucket"),
+        key("region", Text, Optional, "its region, `eu-central-1` …"),
+        key(
+            "endpoint",
+            Text,
+            Optional,
+            "of `s3`: another service than Amazon's; of `otlp`: the URL below which `v1/logs` and `v1/metrics` are",
+        ),
+        key(
+            "path_style",
+            Switch,
+            Optional,
+            "the bucket is in the path, not in the host name; `true` without it",
+        ),
+        key("prefix", Text, Optional, "before each key of the bucket; a slash at its end makes it a folder"),
+        key("access_key_id", Text, Optional, "who writes to the bucket"),
+        key("secret_access_key", Secret, Optional, "the key to it"),
+        key("session_token", Secret, Optional, "with temporary credentials"),
+        key("bootstrap", Texts, Optional, "some brokers of the cluster, `host:port` each"),
+        key("tls", Switch, Optional, "brokers are reached over TLS; `true` without it"),
+        key("user", Text, Optional, "name for SASL PLAIN"),
+        key("password", Secret, Optional, "password for SASL PLAIN"),
+        key(
+            "topic",
+            Text,
+            Optional,
+            "for settings without `eventHubName`; without it, `insights-logs-{category}` and `insights-metrics-pt1m`",
+        ),
+        key("header", Text, Optional, "the header that holds `credential`; without it, `authorization`"),
+        key("credential", Secret, Optional, "the value of that header, whole: `Bearer …`"),
+        key("gzip", Switch, Optional, "messages are packed; `true` without it"),
+        key(
+            "trusted_ca",
+            Path,
+            Optional,
+            "PEM: CAs that its certificate may come from besides the machine's",
         ),
     ],
 };

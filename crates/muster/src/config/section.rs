@@ -204,6 +204,11 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// Where a key stands in the file; none when it is not there.
+    pub fn given(&self, name: &str) -> Option<usize> {
+        self.table?.get_key_value(name).map(|(key, _)| key.span().start)
+    }
+
     /// A list of texts.
     pub fn texts(&self, name: &'static str) -> Option<Vec<At<String>>> {
         let read = self.read(name, |value, _| {

@@ -1,6 +1,5 @@
 //! Joins the rooms into one running server, and takes it apart again in the reverse order.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,9 +31,12 @@ use super::hubs::LinkedHubs;
 use super::identity_providers;
 use super::settings::{Settings, decode};
 use crate::cli::DevOptions;
-use crate::config::{WorkspaceSettings, end_of, environment, telemetry_of_environment};
+use crate::config::{
+    DestinationKind, DestinationSettings, WorkspaceSettings, end_of, environment, telemetry_of_environment,
+};
 use crate::server::alerting::Webhooks;
 use crate::server::data_dir::DataDir;
+use crate::server::destinations;
 use crate::server::place::WorkspacePlace;
 use crate::server::ports::{Ports, listen, port};
 use crate::server::regions;
@@ -89,7 +91,7 @@ impl Server {
             place,
             folder: directory.file("workspace"),
             workspace: &WorkspaceSettings::default(),
-            destinations: BTreeMap::new(),
+            destinations: destinations::open(&[export(&directory, subscription)], &clock)?,
             log: AttemptLog::open(&directory.file("logs")).context("cannot open the folder of logs")?,
         };
         let mut watching = Watching::open(plan, listener).await?;
@@ -139,6 +141,16 @@ impl Server {
         self.watching.close().await;
         self.store.close().await?;
         Ok(())
+    }
+}
+
+/// A directory that diagnostic settings may send to, under the id of a storage account.
+fn export(directory: &DataDir, subscription: uuid::Uuid) -> DestinationSettings {
+    let account = "providers/microsoft.storage/storageaccounts/muster";
+    DestinationSettings {
+        id: format!("/subscriptions/{subscription}/resourcegroups/muster/{account}"),
+        kind: DestinationKind::Directory(directory.file("export")),
+        trusted: Vec::new(),
     }
 }
 

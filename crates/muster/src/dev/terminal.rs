@@ -44,6 +44,8 @@ pub fn welcome(env: &DevEnv, options: &DevOptions) {
          \x20 Development hub   {hub}\n\
          \x20 Metrics           {metrics}\n\
          \x20 CA certificate    {ca}\n\
+         \x20 Export directory  {data}/export, as storage account /subscriptions/{subscription}/resourceGroups/muster/\
+         providers/Microsoft.Storage/storageAccounts/muster\n\
          \x20 All of it         {data}/dev.env\n\n\
          {first}\n\n\
          {snippet}\n\
@@ -55,6 +57,7 @@ pub fn welcome(env: &DevEnv, options: &DevOptions) {
         url = get("MUSTER_MANAGEMENT_URL"),
         hub = get("MUSTER_HUB_HOST"),
         ca = get("MUSTER_CA_FILE"),
+        subscription = get("MUSTER_RESOURCE_ID").split('/').nth(2).unwrap_or_default(),
         first =
             bold("Paste this into another shell to enroll and provision a first device with the Azure SDK:"),
     ));

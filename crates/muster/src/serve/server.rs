@@ -1,6 +1,5 @@
 //! Joins the rooms into one running server by a file of settings, and takes it apart again in the reverse order.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +29,7 @@ use crate::config::{
 };
 use crate::server::alerting::Webhooks;
 use crate::server::data_dir::DataDir;
+use crate::server::destinations;
 use crate::server::health::Health;
 use crate::server::place::WorkspacePlace;
 use crate::server::ports::{Ports, listen, port};
@@ -67,7 +67,7 @@ impl Server {
             place: place(&config, &kept),
             folder: directory.file("workspace"),
             workspace: &config.workspace,
-            destinations: BTreeMap::new(),
+            destinations: destinations::open(&config.destinations, &clock)?,
             log: attempt_log(&config.attempts, &directory)?,
         };
         let mut watching = Watching::open(plan, Box::new(|_| {})).await?;

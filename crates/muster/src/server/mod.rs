@@ -3,6 +3,7 @@
 
 pub mod alerting;
 pub mod data_dir;
+pub mod destinations;
 pub mod diagnostic_settings;
 mod error_pages;
 mod fronts;

@@ -65,7 +65,9 @@ fn every_key_of_the_schema_is_read() {
         "{LEAST}[[instance.hub]]\nconnection = {{ file = \"no\" }}\n[[instance.policy]]\nname = \"p\"\nrights = []\n\
          [[instance.ca]]\nname = \"c\"\ncertificate = \"no\"\n[[instance.ip_filter]]\nname = \"n\"\n\
          action = \"accept\"\nmask = \"10.0.0.0/8\"\n[[identity_provider]]\nissuer = \"https://id.test\"\n\
-         [[identity_provider.role]]\nclaim = \"sub\"\nvalue = \"x\"\nrole = \"Owner\"\n"
+         [[identity_provider.role]]\nclaim = \"sub\"\nvalue = \"x\"\nrole = \"Owner\"\n\
+         [[destination]]\nid = \"no\"\nkind = \"otlp\"\n\
+         [telemetry]\nendpoint = \"https://otel.test\"\n"
     );
     let table = DeTable::parse(&text).unwrap();
     let reading = Reading::new(&text, folder.path(), |_| None);

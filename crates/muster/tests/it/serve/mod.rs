@@ -2,6 +2,7 @@
 
 mod bad_settings;
 mod certificates;
+mod destinations;
 mod devices;
 mod ending;
 mod fixture;
