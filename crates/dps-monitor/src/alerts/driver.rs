@@ -194,7 +194,7 @@ impl AlertDriver {
         if current.is_none_or(|current| *current != *rule) {
             return Ok(Recorded::default());
         }
-        Ok(self.keeper.record(rule, &findings, at, (self.now)()).await?)
+        Ok(self.keeper.keep(rule, &findings, at, (self.now)()).await?)
     }
 
     async fn findings(&self, rule: &Rule, at: i64, now: Timestamp) -> Result<Vec<Finding>, Failure> {

@@ -59,14 +59,14 @@ impl AlertKeeper {
     }
 
     /// Writes what follows from what the evaluation of that minute found.
-    pub async fn record(
+    pub async fn keep(
         &self,
         rule: &Rule,
         findings: &[Finding],
         at: i64,
         now: Timestamp,
     ) -> Result<Recorded, StateError> {
-        self.again(|| self.record_once(rule, findings, at, now)).await
+        self.again(|| self.keep_once(rule, findings, at, now)).await
     }
 
     /// Does it, and again where somebody else was faster.
@@ -90,7 +90,7 @@ impl AlertKeeper {
         outcome
     }
 
-    async fn record_once(
+    async fn keep_once(
         &self,
         rule: &Rule,
         findings: &[Finding],

@@ -48,7 +48,7 @@ fn finding(value: &str, met: bool) -> Finding {
 
 impl World {
     async fn record(&self, rule: &Rule, findings: &[Finding], at: i64) -> Result<Recorded, StateError> {
-        self.keeper.record(rule, findings, at, shortly_after(at)).await
+        self.keeper.keep(rule, findings, at, shortly_after(at)).await
     }
 
     /// Condition of each alert, by the value of its dimension.
@@ -167,7 +167,7 @@ async fn somebody_elses_write_is_taken_into_account() {
     // Two servers over one state.
     let other = AlertKeeper::new(world.state.clone(), world.rules.clone(), Arc::clone(&world.outbox));
     let (one, two) =
-        tokio::join!(world.record(&rule, &both, AT), other.record(&rule, &both, AT, shortly_after(AT)),);
+        tokio::join!(world.record(&rule, &both, AT), other.keep(&rule, &both, AT, shortly_after(AT)),);
     assert_eq!(one.unwrap().fired + two.unwrap().fired, 2);
     assert_eq!((world.alerts().len(), world.notifications()), (2, 4));
 }
