@@ -211,13 +211,14 @@ impl ObjectStore for S3Objects {
         let (mut objects, mut common_prefixes) = (Vec::new(), std::collections::BTreeSet::new());
         let mut all = self.list(prefix);
         while let Some(meta) = all.try_next().await? {
-            let mut parts = meta.location.prefix_match(&below).into_iter().flatten();
-            match (parts.next(), parts.next().is_some()) {
-                (Some(part), true) => drop(common_prefixes.insert(below.clone().join(part))),
-                _ => {
-                    drop(parts);
-                    objects.push(meta);
-                }
+            let folder = {
+                let mut parts = meta.location.prefix_match(&below).into_iter().flatten();
+                let first = parts.next();
+                first.filter(|_| parts.next().is_some()).map(|part| below.clone().join(part))
+            };
+            match folder {
+                Some(folder) => drop(common_prefixes.insert(folder)),
+                None => objects.push(meta),
             }
         }
         Ok(ListResult { objects, common_prefixes: common_prefixes.into_iter().collect() })
