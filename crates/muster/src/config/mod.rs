@@ -137,11 +137,13 @@ pub struct AttemptSettings {
 }
 
 /// The built-in workspace.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[cfg_attr(not(feature = "logs"), allow(dead_code))]
 pub struct WorkspaceSettings {
     /// Where, when not in the data directory.
     pub folder: Option<PathBuf>,
+    /// Whose bucket takes the files of rows, when not the folder.
+    pub files: Option<DestinationSettings>,
     /// How long a row is kept; the store's own measure without it.
     pub keep_for: Option<Duration>,
     /// How many bytes all rows may take.

@@ -17,9 +17,9 @@ use super::instance::Wildcards;
 use super::problem::{Problem, Problems, Weight, position};
 use super::section::{At, Reading, Section};
 use super::{
-    AttemptSettings, CertificateFiles, Config, DeclaredInstance, HubSettings, LimitSettings, Listeners,
-    LogSettings, LogTarget, Read, ServerCertificate, WorkspaceSettings, destination, identity, instance,
-    schema, secret, telemetry,
+    AttemptSettings, CertificateFiles, Config, DeclaredInstance, DestinationKind, DestinationSettings,
+    HubSettings, LimitSettings, Listeners, LogSettings, LogTarget, Read, ServerCertificate,
+    WorkspaceSettings, destination, identity, instance, schema, secret, telemetry,
 };
 use crate::server::regions;
 
@@ -67,6 +67,7 @@ fn whole<'a>(reading: &'a Reading<'a>, table: &'a DeTable<'a>, now: Timestamp) -
     let identity_providers = providers.iter().filter_map(identity::read).collect();
     let log = log(&root.table("log"));
     let attempts = root.table("attempts");
+    let destinations = destination::read(&root.tables("destination"));
     Config {
         data_dir: At::taken(data_dir),
         drain: At::taken(drain),
@@ -86,8 +87,8 @@ fn whole<'a>(reading: &'a Reading<'a>, table: &'a DeTable<'a>, now: Timestamp) -
             segment_size: At::taken(attempts.size("segment_size")),
             segments: usize::try_from(At::taken(attempts.integer("segments"))).unwrap_or(1),
         },
-        workspace: workspace(&root.table("workspace")),
-        destinations: destination::read(&root.tables("destination")),
+        workspace: workspace(&root.table("workspace"), &destinations),
+        destinations,
         telemetry: telemetry::read(&root.table("telemetry")),
     }
 }
@@ -244,9 +245,20 @@ fn log(section: &Section<'_>) -> LogSettings {
     LogSettings { level: level.parse().unwrap_or(tracing::Level::INFO), json, to }
 }
 
-fn workspace(section: &Section<'_>) -> WorkspaceSettings {
+fn workspace(section: &Section<'_>, destinations: &[DestinationSettings]) -> WorkspaceSettings {
+    let files = section.text("files").and_then(|id| {
+        let named = destinations.iter().find(|it| it.id.eq_ignore_ascii_case(&id.value));
+        let bucket = named.filter(|it| matches!(it.kind, DestinationKind::S3(_)));
+        if bucket.is_none() {
+            let message =
+                format!("files is {:?}, which is the id of no [[destination]] of kind \"s3\"", id.value);
+            section.reading.wrong(id.at, message);
+        }
+        bucket.cloned()
+    });
     WorkspaceSettings {
         folder: section.path("folder").map(|path| path.value),
+        files,
         keep_for: Some(At::taken(section.time("keep_for"))),
         keep_size: section.size("keep_size").map(|size| size.value),
         addresses: match At::taken(section.text("addresses")).as_str() {

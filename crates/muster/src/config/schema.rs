@@ -403,6 +403,13 @@ static WORKSPACE: Shape = Shape {
             Optional,
             "where; without it, `DATA_DIR/workspace`. A local disk, for this process alone",
         ),
+        key(
+            "files",
+            Text,
+            Optional,
+            "the id of a `[[destination]]` of kind `s3`: its bucket takes the files of rows, below `workspace/` after its \
+             prefix. What is not in files yet stays in `folder`, and so do files without this key",
+        ),
         key("keep_for", Time(3_600, 3_660 * DAY), Default("\"93d\""), "how long a row is kept"),
         key(
             "keep_size",

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use dps_core::ports::Clock;
 use dps_destinations::{AzureBlob, Directory, Http, Kafka, Now, Otlp, S3, SetupError};
+#[cfg(feature = "logs")]
+use dps_destinations::{Bucket, S3Objects};
 use dps_model::Timestamp;
 use dps_monitor::destinations::Destination;
 use rustls_pki_types::CertificateDer;
@@ -31,6 +33,20 @@ pub fn open(settings: &[DestinationSettings], clock: &Arc<dyn Clock>) -> anyhow:
 pub fn check(settings: &DestinationSettings) -> Result<(), String> {
     let now: Now = Arc::new(|| Timestamp::from_millis(0));
     destination(settings, now).map(drop).map_err(|error| error.to_string())
+}
+
+/// The bucket of a destination, as a place of files of rows; it is asked on this runtime.
+#[cfg(feature = "logs")]
+pub fn objects(settings: &DestinationSettings, clock: &Arc<dyn Clock>) -> anyhow::Result<S3Objects> {
+    let DestinationKind::S3(bucket) = &settings.kind else {
+        anyhow::bail!("the destination {} is no bucket", settings.id);
+    };
+    let roots = CertificateDer::pem_slice_iter(&settings.trusted).collect::<Result<Vec<_>, _>>()?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let (clock, prefix) = (Arc::clone(clock), format!("{}workspace/", bucket.prefix));
+    let bucket = Bucket { prefix, ..bucket.as_ref().clone() };
+    let http = Http::new(dps_destinations::tls(provider, roots)?)?;
+    Ok(S3Objects::new(bucket, http, Arc::new(move || clock.now()))?)
 }
 
 fn destination(settings: &DestinationSettings, now: Now) -> Result<Arc<dyn Destination>, SetupError> {

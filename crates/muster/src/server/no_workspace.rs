@@ -24,7 +24,11 @@ pub struct Workspace;
 
 impl Workspace {
     /// Opens nothing.
-    pub fn open(_folder: PathBuf, _settings: &WorkspaceSettings) -> anyhow::Result<Self> {
+    pub fn open(
+        _folder: PathBuf,
+        _settings: &WorkspaceSettings,
+        _clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
         Ok(Self)
     }
 

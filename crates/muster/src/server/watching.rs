@@ -68,7 +68,7 @@ impl Watching {
         let rollups = Arc::new(Rollups::new(Arc::clone(&state)));
         let diagnostics =
             DiagnosticSettings::open(state, &place, destinations, &metrics, Arc::clone(&clock)).await?;
-        let workspace = Workspace::open(folder, workspace)?;
+        let workspace = Workspace::open(folder, workspace, &clock)?;
         let telemetry = Telemetry::default();
         let listener = rollups::counting(&rollups, telemetry.recording(listener));
         let listener = workspace.recording(diagnostics.delivering(listener));

@@ -18,10 +18,11 @@ use dps_management_api::logs::{self, LogsApi};
 use dps_model::limits::{MAX_QUERIES_RUNNING, MAX_QUERIES_WAITING, WORKSPACE_UPKEEP};
 use dps_monitor::settings::Rows;
 use dps_monitor::{Ingestion, Projection, QueryEngine, Routes};
-use dps_query::store::{ParquetStore, StoreOptions};
+use dps_query::store::{ParquetStore, Place, StoreOptions};
 use dps_query::{DataFusionEngine, EngineOptions};
 use tokio::task::AbortHandle;
 
+use super::destinations;
 use super::place::WorkspacePlace;
 use super::rooms::{Outside, Site};
 use crate::config::WorkspaceSettings;
@@ -36,13 +37,22 @@ pub struct Workspace {
 
 impl Workspace {
     /// Opens its folder, by default that one; it is created when missing.
-    pub fn open(folder: PathBuf, settings: &WorkspaceSettings) -> anyhow::Result<Self> {
+    pub fn open(
+        folder: PathBuf,
+        settings: &WorkspaceSettings,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
         let folder = settings.folder.clone().unwrap_or(folder);
         let failed = format!("cannot open the log store {}", folder.display());
         let mut kept = StoreOptions::new(folder);
         kept.keep_for = settings.keep_for.or(kept.keep_for);
         kept.keep_bytes = settings.keep_size;
-        let store = Arc::new(ParquetStore::open(kept).context(failed)?);
+        if let Some(files) = &settings.files {
+            kept.files = Place::Objects(Arc::new(destinations::objects(files, clock)?));
+        }
+        // A bucket is listed, by the runtime that this thread is of.
+        let opened = tokio::task::block_in_place(|| ParquetStore::open(kept));
+        let store = Arc::new(opened.context(failed)?);
         let options = EngineOptions {
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             running: NonZeroUsize::new(MAX_QUERIES_RUNNING).unwrap_or(NonZeroUsize::MIN),
