@@ -103,7 +103,9 @@ impl Display for Name {
         let bare = is_word(&self.text)
             && keyword::may_be_value(&self.text)
             && keyword::may_be_given(&self.text)
-            && !crate::parser::is_operator(&self.text);
+            && !crate::parser::is_operator(&self.text)
+            // Alone in a statement, they would begin one of another kind.
+            && !matches!(self.text.as_str(), "let" | "set" | "declare" | "alias" | "restrict");
         if bare { to.write_str(&self.text) } else { write!(to, "[{}]", literal::Quoted(&self.text)) }
     }
 }

@@ -55,3 +55,10 @@ fn statements_keep_their_order() {
                      f(T, n = 3)\n| as R";
     assert_eq!(printed(text), canonical);
 }
+
+/// Found by fuzzing: `let ;` is a query of that name, and printed it began a statement without one.
+#[test]
+fn names_that_begin_statements_are_bracketed() {
+    assert_eq!(printed("let ;"), "[\"let\"]");
+    assert_eq!(printed("[\"let\"]"), "[\"let\"]");
+}
