@@ -11,6 +11,7 @@ mod evidence;
 #[cfg(test)]
 mod fixtures;
 pub mod instance;
+mod line;
 pub mod links;
 pub mod operation;
 pub mod plan;
