@@ -73,7 +73,12 @@ static LISTENERS: Shape = Shape {
         key("https_port", PORT, Default("443"), "device API, service API, MQTT and AMQP over WebSocket"),
         key("mqtt_port", PORT, Default("8883"), "MQTT over TLS"),
         key("amqp_port", PORT, Default("5671"), "AMQP over TLS"),
-        key("http", Switch, Default("true"), "plain HTTP for `/health` and `/metrics`"),
+        key(
+            "http",
+            Switch,
+            Default("true"),
+            "plain HTTP for `/health` and `/metrics`; on loopback also for the portal and the APIs it uses",
+        ),
         key("http_bind", Address, Default("\"127.0.0.1\""), "its address; who reaches it reads the metrics"),
         key("http_port", PORT, Default("8080"), "its port"),
     ],

@@ -8,6 +8,7 @@ use dps_device_api::foreign::{Body, HttpFront};
 use dps_management_api::ManagementApi;
 use dps_model::Error;
 use dps_service_api::ServiceApi;
+use http_body_util::{BodyExt as _, Full};
 
 /// The core as the device API asks for it.
 pub struct Core(pub Arc<Provisioning>);
@@ -48,5 +49,20 @@ impl HttpFront for ManagementFront {
 
     async fn http(&self, request: http::Request<Body>) -> http::Response<Body> {
         self.0.serve(request).await
+    }
+}
+
+/// The portal's pages.
+pub struct PortalPages;
+
+#[async_trait]
+impl HttpFront for PortalPages {
+    fn claims_http(&self, _host: &str, path: &str) -> bool {
+        dps_portal::claims(path)
+    }
+
+    async fn http(&self, request: http::Request<Body>) -> http::Response<Body> {
+        let answer = dps_portal::answer(request.method(), request.uri().path(), request.headers());
+        answer.map(|bytes| Full::new(bytes).map_err(|never| match never {}).boxed())
     }
 }

@@ -10,6 +10,7 @@ mod fronts;
 pub mod health;
 mod link_probes;
 pub mod place;
+mod plain_apis;
 mod plain_http;
 pub mod ports;
 pub mod process;

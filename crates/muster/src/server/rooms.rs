@@ -25,7 +25,8 @@ use dps_store::StoreState;
 
 use super::alerting;
 use super::error_pages::ErrorPages;
-use super::fronts::{Core, ManagementFront, ServiceFront};
+use super::fronts::{Core, ManagementFront, PortalPages, ServiceFront};
+use super::plain_apis::PlainApis;
 
 /// What every room is given of the outside.
 #[derive(Clone)]
@@ -82,6 +83,8 @@ pub struct Site {
 pub struct Rooms {
     /// On the ports.
     pub api: Arc<DeviceApi>,
+    /// On the plain port, when only this machine reaches it.
+    pub plain: PlainApis,
     /// Behind it.
     pub operations: Arc<Operations>,
     /// Of the instances; to be resumed before anybody is served.
@@ -149,6 +152,7 @@ pub async fn join(outside: &Outside, site: Site, workspace: String) -> anyhow::R
     let allowed = Arc::clone(&access);
     let management =
         ManagementApi::new(Arc::clone(&instances), life.clone(), allowed, insights, sink(), clock());
+    http.push(Arc::new(PortalPages));
     http.push(Arc::new(ErrorPages));
     http.push(Arc::new(ManagementFront(management)));
     http.push(Arc::new(ServiceFront(ServiceApi::new(
@@ -159,7 +163,8 @@ pub async fn join(outside: &Outside, site: Site, workspace: String) -> anyhow::R
         sink(),
         clock(),
     ))));
+    let plain = PlainApis::new(http.clone(), Arc::clone(&instances), life.clone());
     let core = Arc::new(Core(provisioning));
     let api = DeviceApi::bounded(core, sink(), clock(), Fronts { http, devices }, bounds);
-    Ok(Rooms { api, operations, life, instances, hubs, alerting })
+    Ok(Rooms { api, plain, operations, life, instances, hubs, alerting })
 }

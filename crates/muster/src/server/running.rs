@@ -55,7 +55,7 @@ impl Running {
     /// Serves on every port, takes up operations that were left, and probes linked hubs.
     pub fn start(run: Run) -> Self {
         let Run { rooms, outside, tls, ports, metrics, probe_interval, certificates, certificate_ends } = run;
-        let Rooms { api, operations, instances, hubs, alerting, .. } = rooms;
+        let Rooms { api, plain, operations, instances, hubs, alerting, .. } = rooms;
         let links = Arc::default();
         let health = Health::new(Watched {
             throttle: outside.throttle,
@@ -95,7 +95,11 @@ impl Running {
         let keeper = tokio::spawn(keeper.run()).abort_handle();
         let plain = ports.http.map(|http| {
             let (end, ended) = watch::channel(false);
-            (end, tokio::spawn(plain_http::serve(http, metrics, Arc::clone(&health), ended)))
+            // Keys and tokens go over TLS wherever somebody else could listen.
+            let alone = http.local_addr().is_ok_and(|address| address.ip().is_loopback());
+            let shown =
+                plain_http::Shown { metrics, health: Arc::clone(&health), apis: alone.then_some(plain) };
+            (end, tokio::spawn(plain_http::serve(http, shown, ended)))
         });
         let sweep = tokio::spawn(Arc::clone(&operations).sweep_on()).abort_handle();
         let (clock, sink) = (outside.clock, outside.sink);

@@ -14,6 +14,7 @@ mod error_rows;
 mod fleet;
 mod harness;
 mod idle_clients;
+mod portal;
 mod restart;
 mod serve;
 mod slow_clients;
