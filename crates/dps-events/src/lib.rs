@@ -15,7 +15,7 @@ pub mod recorder;
 pub mod row;
 mod trace;
 
-pub use attempt_log::{AttemptLog, Segments};
+pub use attempt_log::{AttemptLog, AttemptReader, Segments};
 pub use delivery_metrics::DeliveryLabels;
 pub use metrics::{LinkSample, LoadSample, Metrics};
 pub use properties::Properties;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use dps_model::limits::MAX_EVENTS_WAITING;
 
 use crate::EventSink;
-use crate::attempt_log::AttemptLog;
+use crate::attempt_log::{AttemptLog, Lost};
 use crate::metrics::Metrics;
 use crate::record::Event;
 
@@ -83,22 +83,22 @@ impl Keeper {
                 let Message::Event(event) = message else { break 'open };
                 (self.listener)(&event);
                 let written = self.log.append(&event);
-                self.note(written, 1);
+                self.note(written);
             }
             let flushed = self.log.flush();
-            self.note(flushed, 0);
+            self.note(flushed);
         }
         let flushed = self.log.flush();
-        self.note(flushed, 0);
+        self.note(flushed);
     }
 
     /// A full disk must not flood the terminal: the first failure is said, the others are counted.
-    fn note(&mut self, result: std::io::Result<()>, lost: u32) {
-        let Err(error) = result else {
+    fn note(&mut self, result: Result<(), Lost>) {
+        let Err(Lost { lines, error }) = result else {
             self.failing = false;
             return;
         };
-        for _ in 0..lost {
+        for _ in 0..lines {
             self.metrics.drop_one();
         }
         if !std::mem::replace(&mut self.failing, true) {

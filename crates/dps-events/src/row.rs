@@ -96,13 +96,23 @@ struct Head<'a> {
 impl Event {
     /// The row; none for what is counted only: polls and lookups that were answered.
     pub fn row(&self) -> Option<LogRow<'_>> {
+        let told = match self {
+            Self::Attempt(attempt) => {
+                attempt.operation == Operation::Register || attempt.outcome != Outcome::Success
+            }
+            _ => true,
+        };
+        told.then(|| self.line())
+    }
+
+    /// Does it have a line in the attempt log?
+    pub fn is_kept(&self) -> bool {
+        self.row().is_some()
+    }
+
+    /// The line of the attempt log.
+    pub fn line(&self) -> LogRow<'_> {
         let head = self.head();
-        if let Self::Attempt(attempt) = self
-            && attempt.operation != Operation::Register
-            && attempt.outcome == Outcome::Success
-        {
-            return None;
-        }
         let result_type = head.outcome.result_type();
         let level = match result_type {
             "Success" => "Information",
@@ -111,7 +121,7 @@ impl Event {
         };
         // A service that is called from within has no connection.
         let caller = head.peer.map(|peer| peer.ip()).filter(|address| !address.is_unspecified());
-        Some(LogRow {
+        LogRow {
             time: head.time,
             category: head.category,
             operation_name: head.operation_name,
@@ -130,7 +140,7 @@ impl Event {
             correlation_id: head.correlation_id,
             level,
             properties: self,
-        })
+        }
     }
 
     fn head(&self) -> Head<'_> {

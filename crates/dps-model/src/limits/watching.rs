@@ -92,3 +92,13 @@ pub const MAX_CANDIDATES: usize = 16;
 pub const MAX_ATTEMPT_SEGMENT: u64 = 64 * 1024 * 1024;
 /// Segments of recorded attempts that are kept.
 pub const MAX_ATTEMPT_SEGMENTS: usize = 16;
+/// Seconds that recorded attempts are kept: as long as the rows of the workspace (93 days).
+pub const MAX_ATTEMPT_AGE: u64 = 93 * 86_400;
+/// Longest line of recorded attempts, in bytes; a chain of the longest certificates' names takes a tenth of it.
+pub const MAX_ATTEMPT_LINE: u64 = 256 * 1024;
+/// Recorded attempts in one answer; the rest is asked for by its position.
+pub const MAX_ATTEMPTS_FOUND: usize = 1_000;
+/// Lines read for one answer, fitting or not.
+pub const MAX_ATTEMPTS_EXAMINED: usize = 20_000;
+/// Bytes of lines in one answer, after which no further line is taken.
+pub const MAX_ATTEMPT_ANSWER: usize = 8 * 1024 * 1024;

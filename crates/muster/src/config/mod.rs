@@ -126,7 +126,7 @@ pub enum LogTarget {
     File(PathBuf),
 }
 
-/// The resource log.
+/// The attempt log.
 pub struct AttemptSettings {
     /// Where, when not in the data directory.
     pub folder: Option<PathBuf>,
@@ -134,6 +134,8 @@ pub struct AttemptSettings {
     pub segment_size: u64,
     /// How many are kept.
     pub segments: usize,
+    /// How long.
+    pub keep_for: Duration,
 }
 
 /// The built-in workspace.

@@ -86,6 +86,7 @@ fn whole<'a>(reading: &'a Reading<'a>, table: &'a DeTable<'a>, now: Timestamp) -
             folder: attempts.path("folder").map(|path| path.value),
             segment_size: At::taken(attempts.size("segment_size")),
             segments: usize::try_from(At::taken(attempts.integer("segments"))).unwrap_or(1),
+            keep_for: At::taken(attempts.time("keep_for")),
         },
         workspace: workspace(&root.table("workspace"), &destinations),
         destinations,

@@ -105,7 +105,7 @@ static CERTIFICATE: Shape = Shape {
 
 static INSTANCE: Shape = Shape {
     header: "[[instance]]",
-    about: "Provisioning services, at least one; the first answers where no host name says otherwise. See \
+    about: "Provisioning services, at least one; the first answers where no host name says otherwise. \
             [what the file owns](#what-the-file-owns).",
     keys: &[
         key(
@@ -383,8 +383,9 @@ static LOG: Shape = Shape {
 
 static ATTEMPTS: Shape = Shape {
     header: "[attempts]",
-    about: "The resource log: a JSON line for each attempt of a device, each assignment and each call, in segments; \
-            the oldest is removed.",
+    about: "The attempt log: a JSON line for each attempt of a device, each assignment and each call, in segments with an \
+            index each; the oldest is removed. Timelines and `muster attempts` are made of it. See \
+            [timeline.md](timeline.md).",
     keys: &[
         key("folder", Path, Optional, "where; without it, `DATA_DIR/logs`"),
         key(
@@ -394,6 +395,12 @@ static ATTEMPTS: Shape = Shape {
             "size at which a new segment begins",
         ),
         key("segments", Integer(1, 100_000), Default("16"), "segments that are kept"),
+        key(
+            "keep_for",
+            Time(3_600, 3_660 * DAY),
+            Default("\"93d\""),
+            "how long a line is kept; its segment goes as a whole",
+        ),
     ],
 };
 

@@ -11,7 +11,7 @@ use dps_core::{Instances, Throttle};
 use dps_devhub::{DevHubs, Hook};
 use dps_device_api::{Bounds, Identity, ServerTls};
 use dps_events::recorder::Listener;
-use dps_events::{AddressMask, AttemptLog, Metrics};
+use dps_events::{AddressMask, AttemptLog, Metrics, Segments};
 use dps_hub::{HttpWebhook, RestHubs};
 use dps_model::connection_string::ConnectionString;
 use dps_model::enrollment::{AllocationPolicy, PlainWebhooks};
@@ -50,6 +50,10 @@ const INSTANCE: &str = "muster-dev";
 const SERVICE_POLICY: &str = "provisioningserviceowner";
 /// Region that resource ids and logs name.
 const LOCATION: &str = "local";
+
+/// The attempt log of a server that is tried out: 256 MiB.
+const ATTEMPTS: Segments =
+    Segments { size: 16 * 1024 * 1024, count: limits::MAX_ATTEMPT_SEGMENTS, age: limits::MAX_ATTEMPT_AGE };
 
 /// A running server.
 pub struct Server {
@@ -92,7 +96,8 @@ impl Server {
             folder: directory.file("workspace"),
             workspace: &WorkspaceSettings::default(),
             destinations: destinations::open(&[export(&directory, subscription)], &clock)?,
-            log: AttemptLog::open(&directory.file("logs")).context("cannot open the folder of logs")?,
+            log: AttemptLog::bounded(&directory.file("logs"), ATTEMPTS)
+                .context("cannot open the folder of logs")?,
         };
         let mut watching = Watching::open(plan, listener).await?;
         let env = announce(options, &directory, &ports, &settings, &hubs)?;

@@ -175,7 +175,8 @@ fn bind(listeners: &Listeners) -> anyhow::Result<Ports> {
 
 fn attempt_log(settings: &AttemptSettings, directory: &DataDir) -> anyhow::Result<AttemptLog> {
     let folder = settings.folder.clone().unwrap_or_else(|| directory.file("logs"));
-    let kept = Segments { size: settings.segment_size, count: settings.segments };
+    let age = settings.keep_for.as_secs();
+    let kept = Segments { size: settings.segment_size, count: settings.segments, age };
     AttemptLog::bounded(&folder, kept)
         .with_context(|| format!("cannot open the folder of logs {}", folder.display()))
 }
