@@ -120,6 +120,11 @@ impl RegistrationEvent {
             }
         });
     }
+
+    /// Closes the event with how it ended.
+    pub fn close_as(mut self, outcome: Outcome) {
+        self.fill(|record| record.outcome = outcome);
+    }
 }
 
 impl Drop for RegistrationEvent {

@@ -6,11 +6,13 @@
 
 mod evaluations;
 mod queries;
+mod rehearsals;
 mod rules;
 mod watching;
 
 pub use evaluations::*;
 pub use queries::*;
+pub use rehearsals::*;
 pub use rules::*;
 pub use watching::*;
 

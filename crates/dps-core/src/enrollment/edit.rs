@@ -17,6 +17,7 @@ use super::kind::Enrolled;
 use super::{KeyRings, claims, quota, references, settings};
 use crate::ports::{Clock, Collection, Document, Precondition, Refusal, Store, StoreError, Write};
 use crate::registration::Versioned;
+use crate::rehearsal::Laid;
 
 /// The enrollments of all instances.
 pub struct Enrollments {
@@ -94,17 +95,14 @@ impl Enrollments {
         let precondition = precondition(current.as_ref(), if_match)?;
         let current = current.as_ref().map(E::read).transpose()?;
         let before = current.as_ref().map(E::attestation);
-        let attestation = attestation(input, E::KIND, before)?;
-        references::check(instance, &attestation)?;
-        let settings = settings::read(input, self.plain_webhooks)?;
+        let enrollment: E = self.made(instance, id, input, current.as_ref())?;
+        let attestation = enrollment.attestation();
         let moves =
             |before: &Mechanism| E::KIND == EnrollmentKind::Group && before.kind() != attestation.kind();
         if before.is_none_or(moves) {
-            quota::room_for::<E>(self.store.as_ref(), &self.quotas, instance.rows(), &attestation).await?;
+            quota::room_for::<E>(self.store.as_ref(), &self.quotas, instance.rows(), attestation).await?;
         }
-        let (old, new) = (before.map(claims::texts).unwrap_or_default(), claims::texts(&attestation));
-        let stamp = stamp(current.as_ref().map(E::stamp), self.clock.now());
-        let enrollment = E::make(id, input, attestation, settings, stamp)?;
+        let (old, new) = (before.map(claims::texts).unwrap_or_default(), claims::texts(attestation));
         let mut writes = vec![enrollment.write(instance.rows(), precondition)?];
         let store = self.store.as_ref();
         writes.extend(claims::move_over::<E>(store, instance.rows(), &key, &old, &new).await?);
@@ -122,6 +120,46 @@ impl Enrollments {
             }
             Err(error) => Err(refused(error)),
         }
+    }
+
+    /// The enrollment that an input makes, over the one that is there.
+    fn made<E: Enrolled>(
+        &self,
+        instance: &Instance,
+        id: &str,
+        input: &EnrollmentInput,
+        current: Option<&E>,
+    ) -> Result<E, Error> {
+        let attestation = attestation(input, E::KIND, current.map(E::attestation))?;
+        references::check(instance, &attestation)?;
+        let settings = settings::read(input, self.plain_webhooks)?;
+        let stamp = stamp(current.map(E::stamp), self.clock.now());
+        E::make(id, input, attestation, settings, stamp)
+    }
+
+    /// The document that an input would make, in place of the one of its id where there is one. Nothing is written.
+    /// Errors: those of `put`, but for quotas.
+    pub(crate) async fn proposed<E: Enrolled>(
+        &self,
+        instance: &Instance,
+        input: &EnrollmentInput,
+    ) -> Result<Laid, Error> {
+        let id = E::id_of(input)
+            .ok_or_else(|| Error::argument(format!("{} of the proposed {} is required", E::ID, E::NAME)))?;
+        E::check(id, input)?;
+        let key = E::key(id)?;
+        let current = self.document(instance, E::COLLECTION, &key).await?;
+        let current = current.as_ref().map(E::read).transpose()?;
+        let enrollment: E = self.made(instance, id, input, current.as_ref())?;
+        let texts = claims::texts(enrollment.attestation());
+        claims::unused_elsewhere::<E>(self.store.as_ref(), instance.rows(), &key, &texts).await?;
+        let write = enrollment.write(instance.rows(), Precondition::None)?;
+        Laid::of(write).ok_or_else(|| Error::internal("an enrollment that is no document"))
+    }
+
+    /// The keys of symmetric-key groups, as they are tried.
+    pub(crate) fn rings(&self) -> Arc<KeyRings> {
+        Arc::clone(&self.rings)
     }
 
     /// An enrollment of either kind. Errors: `EnrollmentNotFound`.

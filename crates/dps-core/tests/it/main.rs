@@ -18,6 +18,7 @@ mod pki;
 mod properties;
 mod provisioning;
 mod refusals;
+mod rehearsals;
 mod reprovision;
 mod rng;
 mod simulation;
