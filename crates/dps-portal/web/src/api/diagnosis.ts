@@ -1,0 +1,210 @@
+// What Muster itself says of attempts: causes, the attempt log, timelines, dry runs, the inbox, and what dev mode offers.
+import { ApiError, call, get, segment } from "./client";
+import { resource } from "./arm";
+import { ask, literal, records, type Cell } from "./logs";
+
+const VERSION = { "api-version": "2026-11-01" };
+const base = (): string => `${resource()}/providers/Muster.Diagnosis`;
+
+export interface Cause {
+  code: string;
+  title: string;
+  sentence: string;
+  inferred: boolean;
+  evidence: { name: string; value: string }[];
+  fix: { text: string; command?: string | null }[];
+  docs?: string;
+}
+
+export interface CatalogueCause {
+  code: string;
+  family: string;
+  title: string;
+  inferred: boolean;
+  meaning: string;
+  fix: { text: string; command?: string | null }[] | string[] | string;
+  query: string;
+  docs?: string;
+}
+
+export interface Attempt {
+  trackingId: string;
+  time: string;
+  durationMs: number;
+  event: string;
+  operation: string;
+  registrationId: string | null;
+  protocol: string | null;
+  result: string;
+  error: { code: string | number; name?: string; message: string } | null;
+  causes: Cause[];
+  record?: unknown;
+}
+
+export interface TimelineEntry {
+  time: string;
+  durationMs?: number | null;
+  kind: string;
+  title: string;
+  detail?: string | null;
+  result: "ok" | "refused" | "failed" | "gap" | "info";
+  trackingId?: string | null;
+  operationId?: string | null;
+  causes?: Cause[];
+  data?: unknown;
+}
+
+export interface Timeline {
+  registrationId: string;
+  entries: TimelineEntry[];
+  gaps: { kind: string; title: string; since?: string }[];
+}
+
+/** A server that does not have a route answers 404, and the page says that it is not there. */
+export class Unsupported extends Error {}
+
+async function known<T>(asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 404 || error.status === 405) && error.code !== "404002") throw new Unsupported();
+    throw error;
+  }
+}
+
+export async function readCauses(signal?: AbortSignal): Promise<CatalogueCause[]> {
+  return (await known(get<{ value: CatalogueCause[] }>(`${base()}/causes`, { query: VERSION, signal }))).value;
+}
+
+export interface AttemptSearch {
+  registrationId?: string | undefined;
+  trackingId?: string | undefined;
+  refused?: boolean | undefined;
+  after?: string | undefined;
+  top?: number;
+}
+
+/** The attempt log, or, where the server has no such route, the same rows out of the workspace. */
+export async function readAttempts(of: AttemptSearch, signal?: AbortSignal): Promise<Attempt[]> {
+  try {
+    const { top, ...query } = of;
+    return (await known(get<{ value: Attempt[] }>(`${base()}/attempts`, { query: { ...VERSION, ...query, $top: top ?? 50 }, signal }))).value;
+  } catch (error) {
+    if (!(error instanceof Unsupported)) throw error;
+    return attemptsOfLogs(of, signal);
+  }
+}
+
+async function attemptsOfLogs(of: AttemptSearch, signal?: AbortSignal): Promise<Attempt[]> {
+  const where = ['Category == "DeviceOperations"'];
+  if (of.registrationId !== undefined) where.push(`tostring(parse_json(properties_s).id) =~ ${literal(of.registrationId)}`);
+  if (of.trackingId !== undefined) where.push(`CorrelationId == ${literal(of.trackingId)}`);
+  if (of.refused === true) where.push('ResultType != "Success"');
+  const query = `AzureDiagnostics | where ${where.join(" and ")} | top ${of.top ?? 50} by TimeGenerated desc`;
+  return records(await ask(query, "P7D", signal)).map(attemptOfRow);
+}
+
+export function attemptOfRow(row: Record<string, Cell>): Attempt {
+  const said = String(row["ResultDescription"] ?? "");
+  const properties = parsed(row["properties_s"]);
+  const [, code = "", message = said] = /^(\d{6}) (.*)$/s.exec(said) ?? [];
+  const causes = Array.isArray(properties["causes"]) ? (properties["causes"] as Cause[]) : [];
+  return {
+    trackingId: String(row["CorrelationId"] ?? ""),
+    time: String(row["TimeGenerated"] ?? ""),
+    durationMs: Number(row["DurationMs"] ?? 0),
+    event: "attempt",
+    operation: String(row["OperationName"] ?? ""),
+    registrationId: typeof properties["id"] === "string" ? properties["id"] : null,
+    protocol: typeof properties["protocol"] === "string" ? properties["protocol"] : null,
+    result: String(row["ResultType"] ?? ""),
+    error: said === "" ? null : { code, message },
+    causes,
+    record: { ...row, properties_s: properties },
+  };
+}
+
+function parsed(value: Cell | undefined): Record<string, unknown> {
+  try {
+    const got: unknown = JSON.parse(String(value ?? "{}"));
+    return typeof got === "object" && got !== null ? (got as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
+
+export async function readTimeline(registrationId: string, signal?: AbortSignal): Promise<Timeline> {
+  try {
+    return await known(get<Timeline>(`${base()}/devices/${segment(registrationId)}/timeline`, { query: VERSION, signal }));
+  } catch (error) {
+    if (!(error instanceof Unsupported)) throw error;
+    const attempts = await attemptsOfLogs({ registrationId, top: 200 }, signal);
+    return { registrationId, gaps: [], entries: attempts.reverse().map(entryOfAttempt) };
+  }
+}
+
+function entryOfAttempt(of: Attempt): TimelineEntry {
+  const failed = of.result !== "Success";
+  return {
+    time: of.time,
+    durationMs: of.durationMs,
+    kind: of.operation,
+    title: of.operation.replace(/([a-z])([A-Z])/g, "$1 $2").replace(/^./, (c) => c.toUpperCase()),
+    detail: of.error?.message ?? of.protocol,
+    result: !failed ? "ok" : of.result === "Failure" ? "failed" : "refused",
+    trackingId: of.trackingId,
+    causes: of.causes,
+    data: of.record,
+  };
+}
+
+export interface RehearsalStep {
+  name?: string;
+  title?: string;
+  result: string;
+  detail?: string | null;
+  durationMs?: number | null;
+  [more: string]: unknown;
+}
+
+export interface Rehearsal {
+  verdict?: string;
+  result?: string;
+  steps?: RehearsalStep[];
+  causes?: Cause[];
+  [more: string]: unknown;
+}
+
+export async function rehearse(body: unknown): Promise<Rehearsal> {
+  return (await known(call<Rehearsal>("POST", `${base()}/rehearsals`, { query: VERSION, body }))).body;
+}
+
+export interface InboxItem {
+  id: string;
+  kind?: string;
+  registrationId?: string | null;
+  title?: string;
+  count: number;
+  firstSeen: string;
+  lastSeen: string;
+  ignored?: boolean;
+  [more: string]: unknown;
+}
+
+export async function readInbox(signal?: AbortSignal): Promise<InboxItem[]> {
+  return (await known(get<{ value: InboxItem[] }>(`${base()}/inbox`, { query: VERSION, signal }))).value;
+}
+
+export async function inboxAction(id: string, action: "accept" | "ignore", body: unknown = {}): Promise<void> {
+  await call("POST", `${base()}/inbox/${segment(id)}/${action}`, { query: VERSION, body });
+}
+
+export async function forget(id: string): Promise<void> {
+  await call("DELETE", `${base()}/inbox/${segment(id)}`, { query: VERSION });
+}
+
+export const readDev = <T>(path: "clock" | "faults", signal?: AbortSignal): Promise<T> => known(get<T>(`/dev/${path}`, { signal }));
+
+export async function dev<T>(method: "PUT" | "POST" | "DELETE", path: string, body?: unknown): Promise<T> {
+  return (await known(call<T>(method, `/dev/${path}`, body === undefined ? {} : { body }))).body;
+}

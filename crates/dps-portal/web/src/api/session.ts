@@ -1,0 +1,107 @@
+// Who is signed in, and to which provisioning service the pages speak.
+import { computed, signal } from "@preact/signals";
+import { ApiError, call, get, list, object, onSignedOut, text } from "./client";
+
+export interface Instance {
+  name: string;
+  resourceId: string;
+  idScope: string;
+  host: string;
+}
+
+export interface Rights {
+  readEnrollments: boolean;
+  writeEnrollments: boolean;
+  configure: boolean;
+  readRegistrations: boolean;
+  writeRegistrations: boolean;
+}
+
+export interface Session {
+  name: string;
+  kind: "policy" | "token" | "oidc";
+  expires: string;
+  resourceId: string;
+  subscriptionId: string;
+  workspaceId: string;
+  instances: Instance[];
+  may: Rights;
+  version: string;
+  mode: "dev" | "serve";
+}
+
+export interface Provider {
+  name: string;
+  url: string;
+}
+
+/** `undefined` while it is not known yet, `null` when nobody is signed in. */
+export const session = signal<Session | null | undefined>(undefined);
+export const providers = signal<Provider[]>([]);
+/** Why the sign-in page is shown, where there is something to say. */
+export const farewell = signal<string | null>(null);
+const chosen = signal<string | null>(null);
+
+export const instance = computed<Instance | null>(() => {
+  const of = session.value;
+  if (of === null || of === undefined) return null;
+  const wanted = (chosen.value ?? of.resourceId).toLowerCase();
+  return (
+    of.instances.find((i) => i.resourceId.toLowerCase() === wanted) ??
+    of.instances[0] ?? { name: of.resourceId.split("/").pop() ?? "", resourceId: of.resourceId, idScope: "", host: "" }
+  );
+});
+
+const NONE: Rights = { readEnrollments: false, writeEnrollments: false, configure: false, readRegistrations: false, writeRegistrations: false };
+export const may = computed<Rights>(() => session.value?.may ?? NONE);
+
+onSignedOut(() => {
+  if (session.value === null || session.value === undefined) return;
+  farewell.value = "Your session has ended. Sign in again to go on where you were.";
+  session.value = null;
+});
+
+export async function resume(): Promise<void> {
+  try {
+    session.value = await get<Session>("/portal/session");
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) {
+      providers.value = list(object(error.body)["providers"]).flatMap((p) => {
+        const name = text(object(p)["name"]);
+        const url = text(object(p)["url"]);
+        return name !== null && url !== null && url.startsWith("/") ? [{ name, url }] : [];
+      });
+    } else {
+      farewell.value = error instanceof Error ? error.message : "The server does not answer.";
+    }
+    session.value = null;
+  }
+}
+
+export async function signIn(credential: { connectionString: string } | { token: string }): Promise<void> {
+  await call("POST", "/portal/session", { body: credential });
+  farewell.value = null;
+  await resume();
+}
+
+export async function signOut(): Promise<void> {
+  try {
+    await call("DELETE", "/portal/session");
+  } finally {
+    farewell.value = "You are signed out.";
+    chosen.value = null;
+    session.value = null;
+  }
+}
+
+/** A service that answers on another host has its own portal there; the service API is found by host. */
+export function choose(resourceId: string): void {
+  const found = session.value?.instances.find((i) => i.resourceId === resourceId);
+  if (found === undefined) return;
+  const here = session.value?.instances.find((i) => i.host.split(":")[0] === location.hostname);
+  if (here !== undefined && here.resourceId !== resourceId && found.host.split(":")[0] !== location.hostname) {
+    location.assign(`${location.protocol}//${found.host.split(":")[0]}:${location.port}/portal/`);
+    return;
+  }
+  chosen.value = resourceId;
+}

@@ -1,0 +1,51 @@
+// What most often kept devices out, by cause where the server names causes, else by the reason in the row.
+import type { JSX } from "preact";
+import { useLoad } from "../../api/load";
+import { ApiError } from "../../api/client";
+import { ask, literal, records } from "../../api/logs";
+import { Card, Empty, Failure, Waiting } from "../../parts/basics";
+import { Ranking } from "../../parts/chart";
+import { link } from "../../shell/route";
+
+interface Counted {
+  name: string;
+  count: number;
+  query: string;
+  example: string;
+}
+
+const REFUSED = 'AzureDiagnostics\n| where Category == "DeviceOperations" and ResultType != "Success"';
+
+async function counted(ms: number, signal: AbortSignal): Promise<Counted[]> {
+  const named = `iff(isempty(column_ifexists("cause_s", "")), tostring(parse_json(properties_s).reason), column_ifexists("cause_s", ""))`;
+  const query = `${REFUSED}\n| extend Cause = ${named}\n| extend Cause = iff(isempty(Cause), extract("^([0-9]{6} [^:]*)", 1, ResultDescription), Cause)\n| summarize Count = count(), Example = take_any(ResultDescription) by Cause\n| top 8 by Count`;
+  const span = ms >= 86_400_000 ? `P${Math.round(ms / 86_400_000)}D` : `PT${Math.round(ms / 60_000)}M`;
+  return records(await ask(query, span, signal)).map((row) => {
+    const name = String(row["Cause"] ?? "");
+    return {
+      name,
+      count: Number(row["Count"] ?? 0),
+      example: String(row["Example"] ?? ""),
+      query: `${REFUSED}\n| where ${/^\d{6}/.test(name) ? `ResultDescription startswith ${literal(name)}` : `properties_s has ${literal(name)}`}\n| order by TimeGenerated desc`,
+    };
+  });
+}
+
+export function TopCauses({ ms }: { ms: number }): JSX.Element {
+  const { data, error, reload } = useLoad((signal) => counted(ms, signal), [ms], 15_000);
+  return (
+    <Card title="Top causes of refusals" span={8}>
+      {data !== undefined ? (
+        data.length === 0 ? (
+          <Empty title="No device was refused">In this time every device that asked was let in.</Empty>
+        ) : (
+          <Ranking label="Causes" tone="c2" of={data.map((c) => ({ label: c.name === "" ? "Without a reason" : c.name, value: c.count, hint: c.example, href: link("logs", [], { q: c.query }) }))} />
+        )
+      ) : error instanceof ApiError ? (
+        <Failure error={error} retry={reload} />
+      ) : (
+        <Waiting lines={5} />
+      )}
+    </Card>
+  );
+}

@@ -1,0 +1,103 @@
+// The latest attempts, asked for every two seconds while somebody looks.
+import { useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { readAttempts, type Attempt } from "../../api/diagnosis";
+import { asApiError } from "../../api/load";
+import type { ApiError } from "../../api/client";
+import { Button, Empty, Failure, Tag, Waiting, type Tone } from "../../parts/basics";
+import { link } from "../../shell/route";
+import { atClock, duration } from "../../text/time";
+
+const EVERY_MS = 2000;
+const KEPT = 100;
+
+export function Feed(): JSX.Element {
+  const rows = useSignal<Attempt[] | null>(null);
+  const error = useSignal<ApiError | null>(null);
+  const paused = useSignal(false);
+  const last = useRef<string | undefined>(undefined);
+  useEffect(() => {
+    const abort = new AbortController();
+    let timer = 0;
+    const turn = async (): Promise<void> => {
+      if (!document.hidden && !paused.value) {
+        try {
+          const got = await readAttempts({ top: 50, after: last.current }, abort.signal);
+          const known = new Set((rows.value ?? []).map(keyOf));
+          const fresh = got.filter((a) => !known.has(keyOf(a)));
+          rows.value = [...fresh, ...(rows.value ?? [])].slice(0, KEPT);
+          last.current = rows.value[0]?.time;
+          error.value = null;
+        } catch (failed) {
+          if (abort.signal.aborted) return;
+          error.value = asApiError(failed);
+        }
+      }
+      timer = window.setTimeout(() => void turn(), EVERY_MS);
+    };
+    void turn();
+    return () => {
+      abort.abort();
+      clearTimeout(timer);
+    };
+  }, []);
+
+  if (rows.value === null) {
+    return <div class="body">{error.value === null ? <Waiting lines={5} /> : <Failure error={error.value} />}</div>;
+  }
+  if (rows.value.length === 0) {
+    return <Empty title="No device has asked yet">Attempts appear here within seconds.</Empty>;
+  }
+  return (
+    <>
+      <div class="feed" tabIndex={0} role="log" aria-label="Latest attempts" aria-live="off">
+        <ul class="plain">
+          {rows.value.map((a) => (
+            <Line key={keyOf(a)} of={a} />
+          ))}
+        </ul>
+      </div>
+      <div class="more">
+        <Button small icon={paused.value ? "play" : "clock"} onClick={() => (paused.value = !paused.value)}>
+          {paused.value ? "Go on" : "Hold still"}
+        </Button>
+      </div>
+    </>
+  );
+}
+
+function keyOf(a: Attempt): string {
+  return `${a.trackingId}${a.time}${a.operation}`;
+}
+
+export function toneOf(result: string): Tone {
+  return result === "Success" || result === "ok" || result === "succeeded" || result === "assigned" ? "ok" : result === "Failure" || result === "failed" ? "warn" : "bad";
+}
+
+function Line({ of }: { of: Attempt }): JSX.Element {
+  const cause = of.causes[0];
+  const said = cause?.sentence ?? of.error?.message;
+  return (
+    <li>
+      <span class="num small muted">{atClock(of.time)}</span>
+      <span>
+        <Tag tone={toneOf(of.result)}>{of.result === "ClientError" ? "Refused" : of.result}</Tag>
+      </span>
+      <span class="wrap">
+        {of.registrationId === null || of.registrationId === "" ? (
+          <span class="muted">{of.operation}</span>
+        ) : (
+          <a href={link("device", [of.registrationId])}>
+            <bdi class="id">{of.registrationId}</bdi>
+          </a>
+        )}{" "}
+        <span class="muted small">{of.registrationId === null ? "" : of.operation}</span>
+      </span>
+      <span class="muted small num nowrap">
+        {of.protocol ?? ""} {duration(of.durationMs)}
+      </span>
+      {said !== undefined && <span class="said">{said}</span>}
+    </li>
+  );
+}

@@ -1,0 +1,21 @@
+// Every page of the portal: its address, its place in the navigation, what shows it.
+import type { FunctionComponent } from "preact";
+import type { IconName } from "../parts/icon";
+import { Logs } from "../pages/logs/logs";
+import { Overview } from "../pages/overview/overview";
+
+export interface Place {
+  page: string;
+  show: FunctionComponent;
+  section: "Watch" | "Devices" | "Service" | "Development";
+  nav?: string;
+  icon?: IconName;
+  /** Pages that are opened from it. */
+  under?: readonly string[];
+  devOnly?: boolean;
+}
+
+export const pages: readonly Place[] = [
+  { page: "overview", show: Overview, section: "Watch", nav: "Overview", icon: "overview" },
+  { page: "logs", show: Logs, section: "Watch", nav: "Logs", icon: "logs" },
+];
