@@ -9,11 +9,12 @@ use dps_model::limits::{BEARER_CLOCK_SKEW, MAX_IDENTITY_PROVIDERS};
 use dps_model::network::IpFilterTarget;
 use dps_model::{Error, ErrorCode, Secret, Timestamp};
 
-use crate::bearer::{BearerToken, KeyFetch, Provider};
+use crate::bearer::{BearerToken, Claims, KeyFetch, Provider};
 use crate::caller::{Caller, Principal};
 use crate::refusal::{Refusal, shown};
 use crate::role::{Action, DataAction};
 use crate::sas;
+use crate::session::{SESSION_PREFIX, Sessions};
 use crate::settings::{IdentityProvider, same_audience};
 
 const SAS: &str = "SharedAccessSignature";
@@ -54,6 +55,8 @@ pub struct ControlCall<'a> {
 pub struct AccessControl {
     providers: Vec<Arc<Provider>>,
     management_token: Option<Secret>,
+    /// Of the portal, on servers that have one.
+    pub(crate) sessions: Option<Arc<Sessions>>,
 }
 
 /// A credential by its kind.
@@ -62,13 +65,17 @@ enum Credential<'a> {
     Sas(&'a str),
     /// What follows the scheme.
     Bearer(&'a str),
+    /// The id of a session of the portal.
+    Session(&'a str),
 }
 
 /// Which API a token is for.
 #[derive(Clone, Copy)]
-enum Plane {
+pub(crate) enum Plane {
     Control,
     Data,
+    /// The portal's sessions, which see both.
+    Either,
 }
 
 impl AccessControl {
@@ -77,17 +84,22 @@ impl AccessControl {
     pub fn new(providers: Vec<IdentityProvider>, keys: &Arc<dyn KeyFetch>) -> Self {
         let provider = |settings| Arc::new(Provider::new(settings, Arc::clone(keys)));
         let providers = providers.into_iter().take(MAX_IDENTITY_PROVIDERS).map(provider).collect();
-        Self { providers, management_token: None }
+        Self { providers, management_token: None, sessions: None }
     }
 
     /// Shared access signatures alone.
     pub fn local() -> Self {
-        Self { providers: Vec::new(), management_token: None }
+        Self { providers: Vec::new(), management_token: None, sessions: None }
     }
 
     /// Lets whoever shows this bearer token do everything; an empty one nobody.
     pub fn with_management_token(self, token: Secret) -> Self {
         Self { management_token: Some(token).filter(|token| !token.expose().is_empty()), ..self }
+    }
+
+    /// Lets whoever signed in to the portal call what they may.
+    pub fn with_sessions(self, sessions: Arc<Sessions>) -> Self {
+        Self { sessions: Some(sessions), ..self }
     }
 
     /// Lets a call of the service API in: from an address that may call, with a token signed by a policy that has the
@@ -115,6 +127,9 @@ impl AccessControl {
                 let (name, slot) = sas::decide(instance, call, text, now)?;
                 Ok(Caller::Policy { name, slot })
             }
+            Credential::Session(id) => {
+                self.by_session_on_data(id, instance, (call.needed, call.data_action), now).await
+            }
             Credential::Bearer(text) => {
                 self.bearer(text, Plane::Data, Action::Data(call.data_action), &instance.resource_id, now)
                     .await
@@ -132,6 +147,9 @@ impl AccessControl {
             Ok(Credential::Bearer(text)) => {
                 self.bearer(text, Plane::Control, Action::Control(call.action), call.resource_id, now).await
             }
+            Ok(Credential::Session(id)) => {
+                self.by_session_on_control(id, call.action, call.resource_id, now).await
+            }
             Ok(Credential::Sas(_)) => Err(Refusal::SasOnControlPlane),
             Err(refusal) => Err(refusal),
         };
@@ -147,7 +165,7 @@ impl AccessControl {
         })
     }
 
-    async fn bearer(
+    pub(crate) async fn bearer(
         &self,
         text: &str,
         plane: Plane,
@@ -155,26 +173,56 @@ impl AccessControl {
         resource_id: &str,
         now: Timestamp,
     ) -> Result<Caller, Refusal> {
-        if self.management_token.as_ref().is_some_and(|token| token.matches(text.as_bytes())) {
+        if self.is_management_token(text) {
             return Ok(Caller::ManagementToken);
         }
+        let (provider, token) = self.proven(text, plane, now).await?;
+        let about = (token.subject(), token.claims(), token.key_id());
+        principal(about, &provider.settings, action, resource_id).map(Caller::Principal)
+    }
+
+    pub(crate) fn is_management_token(&self, text: &str) -> bool {
+        self.management_token.as_ref().is_some_and(|token| token.matches(text.as_bytes()))
+    }
+
+    /// A token that its issuer has signed, for us, and that holds now.
+    pub(crate) async fn proven<'t>(
+        &self,
+        text: &'t str,
+        plane: Plane,
+        now: Timestamp,
+    ) -> Result<(&Arc<Provider>, BearerToken<'t>), Refusal> {
         if self.providers.is_empty() {
             return Err(Refusal::NoIdentityProvider);
         }
         let token = BearerToken::parse(text).map_err(Refusal::BearerMalformed)?;
+        let provider = self.signed(&token, now).await?;
+        for_us(&token, &provider.settings, plane)?;
+        Ok((provider, token))
+    }
+
+    /// The provider that signed the token, which holds now, whomever it is for.
+    pub(crate) async fn signed(
+        &self,
+        token: &BearerToken<'_>,
+        now: Timestamp,
+    ) -> Result<&Arc<Provider>, Refusal> {
         let issuer = token.claims().text("iss").unwrap_or_default();
-        let provider = self.providers.iter().find(|provider| provider.settings.issuer == issuer);
+        let provider = self.provider(issuer);
         let provider = provider.ok_or_else(|| Refusal::BearerIssuerUnknown { issuer: shown(issuer) })?;
         let keys = provider
-            .keys(&token, now)
+            .keys(token, now)
             .await
             .map_err(|missing| Refusal::missing_keys(missing, issuer, token.key_id().map(shown)))?;
         if !token.is_signed_with(&keys) {
             return Err(Refusal::BearerSignatureMismatch { issuer: shown(issuer) });
         }
-        in_time(&token, now)?;
-        for_us(&token, &provider.settings, plane)?;
-        principal(&token, &provider.settings, action, resource_id).map(Caller::Principal)
+        in_time(token, now)?;
+        Ok(provider)
+    }
+
+    pub(crate) fn provider(&self, issuer: &str) -> Option<&Arc<Provider>> {
+        self.providers.iter().find(|provider| provider.settings.issuer == issuer)
     }
 }
 
@@ -185,7 +233,8 @@ fn read(authorization: Option<&str>) -> Result<Credential<'_>, Refusal> {
     if scheme.eq_ignore_ascii_case(SAS) {
         Ok(Credential::Sas(text))
     } else if scheme.eq_ignore_ascii_case(BEARER) {
-        Ok(Credential::Bearer(rest.trim()))
+        let token = rest.trim();
+        Ok(token.strip_prefix(SESSION_PREFIX).map_or(Credential::Bearer(token), Credential::Session))
     } else {
         Err(Refusal::CredentialOtherKind)
     }
@@ -211,9 +260,11 @@ fn in_time(token: &BearerToken<'_>, now: Timestamp) -> Result<(), Refusal> {
 }
 
 fn for_us(token: &BearerToken<'_>, provider: &IdentityProvider, plane: Plane) -> Result<(), Refusal> {
-    let wanted = match plane {
-        Plane::Data => &provider.audiences,
-        Plane::Control => &provider.management_audiences,
+    let (data, control) = (&provider.audiences, &provider.management_audiences);
+    let wanted: Vec<&str> = match plane {
+        Plane::Data => data.iter().map(String::as_str).collect(),
+        Plane::Control => control.iter().map(String::as_str).collect(),
+        Plane::Either => data.iter().chain(control).map(String::as_str).collect(),
     };
     let ours = |audience: &str| wanted.iter().any(|own| same_audience(own, audience));
     if token.claims().texts("aud").any(ours) {
@@ -223,27 +274,26 @@ fn for_us(token: &BearerToken<'_>, provider: &IdentityProvider, plane: Plane) ->
     Err(Refusal::BearerAudienceMismatch { presented: shown(presented), wanted: shown(&wanted.join(", ")) })
 }
 
-/// The token's owner, by the first assignment whose role allows the action there.
-fn principal(
-    token: &BearerToken<'_>,
+/// The owner of claims, by the first assignment whose role allows the action there.
+pub(crate) fn principal(
+    (subject, claims, key_id): (&str, &Claims, Option<&str>),
     provider: &IdentityProvider,
     action: Action<'_>,
     resource_id: &str,
 ) -> Result<Principal, Refusal> {
-    let claims = token.claims();
     let mut allowing = provider.role_assignments.iter().filter(|assignment| assignment.role.allows(action));
     let Some(assignment) = allowing.find(|assignment| assignment.applies(claims, resource_id)) else {
         return Err(Refusal::RoleMissing {
-            principal: shown(token.subject()),
+            principal: shown(subject),
             action: shown(action.name()),
             scope: shown(resource_id),
         });
     };
     Ok(Principal {
-        subject: shown(token.subject()),
+        subject: shown(subject),
         issuer: shown(&provider.issuer),
         role: assignment.role,
         token_id: claims.first_text(&["jti", "uti"]).map(shown),
-        key_id: token.key_id().map(shown),
+        key_id: key_id.map(shown),
     })
 }

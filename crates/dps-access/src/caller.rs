@@ -20,6 +20,8 @@ pub enum Caller {
     Principal(Principal),
     /// Whoever has the server's own management token, which may do everything.
     ManagementToken,
+    /// One of them, signed in to the portal.
+    Session(Box<Caller>),
 }
 
 /// Somebody whom an identity provider vouches for. Texts of the token are cut to a bound.
@@ -44,6 +46,7 @@ impl Caller {
             Self::Policy { name, .. } => name,
             Self::Principal(principal) => &principal.subject,
             Self::ManagementToken => "management-token",
+            Self::Session(caller) => caller.name(),
         }
     }
 
@@ -53,6 +56,7 @@ impl Caller {
             Self::Policy { .. } => "SharedAccessSignature",
             Self::Principal(_) => "Bearer",
             Self::ManagementToken => "ManagementToken",
+            Self::Session(_) => "PortalSession",
         }
     }
 
@@ -70,6 +74,10 @@ impl Caller {
                 Some(text)
             }
             Self::ManagementToken => None,
+            Self::Session(caller) => {
+                let kind = caller.kind();
+                Some(caller.credential().map_or_else(|| kind.to_owned(), |of| format!("{kind} {of}")))
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Who may do what: shared access policies with their rights, bearer tokens of identity providers with roles.
+//! Who may do what: shared access policies with their rights, bearer tokens of identity providers with roles, and who has
+//! signed in to the portal with either.
 //!
 //! Owns the decision and the reason of a refusal, and the keys of identity providers. Must not know routes, protocols or
 //! where policies and settings are stored; how a shared access signature is written is dps-attestation's.
@@ -12,6 +13,7 @@ mod resource;
 mod rights;
 mod role;
 mod sas;
+mod session;
 mod settings;
 
 pub use access_control::{AccessControl, CHALLENGES, Call, ControlCall};
@@ -23,4 +25,5 @@ pub use refusal::Refusal;
 pub use resource::without_port;
 pub use rights::allow;
 pub use role::{Action, DataAction, Role};
+pub use session::{Opened, Owner, SESSION_PREFIX, Services, Session, Sessions};
 pub use settings::{IdentityProvider, InvalidSetting, management_audiences, service_audiences};

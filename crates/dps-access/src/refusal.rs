@@ -140,6 +140,29 @@ pub enum Refusal {
         /// What would do.
         wanted: String,
     },
+    /// The session is over, or never was.
+    #[error("the session of the portal is over, or never was")]
+    SessionUnknown,
+    /// The session is one of another provisioning service.
+    #[error("the session of the portal is of another provisioning service than {called:?}")]
+    SessionElsewhere {
+        /// Name of the one that was called.
+        called: String,
+    },
+    /// The policy of a connection string is none of the service's.
+    #[error("the provisioning service {instance:?} has no shared access policy {policy:?}")]
+    SessionPolicyUnknown {
+        /// `SharedAccessKeyName`.
+        policy: String,
+        /// Name of the instance.
+        instance: String,
+    },
+    /// The key of a connection string is not, or is no longer, one of the policy's.
+    #[error("the key is neither key of the shared access policy {policy:?}")]
+    SessionKeyMismatch {
+        /// Name of the policy.
+        policy: String,
+    },
     /// No role allows it.
     #[error("{principal:?} has no role that allows {action:?} on {scope:?}")]
     RoleMissing {
@@ -177,6 +200,10 @@ impl Refusal {
             Self::BearerExpired { .. } => "BEARER_EXPIRED",
             Self::BearerNotYetValid { .. } => "BEARER_NOT_YET_VALID",
             Self::BearerAudienceMismatch { .. } => "BEARER_AUDIENCE_MISMATCH",
+            Self::SessionUnknown => "SESSION_UNKNOWN",
+            Self::SessionElsewhere { .. } => "SESSION_ELSEWHERE",
+            Self::SessionPolicyUnknown { .. } => "SESSION_POLICY_UNKNOWN",
+            Self::SessionKeyMismatch { .. } => "SESSION_KEY_MISMATCH",
             Self::RoleMissing { .. } => "ROLE_MISSING",
         }
     }

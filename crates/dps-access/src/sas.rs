@@ -48,7 +48,7 @@ pub(crate) fn decide(
 }
 
 /// The policy of that name, in any case. One with an empty key, which everybody could sign with, does not count.
-fn policy<'a>(instance: &'a Instance, name: &str) -> Option<&'a AccessPolicy> {
+pub(crate) fn policy<'a>(instance: &'a Instance, name: &str) -> Option<&'a AccessPolicy> {
     let found = instance.access_policies.iter().find(|policy| policy.name.eq_ignore_ascii_case(name));
     found.filter(|policy| ![&policy.primary, &policy.secondary].iter().any(|key| key.expose().is_empty()))
 }

@@ -5,12 +5,14 @@
 //! and hold in every profile.
 
 mod evaluations;
+mod portal;
 mod queries;
 mod rehearsals;
 mod rules;
 mod watching;
 
 pub use evaluations::*;
+pub use portal::*;
 pub use queries::*;
 pub use rehearsals::*;
 pub use rules::*;

@@ -7,4 +7,5 @@ mod hostile;
 mod issuer;
 mod keys;
 mod sas;
+mod session;
 mod site;
