@@ -8,11 +8,11 @@ use dps_core::enrollment::find::Finder;
 use dps_core::enrollment::group_lane::GroupLane;
 use dps_core::enrollment::{Enrollments, KeyRings};
 use dps_core::ports::{Clock, Hosting, Hubs, Regions, Store, Webhook};
-use dps_core::{Instances, Lifecycle, Operations, Provisioning, Throttle};
+use dps_core::{Instances, Lifecycle, Operations, Provisioning, Rehearsals, Throttle};
 use dps_device_api::foreign::{ForeignFront, HttpFront};
 use dps_device_api::{Bounds, DeviceApi, Fronts};
 use dps_events::{EventSink, Metrics};
-use dps_management_api::{Insights, ManagementApi};
+use dps_management_api::{Diagnosis, Insights, ManagementApi};
 use dps_model::enrollment::PlainWebhooks;
 use dps_model::limits::Profile;
 use dps_monitor::alerts::alerting::Alerting;
@@ -124,7 +124,7 @@ pub async fn join(outside: &Outside, site: Site, workspace: String) -> anyhow::R
     let rings = Arc::new(KeyRings::new(store()));
     let lane = Arc::new(GroupLane::start()?);
     let operations = Operations::new(store(), Arc::clone(&hubs), clock(), sink(), Arc::clone(&instances));
-    let operations = Arc::new(operations.with_webhook(webhook));
+    let operations = Arc::new(operations.with_webhook(Arc::clone(&webhook)));
     let finder = Finder::new(store(), Arc::clone(&rings), Arc::clone(&lane));
     let provisioning = Provisioning::new(
         Arc::clone(&instances),
@@ -135,10 +135,14 @@ pub async fn join(outside: &Outside, site: Site, workspace: String) -> anyhow::R
         clock(),
         sink(),
     );
-    let provisioning = Arc::new(provisioning.with_regions(regions));
+    let provisioning = Arc::new(provisioning.with_regions(Arc::clone(&regions)));
     let enrollments = Enrollments::new(store(), clock(), rings, lane)
         .with_quotas(limits.quotas())
         .with_plain_webhooks(plain_webhooks);
+    let enrollments = Arc::new(enrollments);
+    let rehearsals =
+        Rehearsals::new(Arc::clone(&instances), Arc::clone(&enrollments), clock(), regions, webhook)?;
+    let diagnosis = Diagnosis { rehearsals: Some(Arc::new(rehearsals)), ..Diagnosis::default() };
     let throttle = Arc::clone(&outside.throttle);
     let settings = Arc::clone(&outside.settings);
     let insights = Insights {
@@ -152,11 +156,12 @@ pub async fn join(outside: &Outside, site: Site, workspace: String) -> anyhow::R
     let allowed = Arc::clone(&access);
     let management =
         ManagementApi::new(Arc::clone(&instances), life.clone(), allowed, insights, sink(), clock());
+    let management = management.with_diagnosis(diagnosis);
     http.push(Arc::new(PortalPages));
     http.push(Arc::new(ErrorPages));
     http.push(Arc::new(ManagementFront(management)));
     http.push(Arc::new(ServiceFront(ServiceApi::new(
-        Arc::new(enrollments),
+        enrollments,
         Arc::clone(&instances),
         access,
         throttle,
