@@ -18,6 +18,7 @@ mod keys;
 pub mod logs;
 mod network;
 mod operations;
+pub mod portal;
 mod private_link;
 mod provider;
 mod provisioning_services;

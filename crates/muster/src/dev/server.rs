@@ -42,6 +42,7 @@ use crate::server::ports::{Ports, listen, port};
 use crate::server::regions;
 use crate::server::rooms::{self, Outside, Site};
 use crate::server::running::{Run, Running};
+use crate::server::sessions;
 use crate::server::watching::{Plan, Watching};
 
 /// Name of the default instance.
@@ -115,7 +116,7 @@ impl Server {
         let mut site = site(&outside, &directory, &settings, options, hubs, hook, hosting).await?;
         let instances = Arc::clone(&site.instances);
         watching.begin(&mut site, &outside)?;
-        let rooms = rooms::join(&outside, site, watching.workspace_id()).await?;
+        let rooms = rooms::join(&outside, site, watching.place()).await?;
         dps_core::enrollment::mend(outside.store.as_ref(), &rooms.instances).await?;
         rooms.life.resume().await;
         let probe_interval = Duration::from_secs(limits::LINK_PROBE_INTERVAL);
@@ -197,11 +198,13 @@ async fn site(
     let token = settings.bearer_token.clone().into();
     let access = identity_providers::access(token, &options.identity_providers, tls.clone())?;
     let renewed = |kept: &mut Instance, wanted| renew(kept, wanted, &key);
-    let instances = Instances::open(Arc::clone(&outside.store), instance, renewed).await?;
+    let instances = Arc::new(Instances::open(Arc::clone(&outside.store), instance, renewed).await?);
+    let access = access.with_sessions(sessions::of(&instances));
     let webhook = Arc::new(HttpWebhook::new(tls, PlainWebhooks::Loopback)?);
     Ok(Site {
-        instances: Arc::new(instances),
+        instances,
         access: Arc::new(access),
+        mode: "dev",
         hosting: Arc::new(hosting),
         hubs: Arc::new(LinkedHubs { own: Arc::clone(&own), rest }),
         notifications: Arc::new(Webhooks(Arc::clone(&webhook))),

@@ -12,6 +12,7 @@ use dps_core::{Instances, Lifecycle, Operations, Provisioning, Rehearsals, Throt
 use dps_device_api::foreign::{ForeignFront, HttpFront};
 use dps_device_api::{Bounds, DeviceApi, Fronts};
 use dps_events::{EventSink, Metrics};
+use dps_management_api::portal::{About, Gate, PortalApi};
 use dps_management_api::{Diagnosis, Insights, ManagementApi};
 use dps_model::enrollment::PlainWebhooks;
 use dps_model::limits::Profile;
@@ -25,7 +26,8 @@ use dps_store::StoreState;
 
 use super::alerting;
 use super::error_pages::ErrorPages;
-use super::fronts::{Core, ManagementFront, PortalPages, ServiceFront};
+use super::fronts::{Core, Gated, ManagementFront, PortalFront, PortalPages, ServiceFront};
+use super::place::WorkspacePlace;
 use super::plain_apis::PlainApis;
 
 /// What every room is given of the outside.
@@ -53,6 +55,8 @@ pub struct Site {
     pub instances: Arc<Instances>,
     /// Who may do what.
     pub access: Arc<AccessControl>,
+    /// `dev` or `serve`.
+    pub mode: &'static str,
     /// How they get host names.
     pub hosting: Arc<dyn Hosting>,
     /// How linked hubs are reached.
@@ -97,16 +101,17 @@ pub struct Rooms {
     pub alerting: Alerting,
 }
 
-/// Joins the rooms. `workspace` is the ARM id of the built-in workspace.
-pub async fn join(outside: &Outside, site: Site, workspace: String) -> anyhow::Result<Rooms> {
+/// Joins the rooms.
+pub async fn join(outside: &Outside, site: Site, place: &WorkspacePlace) -> anyhow::Result<Rooms> {
     let store = || Arc::clone(&outside.store);
     let clock = || Arc::clone(&outside.clock);
     let sink = || Arc::clone(&outside.sink);
     let state: Arc<dyn MonitorState> = Arc::new(StoreState::new(store()));
-    let (rules, alerting) = alerting::open(&state, outside, &site, workspace).await?;
+    let (rules, alerting) = alerting::open(&state, outside, &site, place.resource_id()).await?;
     let Site {
         instances,
         access,
+        mode,
         hosting,
         hubs,
         webhook,
@@ -157,8 +162,16 @@ pub async fn join(outside: &Outside, site: Site, workspace: String) -> anyhow::R
     let management =
         ManagementApi::new(Arc::clone(&instances), life.clone(), allowed, insights, sink(), clock());
     let management = management.with_diagnosis(diagnosis);
-    http.push(Arc::new(PortalPages));
-    http.push(Arc::new(ErrorPages));
+    let about = About {
+        mode,
+        version: env!("CARGO_PKG_VERSION"),
+        subscription: place.subscription,
+        workspace: place.id,
+        workspace_resource: place.resource_id(),
+    };
+    let gate = Arc::new(Gate::new(Arc::clone(&instances), life.clone(), Arc::clone(&access), clock()));
+    let portal =
+        PortalApi::new(Arc::clone(&instances), life.clone(), Arc::clone(&access), about, sink(), clock());
     http.push(Arc::new(ManagementFront(management)));
     http.push(Arc::new(ServiceFront(ServiceApi::new(
         enrollments,
@@ -168,6 +181,11 @@ pub async fn join(outside: &Outside, site: Site, workspace: String) -> anyhow::R
         sink(),
         clock(),
     ))));
+    let gated = |front| Arc::new(Gated { front, gate: Arc::clone(&gate) }) as Arc<dyn HttpFront>;
+    let mut http: Vec<_> = http.into_iter().map(gated).collect();
+    http.push(Arc::new(PortalFront(portal)));
+    http.push(Arc::new(PortalPages));
+    http.push(Arc::new(ErrorPages));
     let plain = PlainApis::new(http.clone(), Arc::clone(&instances), life.clone());
     let core = Arc::new(Core(provisioning));
     let api = DeviceApi::bounded(core, sink(), clock(), Fronts { http, devices }, bounds);
