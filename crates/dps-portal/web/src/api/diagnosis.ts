@@ -159,20 +159,23 @@ function entryOfAttempt(of: Attempt): TimelineEntry {
 }
 
 export interface RehearsalStep {
-  name?: string;
-  title?: string;
+  name: string;
+  title: string;
   result: string;
   detail?: string | null;
-  durationMs?: number | null;
-  [more: string]: unknown;
+  micros?: number | null;
 }
 
 export interface Rehearsal {
-  verdict?: string;
-  result?: string;
-  steps?: RehearsalStep[];
+  outcome: { status: string; accepted?: boolean; summary?: string | null; code?: number | string | null; name?: string | null; message?: string | null };
+  steps: RehearsalStep[];
+  registrationId?: string | null;
+  enrollment?: unknown;
+  hub?: string | null;
+  deviceId?: string | null;
+  candidates?: unknown;
   causes?: Cause[];
-  [more: string]: unknown;
+  record?: unknown;
 }
 
 export async function rehearse(body: unknown): Promise<Rehearsal> {

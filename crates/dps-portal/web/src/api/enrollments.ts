@@ -89,12 +89,12 @@ export interface Search {
   type: "" | "symmetricKey" | "x509" | "tpm";
 }
 
-/** The service's query language has no prefix operator that Azure knows; ours is documented in docs/reference/query.md. */
+/** docs/reference/query.md has the language; a quote in a text is doubled. */
 export function sql(table: "enrollments" | "enrollmentGroups", key: string, of: Search): string {
   const parts: string[] = [];
   if (of.text !== "") parts.push(`STARTSWITH(${key}, '${of.text.replace(/'/g, "''")}')`);
   if (of.status === "disabled") parts.push("provisioningStatus = 'disabled'");
-  if (of.status === "enabled") parts.push("provisioningStatus = 'enabled'");
+  if (of.status === "enabled") parts.push("provisioningStatus <> 'disabled'");
   if (of.type !== "") parts.push(`attestation.type = '${of.type}'`);
   return `SELECT * FROM ${table}${parts.length === 0 ? "" : ` WHERE ${parts.join(" AND ")}`}`;
 }

@@ -1,0 +1,189 @@
+// One device: why it was refused, where it is, and everything that happened to it in order.
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { readTimeline, type Timeline, type TimelineEntry } from "../../api/diagnosis";
+import { deleteRegistration, read, readRegistration, type Enrollment, type Registration } from "../../api/enrollments";
+import { ApiError } from "../../api/client";
+import { useLoad } from "../../api/load";
+import { may } from "../../api/session";
+import { Button, Card, CodeBox, Empty, Failure, LinkButton, Note, Page, Tag, Waiting, type Tone } from "../../parts/basics";
+import { Causes } from "../../parts/causes";
+import { ActionDialog } from "../../parts/dialog";
+import { toast } from "../../parts/toast";
+import { link, route } from "../../shell/route";
+import { literal } from "../../api/logs";
+import { ago, at, duration } from "../../text/time";
+import { RegistrationFacts } from "../enrollments/detail";
+
+async function orNothing<T>(asked: Promise<T>): Promise<T | null> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 404 || error.status === 400)) return null;
+    throw error;
+  }
+}
+
+export function Device(): JSX.Element {
+  const id = route.value.parts[0] ?? "";
+  const timeline = useLoad((signal) => readTimeline(id, signal), [id], 5000);
+  const registration = useLoad<Registration | null>((signal) => orNothing(readRegistration(id, signal)), [id], 5000);
+  const enrollment = useLoad<Enrollment | null>((signal) => orNothing(read<Enrollment>("enrollments", id, signal)), [id]);
+  const [removing, setRemoving] = useState(false);
+  const last = lastRefused(timeline.data);
+  return (
+    <Page
+      title={id}
+      actions={
+        <>
+          <LinkButton href={link("logs", [], { q: `AzureDiagnostics\n| where tostring(parse_json(properties_s).id) =~ ${literal(id)}\n| order by TimeGenerated desc`, span: "P7D" })} icon="logs">
+            Logs
+          </LinkButton>
+          <LinkButton href={link("diagnose", [], { registration: id })} icon="play">
+            Dry run
+          </LinkButton>
+          {enrollment.data !== null && enrollment.data !== undefined && (
+            <LinkButton href={link("enrollment", [id])} icon="enrollments">
+              Enrollment
+            </LinkButton>
+          )}
+          {registration.data !== null && registration.data !== undefined && (
+            <Button icon="trash" kind="danger" disabled={!may.value.writeRegistrations} onClick={() => setRemoving(true)}>
+              Delete registration
+            </Button>
+          )}
+        </>
+      }
+    >
+      {last !== null && (
+        <Card title={last.still ? "Why it was refused" : "Why it was refused before"} about={`${ago(last.entry.time)}`}>
+          {(last.entry.causes ?? []).length > 0 ? <Causes of={last.entry.causes ?? []} /> : <p class="wrap">{last.entry.detail ?? last.entry.title}</p>}
+        </Card>
+      )}
+      {(timeline.data?.gaps ?? []).map((gap) => (
+        <Note tone="warn" key={gap.kind}>
+          {gap.title} {gap.since !== undefined && <span class="muted">since {at(gap.since)}</span>}
+        </Note>
+      ))}
+      <div class="grid">
+        <Card title="Timeline" span={8} flush>
+          {timeline.data === undefined ? (
+            <div class="body">{timeline.error === null ? <Waiting lines={6} /> : <Failure error={timeline.error} retry={timeline.reload} />}</div>
+          ) : timeline.data.entries.length === 0 ? (
+            <Empty title="Nothing is known of this device">
+              <span>It has not asked in the time that is kept. Is the id spelt as the device spells it?</span>
+            </Empty>
+          ) : (
+            <Entries of={timeline.data.entries} />
+          )}
+        </Card>
+        <div class="s4 stack">
+          <Card title="Registration">
+            {registration.error !== null ? <Failure error={registration.error} /> : registration.data === undefined ? <Waiting /> : registration.data === null ? <p class="muted">It is not registered.</p> : <RegistrationFacts of={registration.data} />}
+          </Card>
+          <Card title="Enrollment">
+            {enrollment.error !== null ? (
+              <Failure error={enrollment.error} />
+            ) : enrollment.data === undefined ? (
+              <Waiting />
+            ) : enrollment.data === null ? (
+              <div class="stack">
+                <p class="muted">It has no individual enrollment. A group may let it in.</p>
+                <div>
+                  <LinkButton small icon="plus" href={link("enrollments", [], { new: id })}>
+                    Enroll it
+                  </LinkButton>
+                </div>
+              </div>
+            ) : (
+              <div class="row">
+                <a href={link("enrollment", [id])}>Individual enrollment</a>
+                <Tag tone={enrollment.data.provisioningStatus === "disabled" ? "warn" : "ok"}>{enrollment.data.provisioningStatus === "disabled" ? "Disabled" : "Enabled"}</Tag>
+              </div>
+            )}
+          </Card>
+        </div>
+      </div>
+      {removing && (
+        <ActionDialog
+          title={`Delete the registration of ${id}?`}
+          action="Delete"
+          danger
+          onClose={() => setRemoving(false)}
+          run={async () => {
+            await deleteRegistration(id, registration.data?.etag);
+            toast("The registration is deleted.");
+            registration.reload();
+          }}
+        >
+          <p>The device keeps its identity on {registration.data?.assignedHub ?? "its hub"}. When it registers again it is treated as one that comes for the first time.</p>
+        </ActionDialog>
+      )}
+    </Page>
+  );
+}
+
+function lastRefused(of: Timeline | undefined): { entry: TimelineEntry; still: boolean } | null {
+  const known = [...(of?.entries ?? [])].sort((a, b) => Date.parse(a.time) - Date.parse(b.time)).filter((e) => e.result === "refused" || e.result === "failed" || e.result === "ok");
+  const bad = known.filter((e) => e.result !== "ok").pop();
+  if (bad === undefined) return null;
+  return { entry: bad, still: known[known.length - 1] === bad };
+}
+
+const TONES: Record<TimelineEntry["result"], Tone> = { ok: "ok", refused: "bad", failed: "bad", gap: "warn", info: "plain" };
+
+export function Entries({ of }: { of: readonly TimelineEntry[] }): JSX.Element {
+  const [newest, setNewest] = useState(true);
+  const sorted = [...of].sort((a, b) => (newest ? Date.parse(b.time) - Date.parse(a.time) : Date.parse(a.time) - Date.parse(b.time)));
+  const shown = sorted.slice(0, 300);
+  return (
+    <>
+      <div class="row toolbar">
+        <Button small icon={newest ? "down" : "up"} onClick={() => setNewest(!newest)}>
+          {newest ? "Newest first" : "Oldest first"}
+        </Button>
+        {of.length > shown.length && <span class="muted small">{shown.length} of {of.length} entries</span>}
+      </div>
+      <ol class="plain timeline">
+        {shown.map((e, i) => (
+          <li key={`${e.time}${e.kind}${i}`} class={e.result}>
+            <span class="num small muted" title={at(e.time)}>
+              {at(e.time)}
+            </span>
+            <div class="stack tight">
+              <div class="row">
+                <strong class="wrap">{e.title}</strong>
+                {e.result !== "info" && <Tag tone={TONES[e.result]}>{e.result}</Tag>}
+                {typeof e.durationMs === "number" && e.durationMs > 0 && <span class="muted small num">{duration(e.durationMs)}</span>}
+              </div>
+              {e.detail !== undefined && e.detail !== null && e.detail !== "" && (
+                <p class="muted small wrap">
+                  <bdi>{e.detail}</bdi>
+                </p>
+              )}
+              {(e.causes ?? []).length > 0 && e.result !== "ok" && (
+                <details>
+                  <summary class="small">Why</summary>
+                  <Causes of={e.causes ?? []} />
+                </details>
+              )}
+              {(e.data !== undefined && e.data !== null) || (e.trackingId !== undefined && e.trackingId !== null) ? (
+                <details>
+                  <summary class="small">Details</summary>
+                  <div class="stack tight">
+                    {e.trackingId !== undefined && e.trackingId !== null && e.trackingId !== "" && (
+                      <span class="small">
+                        Tracking id <a class="id" href={link("diagnose", [], { tracking: e.trackingId })}>{e.trackingId}</a>
+                      </span>
+                    )}
+                    {e.data !== undefined && e.data !== null && <CodeBox text={JSON.stringify(e.data, null, 2)} label="the record" />}
+                  </div>
+                </details>
+              ) : null}
+            </div>
+          </li>
+        ))}
+      </ol>
+    </>
+  );
+}

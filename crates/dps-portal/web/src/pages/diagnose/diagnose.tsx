@@ -1,0 +1,181 @@
+// Diagnose: find an attempt by registration id or tracking id, or rehearse what would happen to a device now.
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { readAttempts, readCauses, Unsupported, type Attempt, type CatalogueCause } from "../../api/diagnosis";
+import { useLoad } from "../../api/load";
+import { Button, Card, CodeBox, Empty, Facts, Failure, Id, Note, Page, Tabs, Tag, Waiting } from "../../parts/basics";
+import { Causes } from "../../parts/causes";
+import { amend, go, link, route } from "../../shell/route";
+import { ago, at, duration } from "../../text/time";
+import { toneOf } from "../overview/feed";
+import { DryRun } from "./dry-run";
+
+type Part = "find" | "dry-run" | "causes";
+const TRACKING = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+export function Diagnose(): JSX.Element {
+  const q = route.value.query;
+  const asked = route.value.parts[0];
+  const part: Part = asked === "dry-run" || asked === "causes" ? asked : q.get("registration") !== null ? "dry-run" : "find";
+  return (
+    <Page title="Diagnose" about="Why a device was refused, and what would happen to it now.">
+      <Tabs
+        label="Diagnose"
+        value={part}
+        of={[
+          ["find", "Find an attempt"],
+          ["dry-run", "Dry run"],
+          ["causes", "All causes"],
+        ]}
+        onChange={(value) => go("diagnose", [value])}
+      >
+        {part === "find" ? <Find /> : part === "dry-run" ? <DryRun registration={q.get("registration") ?? ""} /> : <Catalogue />}
+      </Tabs>
+    </Page>
+  );
+}
+
+function Find(): JSX.Element {
+  const q = route.value.query;
+  const tracking = q.get("tracking") ?? "";
+  const [text, setText] = useState(tracking);
+  const [refused, setRefused] = useState(true);
+  const found = useLoad((signal) => readAttempts(tracking === "" ? { refused: refused ? true : undefined, top: 30 } : { trackingId: tracking, top: 10 }, signal), [tracking, refused], tracking === "" ? 5000 : 0);
+  const search = (event: Event): void => {
+    event.preventDefault();
+    const wanted = text.trim();
+    if (wanted === "" || TRACKING.test(wanted)) amend({ tracking: wanted });
+    else go("device", [wanted]);
+  };
+  return (
+    <Card flush busy={found.loading && found.data === undefined}>
+      <form class="row toolbar" onSubmit={search}>
+        <input class="input grow" type="search" aria-label="Registration id or tracking id" placeholder="Registration id or tracking id" value={text} maxLength={200} spellcheck={false} onInput={(event) => setText(event.currentTarget.value)} />
+        <Button type="submit" kind="primary" icon="search">
+          Find
+        </Button>
+        {tracking === "" && (
+          <Button onClick={() => setRefused(!refused)}>{refused ? "Show all" : "Refused only"}</Button>
+        )}
+      </form>
+      {found.data === undefined ? (
+        <div class="body">{found.error === null ? <Waiting lines={5} /> : <Failure error={found.error} retry={found.reload} />}</div>
+      ) : found.data.length === 0 ? (
+        <Empty title={tracking === "" ? "No device was refused" : "No attempt has this tracking id"}>{tracking !== "" && <span>It may be older than what is kept, or of another server.</span>}</Empty>
+      ) : (
+        <ul class="plain attempts">
+          {found.data.map((a) => (
+            <li key={a.trackingId + a.time + a.event}>
+              <AttemptCard of={a} open={tracking !== ""} />
+            </li>
+          ))}
+        </ul>
+      )}
+    </Card>
+  );
+}
+
+function AttemptCard({ of, open }: { of: Attempt; open: boolean }): JSX.Element {
+  const [shown, setShown] = useState(open);
+  return (
+    <div class="stack">
+      <div class="row">
+        <Tag tone={toneOf(of.result)}>{of.result === "ClientError" ? "Refused" : of.result}</Tag>
+        {of.registrationId !== null && of.registrationId !== "" ? (
+          <a href={link("device", [of.registrationId])}>
+            <bdi class="id">{of.registrationId}</bdi>
+          </a>
+        ) : (
+          <span class="muted">no registration id</span>
+        )}
+        <span class="muted small grow wrap">
+          {of.operation} {of.protocol !== null && `over ${of.protocol}`}
+        </span>
+        <span class="muted small" title={at(of.time)}>
+          {ago(of.time)}, {duration(of.durationMs)}
+        </span>
+        <Button small onClick={() => setShown(!shown)} label={shown ? "Show less" : "Show more"}>
+          {shown ? "Less" : "More"}
+        </Button>
+      </div>
+      {!shown && (of.causes[0] !== undefined ? <p class="wrap"><bdi>{of.causes[0].sentence}</bdi></p> : of.error !== null && <p class="muted small wrap">{of.error.message}</p>)}
+      {shown && (
+        <>
+          {of.causes.length > 0 ? <Causes of={of.causes} /> : of.error !== null && <Note tone="bad">{of.error.code} {of.error.message}</Note>}
+          <Facts
+            of={[
+              ["Tracking id", <Id>{of.trackingId}</Id>],
+              ["Time", at(of.time)],
+              ["What the device was told", of.error === null ? "success" : `${of.error.code} ${of.error.name ?? ""}`],
+            ]}
+          />
+          {of.record !== undefined && of.record !== null && (
+            <details>
+              <summary>The whole record</summary>
+              <CodeBox text={JSON.stringify(of.record, null, 2)} label="the record" />
+            </details>
+          )}
+        </>
+      )}
+    </div>
+  );
+}
+
+function Catalogue(): JSX.Element {
+  const causes = useLoad<CatalogueCause[] | null>(async (signal) => {
+    try {
+      return await readCauses(signal);
+    } catch (error) {
+      if (error instanceof Unsupported) return null;
+      throw error;
+    }
+  }, []);
+  const [sought, setSought] = useState("");
+  if (causes.data === undefined) return causes.error === null ? <Waiting /> : <Failure error={causes.error} retry={causes.reload} />;
+  if (causes.data === null) return <Card><Empty title="This server has no catalogue of causes" /></Card>;
+  const wanted = sought.trim().toLowerCase();
+  const shown = causes.data.filter((c) => wanted === "" || `${c.code} ${c.title} ${c.meaning} ${c.family}`.toLowerCase().includes(wanted));
+  const families = [...new Set(shown.map((c) => c.family))];
+  return (
+    <>
+      <div class="row">
+        <input class="input filter-wide" type="search" aria-label="Search causes" placeholder="Search causes" value={sought} onInput={(event) => setSought(event.currentTarget.value)} />
+        <span class="muted small">{shown.length} causes</span>
+      </div>
+      {families.map((family) => (
+        <Card key={family} title={family} flush>
+          <ul class="plain attempts">
+            {shown
+              .filter((c) => c.family === family)
+              .map((c) => (
+                <li key={c.code}>
+                  <details>
+                    <summary>
+                      {c.title} <span class="id muted">{c.code}</span>
+                    </summary>
+                    <div class="stack padded-top">
+                      <p>{c.meaning}</p>
+                      <p>
+                        <b>What to do: </b>
+                        {fixText(c)}
+                      </p>
+                      {c.query !== "" && (
+                        <div>
+                          <a href={link("logs", [], { q: c.query })}>Find such attempts in the logs</a>
+                        </div>
+                      )}
+                    </div>
+                  </details>
+                </li>
+              ))}
+          </ul>
+        </Card>
+      ))}
+    </>
+  );
+}
+
+function fixText(of: CatalogueCause): string {
+  if (typeof of.fix === "string") return of.fix;
+  return of.fix.map((f) => (typeof f === "string" ? f : f.text)).join(" ");
+}

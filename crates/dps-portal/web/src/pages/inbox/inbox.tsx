@@ -1,0 +1,133 @@
+// The inbox: devices that asked and that no enrollment knows, to be let in or to be left out.
+import { useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { forget, inboxAction, readInbox, Unsupported, type InboxItem } from "../../api/diagnosis";
+import { asApiError, useLoad } from "../../api/load";
+import { may } from "../../api/session";
+import { Button, Card, CodeBox, Empty, Failure, Note, Page, Tag, Waiting } from "../../parts/basics";
+import { ActionDialog, Dialog } from "../../parts/dialog";
+import { Check } from "../../parts/form";
+import { Table } from "../../parts/table";
+import { toast } from "../../parts/toast";
+import { figure } from "../../text/number";
+import { ago, at } from "../../text/time";
+
+export function Inbox(): JSX.Element {
+  const ignored = useSignal(false);
+  const opened = useSignal<InboxItem | null>(null);
+  const accepting = useSignal<InboxItem | null>(null);
+  const items = useLoad<InboxItem[] | null>(
+    async (signal) => {
+      try {
+        return await readInbox(signal);
+      } catch (error) {
+        if (error instanceof Unsupported) return null;
+        throw error;
+      }
+    },
+    [],
+    5000,
+  );
+  const act = async (done: Promise<void>, said: string): Promise<void> => {
+    try {
+      await done;
+      toast(said);
+      items.reload();
+    } catch (error) {
+      toast(asApiError(error).message, "bad");
+    }
+  };
+  const rows = (items.data ?? []).filter((i) => ignored.value || i.ignored !== true);
+  return (
+    <Page title="Inbox" about="Devices that asked and that no enrollment knows, by what would let them in.">
+      <Card flush>
+        <div class="row toolbar">
+          <Check label="Show what is ignored" value={ignored.value} onChange={(on) => (ignored.value = on)} />
+        </div>
+        {items.data === undefined ? (
+          <div class="body">{items.error === null ? <Waiting lines={4} /> : <Failure error={items.error} retry={items.reload} />}</div>
+        ) : items.data === null ? (
+          <Empty title="This server keeps no inbox">Unknown devices are in the logs: look for the reason ENROLLMENT_NOT_FOUND.</Empty>
+        ) : (
+          <Table
+            label="Unknown devices"
+            rows={rows}
+            rowKey={(i) => i.id}
+            sort={{ key: "last", down: true }}
+            columns={[
+              { key: "what", title: "Who", by: titleOf, cell: (i) => <button type="button" class="open" onClick={() => (opened.value = i)}><bdi>{titleOf(i)}</bdi></button> },
+              { key: "kind", title: "Shows", by: kindOf, cell: (i) => <Tag dot={false}>{kindOf(i)}</Tag> },
+              { key: "count", title: "Attempts", by: (i) => i.count, cell: (i) => figure(i.count), right: true },
+              { key: "first", title: "First seen", by: (i) => i.firstSeen, cell: (i) => <span title={at(i.firstSeen)}>{ago(i.firstSeen)}</span> },
+              { key: "last", title: "Last seen", by: (i) => i.lastSeen, cell: (i) => <span title={at(i.lastSeen)}>{ago(i.lastSeen)}</span> },
+              {
+                key: "do",
+                title: "",
+                cell: (i) => (
+                  <span class="row">
+                    <Button small kind="primary" disabled={!may.value.writeEnrollments} label={`Accept ${titleOf(i)}`} onClick={() => (accepting.value = i)}>
+                      Accept
+                    </Button>
+                    <Button small disabled={!may.value.writeEnrollments} label={`${i.ignored === true ? "Stop ignoring" : "Ignore"} ${titleOf(i)}`} onClick={() => void act(inboxAction(i.id, "ignore", { ignored: i.ignored !== true }), i.ignored === true ? "It is shown again." : "It is ignored.")}>
+                      {i.ignored === true ? "Show again" : "Ignore"}
+                    </Button>
+                    <Button small kind="quiet" icon="trash" disabled={!may.value.writeEnrollments} label={`Forget ${titleOf(i)}`} onClick={() => void act(forget(i.id), "It is forgotten until it comes again.")} />
+                  </span>
+                ),
+              },
+            ]}
+            empty={<Empty title="Nobody unknown has asked">Every device that came was known.</Empty>}
+          />
+        )}
+      </Card>
+      {opened.value !== null && (
+        <Dialog title={titleOf(opened.value)} wide onClose={() => (opened.value = null)}>
+          <CodeBox text={JSON.stringify(opened.value, null, 2)} label="what is known" />
+        </Dialog>
+      )}
+      {accepting.value !== null && (
+        <Accept
+          of={accepting.value}
+          onClose={() => (accepting.value = null)}
+          onDone={() => {
+            toast("It is enrolled. The device is let in when it comes again.");
+            items.reload();
+          }}
+        />
+      )}
+    </Page>
+  );
+}
+
+function Accept({ of, onClose, onDone }: { of: InboxItem; onClose: () => void; onDone: () => void }): JSX.Element {
+  const issuer = kindOf(of).startsWith("Certificate");
+  const [whole, setWhole] = useState(false);
+  return (
+    <ActionDialog
+      title={`Accept ${titleOf(of)}?`}
+      action="Accept"
+      onClose={onClose}
+      run={async () => {
+        await inboxAction(of.id, "accept", whole ? { as: "enrollmentGroup" } : {});
+        onDone();
+      }}
+    >
+      <p>An enrollment is made from what the device showed. It is let in the next time that it asks.</p>
+      {issuer && <Check label="Accept every device of this issuer" value={whole} onChange={setWhole} hint="Makes an enrollment group of the issuing CA." />}
+      <Note>Accept only a device that you know: what it showed says who it is, not that it is yours.</Note>
+    </ActionDialog>
+  );
+}
+
+function titleOf(of: InboxItem): string {
+  const samples = of["samples"];
+  const sample = Array.isArray(samples) && typeof samples[0] === "string" ? samples[0] : null;
+  return of.title ?? of.registrationId ?? sample ?? of.id;
+}
+
+const KINDS: Record<string, string> = { x509: "Certificate", certificate: "Certificate", issuer: "Certificates of an issuer", tpm: "TPM", symmetricKey: "Symmetric key", idScope: "Unknown ID scope", scope: "Unknown ID scope" };
+
+function kindOf(of: InboxItem): string {
+  return KINDS[of.kind ?? ""] ?? of.kind ?? "Unknown";
+}
