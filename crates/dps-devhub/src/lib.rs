@@ -19,7 +19,7 @@ mod guest;
 mod mqtt;
 mod port;
 mod presence;
-mod record;
+mod refused;
 mod registry;
 mod rest;
 mod telemetry;
@@ -32,6 +32,7 @@ use dps_model::{DeviceId, HubName, Secret};
 use dps_wire::amqp::connection::Config;
 
 pub use failure::{HubErrorCode, HubFailure};
+pub use front::device_of;
 pub use telemetry::Telemetry;
 
 use access::host_of;
@@ -117,6 +118,14 @@ impl DevHubs {
     /// What devices sent to this hub lately, newest last.
     pub fn telemetry(&self, name: &HubName) -> Vec<Arc<Telemetry>> {
         self.hub(name.as_str()).map(|hub| hub.telemetry.newest_last()).unwrap_or_default()
+    }
+
+    /// The devices of all hubs were removed from the store itself: their connections end, and what they sent is forgotten.
+    pub fn removed_from_the_store(&self) {
+        for hub in &self.hubs {
+            hub.presence.clear();
+            hub.telemetry.clear();
+        }
     }
 
     /// The hub of that host, with or without a port.

@@ -178,6 +178,13 @@ impl Presence {
         ))
     }
 
+    /// Nobody is there, and nobody was.
+    pub(crate) fn clear(&self) {
+        let mut seats = self.seats();
+        seats.taken.clear();
+        seats.seen.clear();
+    }
+
     /// False when nobody is there, or its queue is full.
     fn tell(&self, id: &DeviceId, command: Command) -> bool {
         let sender = self.seats().taken.get(id).map(|seat| seat.commands.clone());

@@ -50,6 +50,10 @@ impl Ring {
         }
     }
 
+    pub(crate) fn clear(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Kept::default();
+    }
+
     pub(crate) fn newest_last(&self) -> Vec<Arc<Telemetry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).messages.iter().cloned().collect()
     }

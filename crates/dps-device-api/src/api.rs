@@ -21,6 +21,7 @@ use crate::handshakes::Handshakes;
 use crate::listener::{self, Port, Shutdown};
 use crate::refused::Refused;
 use crate::tls::ServerTls;
+use crate::transport::{Direct, Transport};
 
 /// What the fronts ask of the core. It records the event of every request that it is handed.
 #[async_trait]
@@ -32,12 +33,19 @@ pub trait Core: Send + Sync + 'static {
 }
 
 /// The neighbours on the shared ports, in the order in which they are asked.
-#[derive(Default)]
 pub struct Fronts {
     /// Answer HTTP requests that are not the device API's.
     pub http: Vec<Arc<dyn HttpFront>>,
     /// Answer MQTT and AMQP connections that are not the device API's.
     pub devices: Vec<Arc<dyn ForeignFront>>,
+    /// Who stands between connections and all of them.
+    pub transport: Arc<dyn Transport>,
+}
+
+impl Default for Fronts {
+    fn default() -> Self {
+        Self { http: Vec::new(), devices: Vec::new(), transport: Arc::new(Direct) }
+    }
 }
 
 /// How much is taken on at once, over all ports together.

@@ -9,7 +9,6 @@ mod amqp;
 mod api;
 mod certificate;
 pub mod foreign;
-mod greeting;
 mod handshakes;
 mod https;
 pub mod json;
@@ -20,8 +19,10 @@ mod refused;
 pub mod reject;
 mod timed;
 pub mod tls;
+pub mod transport;
 mod websocket;
 
 pub use api::{Bounds, Core, DeviceApi, DoorLoad, Fronts, Taken};
 pub use listener::Shutdown;
 pub use tls::{Identity, ServerTls, TlsError};
+pub use transport::Transport;

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_model::{Channel, Protocol, TlsSession, limits};
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
+use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::api::DeviceApi;
 use crate::foreign::Stream;
-use crate::greeting::Greeted;
 use crate::refused::{Ended, Opened};
 use crate::timed::TimedWrites;
-use crate::tls::PortTls;
 use crate::{amqp, https, mqtt};
 
 /// The signal to stop: `true`, or the sender dropped.
@@ -61,10 +61,11 @@ pub(crate) struct Accepted {
 pub(crate) async fn run(
     api: Arc<DeviceApi>,
     listener: TcpListener,
-    tls: Arc<PortTls>,
+    config: Arc<ServerConfig>,
     port: Port,
     mut shutdown: Shutdown,
 ) {
+    let acceptor = TlsAcceptor::from(config);
     let (alive, mut ended) = mpsc::channel::<Infallible>(1);
     let mut pause = Duration::ZERO;
     loop {
@@ -77,7 +78,7 @@ pub(crate) async fn run(
             Ok((tcp, peer)) => {
                 pause = Duration::ZERO;
                 let newcomer = Newcomer { tcp, peer, port, opened: api.refused.open() };
-                admit(&api, newcomer, &tls, &shutdown, &alive);
+                admit(&api, newcomer, &acceptor, &shutdown, &alive);
             }
             Err(error) if ends_one_connection(&error) => {}
             Err(error) => {
@@ -118,7 +119,7 @@ struct Newcomer {
 fn admit(
     api: &Arc<DeviceApi>,
     newcomer: Newcomer,
-    tls: &Arc<PortTls>,
+    acceptor: &TlsAcceptor,
     shutdown: &Shutdown,
     alive: &mpsc::Sender<Infallible>,
 ) {
@@ -128,20 +129,21 @@ fn admit(
         api.refused.connection(opened, port.protocol(), peer, Ended::at("accept", reason));
         return;
     };
-    let (api, tls, shutdown, alive) = (Arc::clone(api), Arc::clone(tls), shutdown.clone(), alive.clone());
+    let (api, acceptor, shutdown, alive) =
+        (Arc::clone(api), acceptor.clone(), shutdown.clone(), alive.clone());
     tokio::spawn(async move {
-        connection(api, newcomer, tls, shutdown).await;
+        connection(api, newcomer, acceptor, shutdown).await;
         drop((permit, alive));
     });
 }
 
-async fn connection(api: Arc<DeviceApi>, newcomer: Newcomer, tls: Arc<PortTls>, mut shutdown: Shutdown) {
+async fn connection(api: Arc<DeviceApi>, newcomer: Newcomer, acceptor: TlsAcceptor, mut shutdown: Shutdown) {
     let Newcomer { tcp, peer, port, opened } = newcomer;
     // Each stage is boxed, so that a waiting connection pays for its present stage alone.
     let established = tokio::select! {
         biased;
         () = requested(&mut shutdown) => return,
-        established = Box::pin(handshake(&api, tcp, &tls)) => established,
+        established = Box::pin(handshake(&api, tcp, acceptor)) => established,
     };
     let tls = match established {
         Ok(Some(tls)) => tls,
@@ -151,6 +153,7 @@ async fn connection(api: Arc<DeviceApi>, newcomer: Newcomer, tls: Arc<PortTls>, 
     let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
     let channel = Arc::new(Channel { protocol: port.protocol(), peer, tls: session_facts(&tls) });
     let stream: Box<dyn Stream> = Box::new(TimedWrites::new(tls, Duration::from_secs(limits::WRITE_TIMEOUT)));
+    let stream = api.fronts.transport.carry(&channel, stream);
     let accepted = Accepted { stream, channel, opened, shutdown, http2 };
     let accepted = match port {
         Port::Https => match Box::pin(https::serve(&api, accepted)).await {
@@ -170,47 +173,29 @@ async fn connection(api: Arc<DeviceApi>, newcomer: Newcomer, tls: Arc<PortTls>, 
 async fn handshake(
     api: &DeviceApi,
     tcp: TcpStream,
-    tls: &PortTls,
+    acceptor: TlsAcceptor,
 ) -> Result<Option<TlsStream<TcpStream>>, Ended> {
+    let ended = |reason: String| Ended::at("handshake", reason);
     tune(&tcp);
-    let mut seen = Greeted::default();
     let attempt = async {
         // Only a peer that speaks takes one of the places.
         if !matches!(tcp.peek(&mut [0]).await, Ok(1..)) {
             return Ok(None);
         }
         let place = api.handshakes.enter().await;
-        tokio::select! {
-            tls = tls.accept(tcp, &mut seen) => tls.map(Some).map_err(Broken::Tls),
-            () = place.gives_way() => Err(Broken::GaveWay),
-        }
+        let tls = tokio::select! {
+            tls = acceptor.accept(tcp) => {
+                tls.map_err(|error| ended(format!("the TLS handshake failed: {error}")))?
+            }
+            () = place.gives_way() => {
+                return Err(ended("the TLS handshake stalled, and gave way to a newer one".to_owned()));
+            }
+        };
+        Ok(Some(tls))
     };
-    let patience = Duration::from_secs(limits::HANDSHAKE_TIMEOUT);
-    let ended = tokio::time::timeout(patience, attempt).await.unwrap_or(Err(Broken::Late));
-    ended.map_err(|broken| {
-        let handshake = Some(Box::new(seen.record(broken.error())));
-        Ended { handshake, ..Ended::at("handshake", broken.to_string()) }
+    tokio::time::timeout(Duration::from_secs(limits::HANDSHAKE_TIMEOUT), attempt).await.unwrap_or_else(|_| {
+        Err(ended(format!("the TLS handshake did not end within {} seconds", limits::HANDSHAKE_TIMEOUT)))
     })
-}
-
-/// Why a handshake did not end well.
-#[derive(Debug, thiserror::Error)]
-enum Broken {
-    #[error("the TLS handshake failed: {0}")]
-    Tls(io::Error),
-    #[error("the TLS handshake stalled, and gave way to a newer one")]
-    GaveWay,
-    #[error("the TLS handshake did not end within {} seconds", limits::HANDSHAKE_TIMEOUT)]
-    Late,
-}
-
-impl Broken {
-    fn error(&self) -> Option<&io::Error> {
-        match self {
-            Self::Tls(error) => Some(error),
-            Self::GaveWay | Self::Late => None,
-        }
-    }
 }
 
 /// Answers leave at once; a peer that vanished is noticed although MQTT's keep alive may be 0, which is no limit.

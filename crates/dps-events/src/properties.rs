@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::record::{
-    AssignmentRecord, AttemptRecord, ConnectionRecord, Enrollment, Event, LinkProbeRecord,
+    AssignmentRecord, AttemptRecord, ConnectionRecord, Enrollment, Event, InjectedFault, LinkProbeRecord,
     ManagementCallRecord, Outcome, ServiceCallRecord, Step,
 };
 
@@ -74,6 +74,9 @@ pub struct Properties<'a> {
     /// What only the operator is told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<&'a str>,
+    /// What a development server did to it, as it was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<&'a InjectedFault>,
     /// As the device wrote it, where no provisioning service has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_scope: Option<&'a str>,
@@ -113,8 +116,6 @@ impl Event {
             Self::ManagementCall(call) => Properties::of_management_call(call),
             Self::Connection(connection) => Properties::of_connection(connection),
             Self::LinkProbe(probe) => Properties::of_link_probe(probe),
-            // No rows are made of these.
-            Self::Polls(_) | Self::HubConnection(_) => Properties::default(),
         }
     }
 }
@@ -139,6 +140,7 @@ impl<'a> Properties<'a> {
             allocation: attempt.allocation.as_ref().map(|allocation| allocation.policy),
             status: attempt.status.and_then(|status| serde_json::to_value(status).ok()),
             reason: attempt.reason,
+            fault: attempt.fault.as_ref(),
             id_scope: unknown_scope.then_some(attempt.id_scope.as_str()),
             client: attempt.client.as_deref(),
             tls: Some(attempt.tls_version.as_str()).filter(|version| !version.is_empty()),
@@ -162,6 +164,7 @@ impl<'a> Properties<'a> {
             twin: assignment.twin,
             webhook: assignment.webhook.as_ref().map(|webhook| webhook.answer.as_str()),
             attempts: Some(assignment.attempts),
+            fault: assignment.fault.as_ref(),
             steps: steps(&assignment.steps),
             ..Self::default()
         }

@@ -1,17 +1,9 @@
 //! The records: facts of one unit of work, bounded, free of secrets (a SAS signature only as a hash).
 
-mod handshake;
-mod hub_connection;
-mod polls;
-
 use std::net::SocketAddr;
 
 use dps_model::{Channel, Error, Protocol, Timestamp, TrackingId};
 use serde::Serialize;
-
-pub use handshake::HandshakeRecord;
-pub use hub_connection::{HubConnectionRecord, HubDeviceName};
-pub use polls::PollsRecord;
 
 /// A closed unit of work.
 #[derive(Debug, Clone, Serialize)]
@@ -29,10 +21,6 @@ pub enum Event {
     Connection(Box<ConnectionRecord>),
     /// A linked hub that stopped working, still does not, or works again.
     LinkProbe(Box<LinkProbeRecord>),
-    /// Polls of an operation that were answered.
-    Polls(Box<PollsRecord>),
-    /// A device that connected to a hub.
-    HubConnection(Box<HubConnectionRecord>),
 }
 
 /// What a device asked for.
@@ -241,6 +229,16 @@ pub struct WebhookCall {
     pub answer: String,
 }
 
+/// A fault that a development server was told to cause: what happened is its doing, not the device's or the hub's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InjectedFault {
+    /// Id of the rule.
+    pub rule: String,
+    /// `drop`, `delay`, `throttle`, `error`, `disconnect`, `hubDown` or `webhookDown`.
+    pub kind: &'static str,
+}
+
 /// A device's request: everything an explanation needs.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -297,6 +295,9 @@ pub struct AttemptRecord {
     pub hub: Option<String>,
     /// How it was chosen.
     pub allocation: Option<Allocation>,
+    /// What a development server did to it, as it was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<InjectedFault>,
     /// Durations, in order.
     pub steps: Vec<Step>,
     /// How it ended.
@@ -333,6 +334,7 @@ impl AttemptRecord {
             status: None,
             hub: None,
             allocation: None,
+            fault: None,
             steps: Vec::new(),
             outcome: Outcome::Abandoned,
         }
@@ -376,6 +378,9 @@ pub struct AssignmentRecord {
     pub attempts: u32,
     /// True when a crash or a lost lease made this node take it over.
     pub resumed: bool,
+    /// What a development server did to it, as it was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<InjectedFault>,
     /// Durations, in order.
     pub steps: Vec<Step>,
     /// How it ended.
@@ -495,12 +500,6 @@ pub struct ConnectionRecord {
     pub reason: String,
     /// Who it claimed to be, where it said so.
     pub claimed: Option<String>,
-    /// Whom a hub refused, where a hub did.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hub_device: Option<HubDeviceName>,
-    /// The handshake, where it ended in there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub handshake: Option<Box<HandshakeRecord>>,
 }
 
 /// What a probe of a linked hub told that an operator must hear.

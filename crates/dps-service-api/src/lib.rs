@@ -8,6 +8,7 @@ mod bulk;
 mod call;
 pub mod continuation;
 mod enrollments;
+pub mod json;
 mod queries;
 pub mod query;
 mod registrations;

@@ -69,8 +69,9 @@ impl Shelf {
 }
 
 /// Does one write, and says how to undo it.
-fn apply(shelves: &mut Shelves, index: usize, write: Write) -> Result<Undo, StoreError> {
+fn apply(shelves: &mut Shelves, index: usize, write: Write) -> Result<Vec<Undo>, StoreError> {
     let (collection, instance, id, precondition, document) = match write {
+        Write::Clear { collection, instance } => return Ok(clear(shelves, collection, &instance)),
         Write::Put { collection, instance, document, precondition } => {
             (collection, instance, document.id.clone(), precondition, Some(document))
         }
@@ -86,7 +87,16 @@ fn apply(shelves: &mut Shelves, index: usize, write: Write) -> Result<Undo, Stor
         Some(document) => shelf.put(key.clone(), document),
         None => shelf.take(&key),
     };
-    Ok(Undo { collection, key, before })
+    Ok(vec![Undo { collection, key, before }])
+}
+
+fn clear(shelves: &mut Shelves, collection: Collection, instance: &str) -> Vec<Undo> {
+    let shelf = shelves.entry(collection.name()).or_default();
+    let first = (instance.to_owned(), String::new());
+    let keys = shelf.documents.range(first..).map(|(key, _)| key.clone());
+    let keys: Vec<Key> = keys.take_while(|(whose, _)| whose == instance).collect();
+    let mut undo = |key: Key| Undo { collection, before: shelf.take(&key), key };
+    keys.into_iter().map(&mut undo).collect()
 }
 
 /// What a write replaced.
@@ -129,7 +139,7 @@ impl Store for MemoryStore {
         let mut done = Vec::with_capacity(writes.len());
         for (index, write) in writes.into_iter().enumerate() {
             match apply(&mut shelves, index, write) {
-                Ok(undo) => done.push(undo),
+                Ok(undo) => done.extend(undo),
                 Err(error) => {
                     done.into_iter().rev().for_each(|undo| undo.undo(&mut shelves));
                     return Err(error);

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::CommandFactory as _;
 use dps_model::limits::Profile;
 
+use crate::dev::commands::DevControl;
 use crate::device::DeviceCommand;
 use crate::explain_code::ExplainCodeOptions;
 use crate::fleet::FleetCommand;
@@ -27,7 +28,7 @@ pub enum Command {
     /// Start everything on this machine: provisioning service, development hub, metrics; no configuration
     #[command(after_help = "Example:
   muster dev --hub hub-1.localhost --hub hub-2.localhost")]
-    Dev(DevOptions),
+    Dev(Box<DevCommand>),
     /// Run in production, by a file of settings
     #[command(after_help = "Example:
   muster serve --config /etc/muster/muster.toml")]
@@ -73,6 +74,18 @@ pub fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
     }
+}
+
+/// `muster dev`: start a server, or tell a running one something.
+#[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct DevCommand {
+    /// How it starts.
+    #[command(flatten)]
+    pub start: DevOptions,
+    /// What a running one is told.
+    #[command(subcommand)]
+    pub control: Option<DevControl>,
 }
 
 /// Options of `muster dev`.

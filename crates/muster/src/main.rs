@@ -37,8 +37,11 @@ fn run(command: cli::Command) -> anyhow::Result<()> {
     server::process::raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match command {
-        cli::Command::Dev(options) if options.demo => runtime.block_on(demo::run(options)),
-        cli::Command::Dev(options) => runtime.block_on(dev::run(options)),
+        cli::Command::Dev(command) => match command.control {
+            Some(control) => Ok(runtime.block_on(fleet::until_interrupted(dev::commands::run(control)))?),
+            None if command.start.demo => runtime.block_on(demo::run(command.start)),
+            None => runtime.block_on(dev::run(command.start)),
+        },
         cli::Command::Serve(options) => runtime.block_on(serve::run(&options)),
         cli::Command::Config(command) => runtime.block_on(serve::config(&command)),
         cli::Command::Health(options) => runtime.block_on(health::run(&options)),

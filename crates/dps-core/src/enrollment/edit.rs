@@ -318,9 +318,14 @@ impl Enrollments {
 
     fn changed<E: Enrolled>(&self) {
         if E::KIND == EnrollmentKind::Group {
-            self.rings.changed();
-            self.lane.forgive();
+            self.changed_in_the_store();
         }
+    }
+
+    /// Groups were changed in the store itself: what was prepared of their keys is stale.
+    pub fn changed_in_the_store(&self) {
+        self.rings.changed();
+        self.lane.forgive();
     }
 }
 

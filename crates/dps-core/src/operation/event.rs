@@ -46,6 +46,7 @@ impl OperationEvent {
             webhook: None,
             attempts: 0,
             resumed: admitted.resumed,
+            fault: None,
             steps: Vec::new(),
             outcome: Outcome::Abandoned,
         };

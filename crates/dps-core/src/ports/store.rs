@@ -117,6 +117,13 @@ pub enum Write {
         /// Only if.
         precondition: Precondition,
     },
+    /// Remove every document of an instance.
+    Clear {
+        /// Where.
+        collection: Collection,
+        /// Whose.
+        instance: String,
+    },
 }
 
 /// Why a precondition did not hold.

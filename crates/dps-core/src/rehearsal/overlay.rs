@@ -27,7 +27,7 @@ impl Laid {
             Write::Put { collection, instance, document, .. } => {
                 Some(Self { collection, instance, document })
             }
-            Write::Delete { .. } => None,
+            Write::Delete { .. } | Write::Clear { .. } => None,
         }
     }
 }

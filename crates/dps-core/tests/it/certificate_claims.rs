@@ -28,7 +28,9 @@ impl Store for Together {
     }
     async fn write(&self, writes: Vec<Write>) -> Result<(), StoreError> {
         let enrolls = writes.iter().any(|write| match write {
-            Write::Put { collection, .. } | Write::Delete { collection, .. } => {
+            Write::Put { collection, .. }
+            | Write::Delete { collection, .. }
+            | Write::Clear { collection, .. } => {
                 matches!(collection, Collection::Enrollments | Collection::EnrollmentGroups)
             }
         });

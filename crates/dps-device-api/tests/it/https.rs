@@ -240,7 +240,7 @@ impl HttpFront for Neighbour {
 
 #[tokio::test]
 async fn request_of_a_neighbour_handed_on_with_its_channel() {
-    let server = Server::with(Fronts { http: vec![Arc::new(Neighbour)], devices: Vec::new() }).await;
+    let server = Server::with(Fronts { http: vec![Arc::new(Neighbour)], ..Fronts::default() }).await;
     for mut http in both(&server).await {
         // The second would be a device's path, were `registrations` an id scope.
         for path in ["/devices/d1", "/registrations/registrations/query", "/devices/registrations/modules"] {
@@ -279,7 +279,7 @@ async fn request_of_a_neighbour_is_carried_out_although_its_client_goes_away() {
     let (begun, may_end, ended) = (gate(), gate(), gate());
     let front =
         Patient { begun: Arc::clone(&begun), may_end: Arc::clone(&may_end), ended: Arc::clone(&ended) };
-    let server = Server::with(Fronts { http: vec![Arc::new(front)], devices: Vec::new() }).await;
+    let server = Server::with(Fronts { http: vec![Arc::new(front)], ..Fronts::default() }).await;
     for mut http in both(&server).await {
         let mut asked = Box::pin(http.send(request(Method::PUT, "/slow", "")));
         tokio::select! {

@@ -66,7 +66,7 @@ impl ForeignFront for Hub {
 }
 
 async fn shared() -> Server {
-    Server::with(Fronts { http: Vec::new(), devices: vec![Arc::new(Hub)] }).await
+    Server::with(Fronts { devices: vec![Arc::new(Hub)], ..Fronts::default() }).await
 }
 
 fn open() -> Performative {

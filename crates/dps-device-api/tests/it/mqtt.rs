@@ -400,7 +400,7 @@ async fn request_refused_at_the_door_told_on_the_topic_with_one_event() {
 
 #[tokio::test]
 async fn connection_of_a_hub_handed_on_with_what_came_behind_connect() {
-    let server = Server::with(Fronts { http: Vec::new(), devices: vec![Arc::new(Hub)] }).await;
+    let server = Server::with(Fronts { devices: vec![Arc::new(Hub)], ..Fronts::default() }).await;
     let mut mqtt = Mqtt::open(&server).await;
     let mut bytes = BytesMut::new();
     let connect = greeting("hub.example/d/?api-version=2021-04-12", "d");

@@ -336,7 +336,7 @@ async fn connect_refused_in_mqtts_words_then_closed() {
 
 #[tokio::test]
 async fn connection_of_a_hub_handed_on_as_mqtt_over_websocket() {
-    let server = Server::with(Fronts { http: Vec::new(), devices: vec![Arc::new(Hub)] }).await;
+    let server = Server::with(Fronts { devices: vec![Arc::new(Hub)], ..Fronts::default() }).await;
     let connect = Packet::Connect(Box::new(greeting("hub.example/d/?api-version=2021-04-12", "d")));
     let behind = packets(&[connect, Packet::PingReq]);
     let mut raw = Raw::open(&server, &frame(0x82, &behind)).await;

@@ -29,8 +29,6 @@ fn connection(reason: &str) -> Event {
         stage: "handshake",
         reason: reason.into(),
         claimed: None,
-        hub_device: None,
-        handshake: None,
     }))
 }
 

@@ -89,6 +89,7 @@ pub(super) fn observe_everything(metrics: &Metrics) {
         webhook: None,
         attempts: 1,
         resumed: false,
+        fault: None,
         steps: Vec::new(),
         outcome: Outcome::Success,
     };

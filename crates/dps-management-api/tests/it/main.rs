@@ -13,6 +13,5 @@ mod logs;
 mod metrics;
 mod page;
 mod refusals;
-mod rehearsals;
 mod rights;
 mod services;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use dps_core::ports::store::{Collection, Precondition, Refusal, StoreError};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::schema::{ADD_COUNT, ADD_LOOKUP, REMOVE_LOOKUP, Tables};
+use super::schema::{ADD_COUNT, ADD_LOOKUP, CLEAR_LOOKUPS, REMOVE_LOOKUP, Tables};
 use super::write::{ReadyWrite, Row};
 use crate::rules;
 
@@ -95,14 +95,15 @@ impl ReadyWrite {
     fn precondition(&self) -> &Precondition {
         match self {
             Self::Put { precondition, .. } | Self::Delete { precondition, .. } => precondition,
+            Self::Clear { .. } => &Precondition::None,
         }
     }
 
     fn place(&self) -> (&'static str, &str) {
         match self {
-            Self::Put { collection, instance, .. } | Self::Delete { collection, instance, .. } => {
-                (collection.name(), instance)
-            }
+            Self::Put { collection, instance, .. }
+            | Self::Delete { collection, instance, .. }
+            | Self::Clear { collection, instance } => (collection.name(), instance),
         }
     }
 }
@@ -125,6 +126,7 @@ fn one(connection: &Connection, tables: &Tables, write: &ReadyWrite) -> Result<i
         ReadyWrite::Delete { collection, instance, id, precondition } => {
             table.delete(*collection, instance, id, precondition)
         }
+        ReadyWrite::Clear { collection, instance } => Ok(table.clear(*collection, instance)?),
     }
 }
 
@@ -239,6 +241,13 @@ impl Table<'_> {
         self.connection.prepare_cached(&self.tables.of(collection).delete)?.execute((instance, id))?;
         self.remove_lookups(collection, instance, id, current.lookups.as_deref())?;
         Ok(-1)
+    }
+
+    fn clear(&self, collection: Collection, instance: &str) -> rusqlite::Result<i64> {
+        self.connection.prepare_cached(CLEAR_LOOKUPS)?.execute((collection.name(), instance))?;
+        let removed =
+            self.connection.prepare_cached(&self.tables.of(collection).clear)?.execute([instance])?;
+        Ok(-i64::try_from(removed).unwrap_or(i64::MAX))
     }
 
     fn current(&self, collection: Collection, instance: &str, id: &str) -> rusqlite::Result<Option<Current>> {

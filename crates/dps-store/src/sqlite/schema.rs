@@ -78,6 +78,8 @@ pub(super) struct Statements {
     pub amend_if: String,
     /// ?1 instance, ?2 id.
     pub delete: String,
+    /// ?1 instance.
+    pub clear: String,
 }
 
 impl Statements {
@@ -127,6 +129,7 @@ impl Statements {
             amend_if: format!("{amend} AND etag = ?7 AND owner IS ?8 AND lookups IS ?9"),
             amend,
             delete: format!("DELETE FROM {table} WHERE instance = ?1 AND id = ?2"),
+            clear: format!("DELETE FROM {table} WHERE instance = ?1"),
         }
     }
 
@@ -167,6 +170,8 @@ pub(super) const ADD_LOOKUP: &str =
 /// Removes a text of a document: collection, instance, text, id.
 pub(super) const REMOVE_LOOKUP: &str =
     "DELETE FROM lookups WHERE collection = ?1 AND instance = ?2 AND text = ?3 AND id = ?4";
+/// Removes the texts of all documents of an instance: collection, instance.
+pub(super) const CLEAR_LOOKUPS: &str = "DELETE FROM lookups WHERE collection = ?1 AND instance = ?2";
 /// Adds to a count: collection, instance, difference.
 pub(super) const ADD_COUNT: &str = "INSERT INTO counts (collection, instance, documents) VALUES (?1, ?2, ?3) \
      ON CONFLICT (collection, instance) DO UPDATE SET documents = documents + excluded.documents";
@@ -212,6 +217,7 @@ mod tests {
                 amend,
                 amend_if,
                 delete,
+                clear,
                 insert: _,
             } = tables.of(collection);
             let all = [
@@ -226,6 +232,7 @@ mod tests {
                 amend,
                 amend_if,
                 delete,
+                clear,
             ];
             for sql in all.into_iter().chain(find) {
                 let plan = plan(&connection, sql);

@@ -31,6 +31,7 @@ pub(super) struct Row {
 pub(super) enum ReadyWrite {
     Put { collection: Collection, instance: String, row: Row, precondition: Precondition },
     Delete { collection: Collection, instance: String, id: String, precondition: Precondition },
+    Clear { collection: Collection, instance: String },
 }
 
 /// Seals and encodes; done by the caller, so that the writer only writes.
@@ -59,6 +60,7 @@ pub(super) fn ready(seal: &Seal, writes: Vec<Write>) -> Result<Vec<ReadyWrite>, 
             Write::Delete { collection, instance, id, precondition } => {
                 Ok(ReadyWrite::Delete { collection, instance, id, precondition })
             }
+            Write::Clear { collection, instance } => Ok(ReadyWrite::Clear { collection, instance }),
         })
         .collect()
 }

@@ -35,6 +35,7 @@ macro_rules! store_suite {
             put_then_get_is_the_same,
             put_over_another_replaces_everything,
             put_preconditions_hold_or_are_refused,
+            clear_removes_what_an_instance_has_and_nothing_else,
             delete_preconditions_hold_or_are_refused,
             batch_refused_at_any_write_leaves_no_trace,
             batch_later_writes_see_earlier_ones,

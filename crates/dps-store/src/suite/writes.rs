@@ -167,3 +167,27 @@ pub async fn batch_beyond_the_limits_is_refused_and_leaves_no_trace(store: Arc<d
     store.write(writes(MAX_WRITES_PER_COMMIT)).await.unwrap();
     assert_eq!(store.count(Enrollments, "i").await.unwrap(), MAX_WRITES_PER_COMMIT as u64);
 }
+
+pub async fn clear_removes_what_an_instance_has_and_nothing_else(store: Arc<dyn Store>) {
+    let clear = || Write::Clear { collection: Enrollments, instance: "i".to_owned() };
+    for (collection, instance) in [(Enrollments, "i"), (Enrollments, "j"), (Registrations, "i")] {
+        let documents = ["a", "b"].map(|id| put(collection, instance, full_document(id)));
+        store.write(documents.to_vec()).await.unwrap();
+    }
+    let beside = put_if(Enrollments, "j", document("a"), Precondition::Absent);
+    assert_eq!(store.write(vec![clear(), beside]).await, refused(1, Refusal::Exists));
+    assert_eq!(store.count(Enrollments, "i").await.unwrap(), 2, "a refused batch leaves no trace");
+    let found = store.find(Enrollments, "i", &full_document("b").lookups).await.unwrap();
+    assert_eq!(found.len(), 2, "their texts lead to them still");
+
+    let after = put_if(Enrollments, "i", document("c"), Precondition::Absent);
+    store.write(vec![clear(), after]).await.unwrap();
+    assert_eq!(store.count(Enrollments, "i").await.unwrap(), 1);
+    assert!(get(&*store, Enrollments, "i", "a").await.is_none());
+    let found = store.find(Enrollments, "i", &full_document("a").lookups).await.unwrap();
+    assert!(found.is_empty(), "its texts lead nowhere");
+    assert_eq!(store.count(Enrollments, "j").await.unwrap(), 2);
+    assert_eq!(store.count(Registrations, "i").await.unwrap(), 2);
+    store.write(vec![clear(), clear()]).await.unwrap();
+    assert_eq!(store.count(Enrollments, "i").await.unwrap(), 0);
+}

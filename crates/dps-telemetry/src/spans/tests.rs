@@ -37,6 +37,7 @@ fn assignment() -> AssignmentRecord {
         webhook: None,
         attempts: 1,
         resumed: false,
+        fault: None,
         steps: vec![Step { name: "putDevice", micros: 4_000 }],
         outcome: Outcome::Success,
     }

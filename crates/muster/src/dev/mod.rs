@@ -1,10 +1,15 @@
 //! `muster dev`: everything on one machine, without configuration.
 
 mod authority;
+mod clock;
+pub mod commands;
+mod control;
 pub mod env_file;
+mod faults;
 mod hosting;
 mod hubs;
 mod identity_providers;
+mod reset;
 pub mod server;
 mod settings;
 pub mod terminal;

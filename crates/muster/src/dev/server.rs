@@ -1,12 +1,12 @@
 //! Joins the rooms into one running server, and takes it apart again in the reverse order.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use dps_attestation::tpm::ChallengeSecret;
-use dps_core::ports::{Clock, Store, SystemClock};
+use dps_core::ports::{Clock, Store};
 use dps_core::{Instances, Throttle};
 use dps_devhub::{DevHubs, Hook};
 use dps_device_api::{Bounds, Identity, ServerTls};
@@ -23,12 +23,19 @@ use dps_model::{Etag, HubName, Secret, Timestamp};
 use dps_store::{OpenOptions, SqliteStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use tokio::sync::Mutex;
 
 use super::authority::{self, Authority};
+use super::clock::DevClock;
+use super::control::Control;
 use super::env_file::DevEnv;
+use super::faults::{
+    Faults, FaultyCore, FaultyHubFront, FaultyHubs, FaultyNotifications, FaultyWebhook, MarkingSink,
+};
 use super::hosting::DevHosting;
 use super::hubs::LinkedHubs;
 use super::identity_providers;
+use super::reset::{Gate, GatedCore, Reset};
 use super::settings::{Settings, decode};
 use crate::cli::DevOptions;
 use crate::config::{
@@ -42,7 +49,6 @@ use crate::server::ports::{Ports, listen, port};
 use crate::server::regions;
 use crate::server::rooms::{self, Outside, Site};
 use crate::server::running::{Run, Running};
-use crate::server::sessions;
 use crate::server::watching::{Plan, Watching};
 
 /// Name of the default instance.
@@ -76,7 +82,9 @@ impl Server {
         let directory = DataDir::open(&options.data_dir)?;
         directory.remove("dev.env")?; // of a process that was killed
         let ports = bind(options)?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let dev_clock = Arc::new(DevClock::new());
+        let clock: Arc<dyn Clock> = Arc::clone(&dev_clock) as _;
+        let faults = Faults::default();
         let hubs = hub_names(options)?;
         let authority = Authority::open(&directory, clock.now())?;
         let (tls, certificate_end) = tls(&directory, &authority, options, &hubs, clock.now())?;
@@ -107,18 +115,44 @@ impl Server {
         let outside = Outside {
             store: shared,
             clock,
-            sink: watching.sink(),
+            sink: Arc::new(MarkingSink { then: watching.sink(), marks: Arc::clone(&faults.marks) }),
             throttle,
             rollups: Arc::clone(&watching.rollups),
             settings: Arc::clone(&watching.settings),
             metrics: Arc::clone(&metrics),
         };
-        let mut site = site(&outside, &directory, &settings, options, hubs, hook, hosting).await?;
+        let own = OwnHubs::open(&outside, &settings, hubs, hook)?;
+        let mut site = site(&outside, &directory, &settings, options, &own, &faults, hosting).await?;
+        let reset = Arc::new(OnceLock::new());
+        site.http.push(Arc::new(Control {
+            faults: faults.clone(),
+            clock: Arc::clone(&dev_clock),
+            reset: Arc::clone(&reset),
+            token: settings.bearer_token.clone().into(),
+            hosts: options.hosts.clone(),
+        }));
+        let gate = Gate::default();
+        site.before_core = before_core(&outside, &site.instances, faults.clone(), gate.clone());
         let instances = Arc::clone(&site.instances);
         watching.begin(&mut site, &outside)?;
-        let rooms = rooms::join(&outside, site, watching.place()).await?;
+        let rooms = rooms::join(&outside, site, watching.workspace_id()).await?;
         dps_core::enrollment::mend(outside.store.as_ref(), &rooms.instances).await?;
         rooms.life.resume().await;
+        let _ = reset.set(Reset {
+            store: Arc::clone(&outside.store),
+            gate,
+            instances: Arc::clone(&rooms.instances),
+            life: rooms.life.clone(),
+            operations: Arc::clone(&rooms.operations),
+            enrollments: Arc::clone(&rooms.enrollments),
+            hubs: own.hubs,
+            rules: Arc::clone(&rooms.rules),
+            settings: Arc::clone(&watching.settings),
+            faults: Arc::clone(&faults.book),
+            clock: dev_clock,
+            first: instance(&settings, &own.names, &options.hub_locations)?,
+            one: Mutex::default(),
+        }); // it is set once
         let probe_interval = Duration::from_secs(limits::LINK_PROBE_INTERVAL);
         let host = options.hosts.first().cloned().unwrap_or_default();
         let ends = vec![(host, certificate_end)];
@@ -179,44 +213,88 @@ fn bind(options: &DevOptions) -> anyhow::Result<Ports> {
     })
 }
 
+/// The development hubs of this server.
+struct OwnHubs {
+    names: Vec<HubName>,
+    key: Secret,
+    hubs: Arc<DevHubs>,
+}
+
+impl OwnHubs {
+    fn open(
+        outside: &Outside,
+        settings: &Settings,
+        names: Vec<HubName>,
+        hook: Arc<dyn Hook>,
+    ) -> anyhow::Result<Self> {
+        let (clock, sink) = (Arc::clone(&outside.clock), Arc::clone(&outside.sink));
+        let key = decode(&settings.hub_key)?;
+        let hubs = DevHubs::new(&outside.store, clock, sink, names.clone(), key.clone(), hook);
+        Ok(Self { names, key, hubs: Arc::new(hubs) })
+    }
+}
+
+/// Faults strike first: a delay keeps no reset waiting.
+fn before_core(
+    outside: &Outside,
+    instances: &Arc<Instances>,
+    faults: Faults,
+    gate: Gate,
+) -> rooms::BeforeCore {
+    let (instances, sink) = (Arc::clone(instances), Arc::clone(&outside.sink));
+    let clock = Arc::clone(&outside.clock);
+    Box::new(move |then| {
+        let then = Arc::new(GatedCore { then, gate });
+        Arc::new(FaultyCore { then, faults, instances, sink, clock })
+    })
+}
+
 /// The development hubs beside the device API, and the default instance.
 async fn site(
     outside: &Outside,
     directory: &DataDir,
     settings: &Settings,
     options: &DevOptions,
-    hubs: Vec<HubName>,
-    hook: Arc<dyn Hook>,
+    own: &OwnHubs,
+    faults: &Faults,
     hosting: DevHosting,
 ) -> anyhow::Result<Site> {
-    let (clock, sink) = (|| Arc::clone(&outside.clock), || Arc::clone(&outside.sink));
-    let instance = instance(settings, &hubs, &options.hub_locations)?;
-    let key = decode(&settings.hub_key)?;
-    let own = Arc::new(DevHubs::new(&outside.store, clock(), sink(), hubs, key.clone(), hook));
+    let clock = || Arc::clone(&outside.clock);
+    let struck = || faults.clone();
+    let instance = instance(settings, &own.names, &options.hub_locations)?;
     let tls = outbound_tls(directory)?;
     let rest = RestHubs::new(clock(), tls.clone())?;
     let token = settings.bearer_token.clone().into();
     let access = identity_providers::access(token, &options.identity_providers, tls.clone())?;
-    let renewed = |kept: &mut Instance, wanted| renew(kept, wanted, &key);
-    let instances = Arc::new(Instances::open(Arc::clone(&outside.store), instance, renewed).await?);
-    let access = access.with_sessions(sessions::of(&instances));
+    let renewed = |kept: &mut Instance, wanted| renew(kept, wanted, &own.key);
+    let instances = Instances::open(Arc::clone(&outside.store), instance, renewed).await?;
     let webhook = Arc::new(HttpWebhook::new(tls, PlainWebhooks::Loopback)?);
+    let notifications = Arc::new(Webhooks(Arc::clone(&webhook)));
+    let linked = Arc::new(LinkedHubs { own: Arc::clone(&own.hubs), rest });
+    let front = FaultyHubFront {
+        hubs: Arc::clone(&own.hubs),
+        faults: struck(),
+        sink: Arc::clone(&outside.sink),
+        clock: clock(),
+    };
+    let front = Arc::new(front);
     Ok(Site {
-        instances,
+        instances: Arc::new(instances),
         access: Arc::new(access),
-        mode: "dev",
         hosting: Arc::new(hosting),
-        hubs: Arc::new(LinkedHubs { own: Arc::clone(&own), rest }),
-        notifications: Arc::new(Webhooks(Arc::clone(&webhook))),
-        webhook,
+        hubs: Arc::new(FaultyHubs { then: linked, faults: struck() }),
+        notifications: Arc::new(FaultyNotifications { then: notifications, faults: struck() }),
+        webhook: Arc::new(FaultyWebhook { then: webhook, faults: struck() }),
         regions: Arc::new(regions::read(options.regions.as_deref(), options.latencies.as_deref())?),
         challenges: ChallengeSecret::new(&decode(&settings.challenge_secret)?),
         limits: options.limits,
         plain_webhooks: PlainWebhooks::Loopback,
         bounds: Bounds::default(),
         queries: None,
-        http: vec![Arc::clone(&own) as _],
-        devices: vec![own as _],
+        http: vec![Arc::clone(&front) as _],
+        devices: vec![front as _],
+        transport: Arc::clone(&faults.wires) as _,
+        before_core: Box::new(|core| core),
     })
 }
 

@@ -88,6 +88,19 @@ pub struct InstanceOptions {
     control: ControlOptions,
 }
 
+impl TrustOptions {
+    /// The `muster dev` that is meant, with its bearer token.
+    pub fn dev_server(&self) -> Result<Target, Failure> {
+        let sources = Sources::new(self);
+        let (token, named) = sources.token()?;
+        let Some(url) = sources.beside(&named, MANAGEMENT_URL) else {
+            return Err(sources.nothing("say --data-dir of a running `muster dev`"));
+        };
+        let ca = sources.ca(named.ends_with("dev.env"))?;
+        Ok(Target { base: base_url(&url)?, credential: Credential::Bearer(token), ca, named })
+    }
+}
+
 impl ServiceOptions {
     /// The client of the service API that is meant.
     pub fn open(&self) -> Result<ServiceApi, Failure> {

@@ -11,6 +11,7 @@ use dps_core::allocation::regions::{RegionMap, ReloadableRegions};
 use dps_core::ports::{Clock, Hubs as _, Regions, Store, SystemClock};
 use dps_core::throttle;
 use dps_device_api::Bounds;
+use dps_device_api::transport::Direct;
 use dps_events::{AttemptLog, Metrics, Segments};
 use dps_hub::{HttpWebhook, RestHubs};
 use dps_model::enrollment::PlainWebhooks;
@@ -35,7 +36,6 @@ use crate::server::place::WorkspacePlace;
 use crate::server::ports::{Ports, listen, port};
 use crate::server::rooms::{self, Outside, Site};
 use crate::server::running::{Run, Running};
-use crate::server::sessions;
 use crate::server::watching::{Plan, Watching};
 
 /// A running server.
@@ -89,7 +89,7 @@ impl Server {
         let mut site = site(&config, &kept, &outside, &directory, &ports, hosting, &regions).await?;
         let instances = Arc::clone(&site.instances);
         watching.begin(&mut site, &outside)?;
-        let rooms = rooms::join(&outside, site, watching.place()).await?;
+        let rooms = rooms::join(&outside, site, watching.workspace_id()).await?;
         dps_core::enrollment::mend(outside.store.as_ref(), &rooms.instances).await?;
         rooms.life.resume().await;
         let (https, mqtt, amqp) = (port(&ports.https)?, port(&ports.mqtt)?, port(&ports.amqp)?);
@@ -204,12 +204,10 @@ async fn site(
         host: &host,
     };
     let instances = declared::open(&config.instances, &ground).await?;
-    let sessions = sessions::of(&instances);
     let webhook = Arc::new(HttpWebhook::new(client_config(&config.hubs.trusted)?, PlainWebhooks::Refused)?);
     Ok(Site {
         instances,
-        access: Arc::new(access(config)?.with_sessions(sessions)),
-        mode: "serve",
+        access: Arc::new(access(config)?),
         hosting: Arc::new(hosting),
         hubs: Arc::new(rest_hubs(&config.hubs, Arc::clone(&outside.clock))?),
         notifications: Arc::new(Webhooks(Arc::clone(&webhook))),
@@ -226,6 +224,8 @@ async fn site(
         queries: None,
         http: Vec::new(),
         devices: Vec::new(),
+        transport: Arc::new(Direct),
+        before_core: Box::new(|core| core),
     })
 }
 

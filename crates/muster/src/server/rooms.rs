@@ -8,16 +8,16 @@ use dps_core::enrollment::find::Finder;
 use dps_core::enrollment::group_lane::GroupLane;
 use dps_core::enrollment::{Enrollments, KeyRings};
 use dps_core::ports::{Clock, Hosting, Hubs, Regions, Store, Webhook};
-use dps_core::{Instances, Lifecycle, Operations, Provisioning, Rehearsals, Throttle};
+use dps_core::{Instances, Lifecycle, Operations, Provisioning, Throttle};
 use dps_device_api::foreign::{ForeignFront, HttpFront};
-use dps_device_api::{Bounds, DeviceApi, Fronts};
+use dps_device_api::{Bounds, Core as DeviceCore, DeviceApi, Fronts, Transport};
 use dps_events::{EventSink, Metrics};
-use dps_management_api::portal::{About, Gate, PortalApi};
-use dps_management_api::{Diagnosis, Insights, ManagementApi};
+use dps_management_api::{Insights, ManagementApi};
 use dps_model::enrollment::PlainWebhooks;
 use dps_model::limits::Profile;
 use dps_monitor::alerts::alerting::Alerting;
 use dps_monitor::alerts::archive::Archive;
+use dps_monitor::alerts::book::RuleBook;
 use dps_monitor::metrics::Rollups;
 use dps_monitor::settings::SettingsBook;
 use dps_monitor::{MonitorState, QueryEngine, WebhookPost};
@@ -26,8 +26,7 @@ use dps_store::StoreState;
 
 use super::alerting;
 use super::error_pages::ErrorPages;
-use super::fronts::{Core, Gated, ManagementFront, PortalFront, PortalPages, ServiceFront};
-use super::place::WorkspacePlace;
+use super::fronts::{Core, ManagementFront, PortalPages, ServiceFront};
 use super::plain_apis::PlainApis;
 
 /// What every room is given of the outside.
@@ -55,8 +54,6 @@ pub struct Site {
     pub instances: Arc<Instances>,
     /// Who may do what.
     pub access: Arc<AccessControl>,
-    /// `dev` or `serve`.
-    pub mode: &'static str,
     /// How they get host names.
     pub hosting: Arc<dyn Hosting>,
     /// How linked hubs are reached.
@@ -81,7 +78,14 @@ pub struct Site {
     pub http: Vec<Arc<dyn HttpFront>>,
     /// MQTT and AMQP fronts besides the device API.
     pub devices: Vec<Arc<dyn ForeignFront>>,
+    /// Who stands between connections and fronts.
+    pub transport: Arc<dyn Transport>,
+    /// What stands between the device API and the core.
+    pub before_core: BeforeCore,
 }
+
+/// Puts something before the core that devices ask.
+pub type BeforeCore = Box<dyn FnOnce(Arc<dyn DeviceCore>) -> Arc<dyn DeviceCore> + Send>;
 
 /// The joined rooms.
 pub struct Rooms {
@@ -99,19 +103,22 @@ pub struct Rooms {
     pub hubs: Arc<dyn Hubs>,
     /// Who evaluates alert rules.
     pub alerting: Alerting,
+    /// Those rules.
+    pub rules: Arc<RuleBook>,
+    /// Enrollments and registrations.
+    pub enrollments: Arc<Enrollments>,
 }
 
-/// Joins the rooms.
-pub async fn join(outside: &Outside, site: Site, place: &WorkspacePlace) -> anyhow::Result<Rooms> {
+/// Joins the rooms. `workspace` is the ARM id of the built-in workspace.
+pub async fn join(outside: &Outside, site: Site, workspace: String) -> anyhow::Result<Rooms> {
     let store = || Arc::clone(&outside.store);
     let clock = || Arc::clone(&outside.clock);
     let sink = || Arc::clone(&outside.sink);
     let state: Arc<dyn MonitorState> = Arc::new(StoreState::new(store()));
-    let (rules, alerting) = alerting::open(&state, outside, &site, place.resource_id()).await?;
+    let (rules, alerting) = alerting::open(&state, outside, &site, workspace).await?;
     let Site {
         instances,
         access,
-        mode,
         hosting,
         hubs,
         webhook,
@@ -124,12 +131,14 @@ pub async fn join(outside: &Outside, site: Site, place: &WorkspacePlace) -> anyh
         queries,
         mut http,
         devices,
+        transport,
+        before_core,
     } = site;
     let life = Lifecycle::new(Arc::clone(&instances), hosting);
     let rings = Arc::new(KeyRings::new(store()));
     let lane = Arc::new(GroupLane::start()?);
     let operations = Operations::new(store(), Arc::clone(&hubs), clock(), sink(), Arc::clone(&instances));
-    let operations = Arc::new(operations.with_webhook(Arc::clone(&webhook)));
+    let operations = Arc::new(operations.with_webhook(webhook));
     let finder = Finder::new(store(), Arc::clone(&rings), Arc::clone(&lane));
     let provisioning = Provisioning::new(
         Arc::clone(&instances),
@@ -140,54 +149,37 @@ pub async fn join(outside: &Outside, site: Site, place: &WorkspacePlace) -> anyh
         clock(),
         sink(),
     );
-    let provisioning = Arc::new(provisioning.with_regions(Arc::clone(&regions)));
+    let provisioning = Arc::new(provisioning.with_regions(regions));
     let enrollments = Enrollments::new(store(), clock(), rings, lane)
         .with_quotas(limits.quotas())
         .with_plain_webhooks(plain_webhooks);
     let enrollments = Arc::new(enrollments);
-    let rehearsals =
-        Rehearsals::new(Arc::clone(&instances), Arc::clone(&enrollments), clock(), regions, webhook)?;
-    let diagnosis = Diagnosis { rehearsals: Some(Arc::new(rehearsals)), ..Diagnosis::default() };
     let throttle = Arc::clone(&outside.throttle);
     let settings = Arc::clone(&outside.settings);
     let insights = Insights {
         rollups: Arc::clone(&outside.rollups),
         settings,
         queries,
-        rules,
+        rules: Arc::clone(&rules),
         alerts: Archive::new(state),
         notifier: Some(alerting.notifier()),
     };
     let allowed = Arc::clone(&access);
     let management =
         ManagementApi::new(Arc::clone(&instances), life.clone(), allowed, insights, sink(), clock());
-    let management = management.with_diagnosis(diagnosis);
-    let about = About {
-        mode,
-        version: env!("CARGO_PKG_VERSION"),
-        subscription: place.subscription,
-        workspace: place.id,
-        workspace_resource: place.resource_id(),
-    };
-    let gate = Arc::new(Gate::new(Arc::clone(&instances), life.clone(), Arc::clone(&access), clock()));
-    let portal =
-        PortalApi::new(Arc::clone(&instances), life.clone(), Arc::clone(&access), about, sink(), clock());
+    http.push(Arc::new(PortalPages));
+    http.push(Arc::new(ErrorPages));
     http.push(Arc::new(ManagementFront(management)));
     http.push(Arc::new(ServiceFront(ServiceApi::new(
-        enrollments,
+        Arc::clone(&enrollments),
         Arc::clone(&instances),
         access,
         throttle,
         sink(),
         clock(),
     ))));
-    let gated = |front| Arc::new(Gated { front, gate: Arc::clone(&gate) }) as Arc<dyn HttpFront>;
-    let mut http: Vec<_> = http.into_iter().map(gated).collect();
-    http.push(Arc::new(PortalFront(portal)));
-    http.push(Arc::new(PortalPages));
-    http.push(Arc::new(ErrorPages));
     let plain = PlainApis::new(http.clone(), Arc::clone(&instances), life.clone());
-    let core = Arc::new(Core(provisioning));
-    let api = DeviceApi::bounded(core, sink(), clock(), Fronts { http, devices }, bounds);
-    Ok(Rooms { api, plain, operations, life, instances, hubs, alerting })
+    let core = before_core(Arc::new(Core(provisioning)));
+    let api = DeviceApi::bounded(core, sink(), clock(), Fronts { http, devices, transport }, bounds);
+    Ok(Rooms { api, plain, operations, life, instances, hubs, alerting, rules, enrollments })
 }

@@ -6,6 +6,7 @@
 mod alerts;
 mod bad_input;
 mod control_plane;
+mod dev;
 mod device_guide;
 mod device_tpm;
 mod disk;

@@ -38,6 +38,7 @@ fn assignment(outcome: Outcome) -> AssignmentRecord {
         webhook: None,
         attempts: 0,
         resumed: false,
+        fault: None,
         steps: Vec::new(),
         outcome,
     }

@@ -78,6 +78,16 @@ impl Amqp {
         let verdict = self.frame().await?.0;
         match verdict {
             Performative::Disposition(said) if said.state == Some(DeliveryState::Accepted) => {}
+            // The status is in the code alone, for AMQP tells none.
+            Performative::Disposition(said) => {
+                let Some(DeliveryState::Rejected(Some(error))) = said.state else {
+                    return Err(unexpected(&said.state));
+                };
+                let body: serde_json::Value =
+                    serde_json::from_str(error.description.as_deref().unwrap_or("{}")).map_err(invalid)?;
+                let status = body["errorCode"].as_u64().and_then(|code| u16::try_from(code / 1000).ok());
+                return Ok(Reply { status: status.unwrap_or_default(), body });
+            }
             other => return Err(unexpected(&other)),
         }
         let (performative, payload) = self.frame().await?;

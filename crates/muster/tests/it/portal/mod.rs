@@ -1,4 +1,3 @@
 //! The portal of a running server: its pages, and the APIs beside them on both ports.
 
 mod pages;
-mod sessions;
