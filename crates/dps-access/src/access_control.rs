@@ -107,14 +107,23 @@ impl AccessControl {
     ///
     /// # Errors
     /// 401000 with the same public text for every reason; `cause` names the reason (`Refusal`). 503001 when a token
-    /// cannot be judged because its provider hands out no keys.
+    /// cannot be judged because its provider hands out no keys. Who is signed in to the portal reads 403002 for what they
+    /// may not do, so that the page does not take them for a stranger.
     pub async fn authorize(
         &self,
         instance: &Instance,
         call: &Call<'_>,
         now: Timestamp,
     ) -> Result<Caller, Error> {
-        self.decide(instance, call, now).await.map_err(Error::from)
+        self.decide(instance, call, now).await.map_err(|refusal| {
+            let signed_in = matches!(read(call.authorization), Ok(Credential::Session(_)));
+            if signed_in && refusal.is_of_somebody_known() {
+                let message = "The session does not have the right to do this.";
+                return Error::with(ErrorCode::AuthorizationFailed, message)
+                    .because(format!("{}: {refusal}", refusal.code()));
+            }
+            Error::from(refusal)
+        })
     }
 
     async fn decide(&self, instance: &Instance, call: &Call<'_>, now: Timestamp) -> Result<Caller, Refusal> {

@@ -208,6 +208,11 @@ impl Refusal {
         }
     }
 
+    /// Is it proven who calls, and only not theirs to do?
+    pub(crate) const fn is_of_somebody_known(&self) -> bool {
+        matches!(self, Self::RightMissing { .. } | Self::RoleMissing { .. } | Self::SessionElsewhere { .. })
+    }
+
     pub(crate) fn missing_keys(missing: KeysMissing, issuer: &str, key_id: Option<String>) -> Self {
         let issuer = shown(issuer);
         match missing {

@@ -19,7 +19,7 @@ mod guest;
 mod mqtt;
 mod port;
 mod presence;
-mod refused;
+mod record;
 mod registry;
 mod rest;
 mod telemetry;

@@ -9,6 +9,7 @@ mod amqp;
 mod api;
 mod certificate;
 pub mod foreign;
+mod greeting;
 mod handshakes;
 mod https;
 pub mod json;

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_model::{Channel, Protocol, TlsSession, limits};
-use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::api::DeviceApi;
 use crate::foreign::Stream;
+use crate::greeting::Greeted;
 use crate::refused::{Ended, Opened};
 use crate::timed::TimedWrites;
+use crate::tls::PortTls;
 use crate::{amqp, https, mqtt};
 
 /// The signal to stop: `true`, or the sender dropped.
@@ -61,11 +61,10 @@ pub(crate) struct Accepted {
 pub(crate) async fn run(
     api: Arc<DeviceApi>,
     listener: TcpListener,
-    config: Arc<ServerConfig>,
+    tls: Arc<PortTls>,
     port: Port,
     mut shutdown: Shutdown,
 ) {
-    let acceptor = TlsAcceptor::from(config);
     let (alive, mut ended) = mpsc::channel::<Infallible>(1);
     let mut pause = Duration::ZERO;
     loop {
@@ -78,7 +77,7 @@ pub(crate) async fn run(
             Ok((tcp, peer)) => {
                 pause = Duration::ZERO;
                 let newcomer = Newcomer { tcp, peer, port, opened: api.refused.open() };
-                admit(&api, newcomer, &acceptor, &shutdown, &alive);
+                admit(&api, newcomer, &tls, &shutdown, &alive);
             }
             Err(error) if ends_one_connection(&error) => {}
             Err(error) => {
@@ -119,7 +118,7 @@ struct Newcomer {
 fn admit(
     api: &Arc<DeviceApi>,
     newcomer: Newcomer,
-    acceptor: &TlsAcceptor,
+    tls: &Arc<PortTls>,
     shutdown: &Shutdown,
     alive: &mpsc::Sender<Infallible>,
 ) {
@@ -129,21 +128,20 @@ fn admit(
         api.refused.connection(opened, port.protocol(), peer, Ended::at("accept", reason));
         return;
     };
-    let (api, acceptor, shutdown, alive) =
-        (Arc::clone(api), acceptor.clone(), shutdown.clone(), alive.clone());
+    let (api, tls, shutdown, alive) = (Arc::clone(api), Arc::clone(tls), shutdown.clone(), alive.clone());
     tokio::spawn(async move {
-        connection(api, newcomer, acceptor, shutdown).await;
+        connection(api, newcomer, tls, shutdown).await;
         drop((permit, alive));
     });
 }
 
-async fn connection(api: Arc<DeviceApi>, newcomer: Newcomer, acceptor: TlsAcceptor, mut shutdown: Shutdown) {
+async fn connection(api: Arc<DeviceApi>, newcomer: Newcomer, tls: Arc<PortTls>, mut shutdown: Shutdown) {
     let Newcomer { tcp, peer, port, opened } = newcomer;
     // Each stage is boxed, so that a waiting connection pays for its present stage alone.
     let established = tokio::select! {
         biased;
         () = requested(&mut shutdown) => return,
-        established = Box::pin(handshake(&api, tcp, acceptor)) => established,
+        established = Box::pin(handshake(&api, tcp, &tls)) => established,
     };
     let tls = match established {
         Ok(Some(tls)) => tls,
@@ -173,29 +171,47 @@ async fn connection(api: Arc<DeviceApi>, newcomer: Newcomer, acceptor: TlsAccept
 async fn handshake(
     api: &DeviceApi,
     tcp: TcpStream,
-    acceptor: TlsAcceptor,
+    tls: &PortTls,
 ) -> Result<Option<TlsStream<TcpStream>>, Ended> {
-    let ended = |reason: String| Ended::at("handshake", reason);
     tune(&tcp);
+    let mut seen = Greeted::default();
     let attempt = async {
         // Only a peer that speaks takes one of the places.
         if !matches!(tcp.peek(&mut [0]).await, Ok(1..)) {
             return Ok(None);
         }
         let place = api.handshakes.enter().await;
-        let tls = tokio::select! {
-            tls = acceptor.accept(tcp) => {
-                tls.map_err(|error| ended(format!("the TLS handshake failed: {error}")))?
-            }
-            () = place.gives_way() => {
-                return Err(ended("the TLS handshake stalled, and gave way to a newer one".to_owned()));
-            }
-        };
-        Ok(Some(tls))
+        tokio::select! {
+            tls = tls.accept(tcp, &mut seen) => tls.map(Some).map_err(Broken::Tls),
+            () = place.gives_way() => Err(Broken::GaveWay),
+        }
     };
-    tokio::time::timeout(Duration::from_secs(limits::HANDSHAKE_TIMEOUT), attempt).await.unwrap_or_else(|_| {
-        Err(ended(format!("the TLS handshake did not end within {} seconds", limits::HANDSHAKE_TIMEOUT)))
+    let patience = Duration::from_secs(limits::HANDSHAKE_TIMEOUT);
+    let ended = tokio::time::timeout(patience, attempt).await.unwrap_or(Err(Broken::Late));
+    ended.map_err(|broken| {
+        let handshake = Some(Box::new(seen.record(broken.error())));
+        Ended { handshake, ..Ended::at("handshake", broken.to_string()) }
     })
+}
+
+/// Why a handshake did not end well.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("the TLS handshake failed: {0}")]
+    Tls(io::Error),
+    #[error("the TLS handshake stalled, and gave way to a newer one")]
+    GaveWay,
+    #[error("the TLS handshake did not end within {} seconds", limits::HANDSHAKE_TIMEOUT)]
+    Late,
+}
+
+impl Broken {
+    fn error(&self) -> Option<&io::Error> {
+        match self {
+            Self::Tls(error) => Some(error),
+            Self::GaveWay | Self::Late => None,
+        }
+    }
 }
 
 /// Answers leave at once; a peer that vanished is noticed although MQTT's keep alive may be 0, which is no limit.

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use dps_core::ports::Clock;
-use dps_events::{AttemptRecord, ConnectionRecord, Event, EventSink, Operation, Outcome};
+use dps_events::{AttemptRecord, ConnectionRecord, Event, EventSink, HandshakeRecord, Operation, Outcome};
 use dps_model::{Channel, Error, Protocol, Timestamp, TrackingId, limits};
 
 /// When a connection or a request began.
@@ -32,11 +32,19 @@ pub(crate) struct Ended {
     pub stage: &'static str,
     pub reason: String,
     pub claimed: Option<String>,
+    /// The TLS handshake that it ended in.
+    pub handshake: Option<Box<HandshakeRecord>>,
 }
 
 impl Ended {
     pub(crate) fn at(stage: &'static str, reason: impl Into<String>) -> Self {
-        Self { tracking_id: TrackingId::fresh(), stage, reason: reason.into(), claimed: None }
+        Self {
+            tracking_id: TrackingId::fresh(),
+            stage,
+            reason: reason.into(),
+            claimed: None,
+            handshake: None,
+        }
     }
 }
 
@@ -101,6 +109,8 @@ impl Refused {
             stage: ended.stage,
             reason: bounded(ended.reason),
             claimed: ended.claimed.map(bounded),
+            hub_device: None,
+            handshake: ended.handshake,
         })));
     }
 

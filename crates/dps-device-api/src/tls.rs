@@ -6,6 +6,7 @@
 //! a resumed session carries its chain, which is judged again with every request.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -13,12 +14,17 @@ use dps_model::limits;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{Acceptor, ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer, UnixTime};
+use tokio::net::TcpStream;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
 use webpki::RawPublicKeyEntity;
+
+use crate::greeting::Greeted;
 
 /// Why a server certificate was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -114,12 +120,37 @@ impl ServerTls {
         });
     }
 
-    pub(crate) fn https(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.https)
+    pub(crate) fn https(&self) -> Arc<PortTls> {
+        self.port(&self.https)
     }
 
-    pub(crate) fn plain(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.plain)
+    pub(crate) fn plain(&self) -> Arc<PortTls> {
+        self.port(&self.plain)
+    }
+
+    fn port(&self, config: &Arc<ServerConfig>) -> Arc<PortTls> {
+        Arc::new(PortTls { config: Arc::clone(config), certificates: Arc::clone(&self.certificates) })
+    }
+}
+
+/// TLS of one port.
+pub(crate) struct PortTls {
+    config: Arc<ServerConfig>,
+    certificates: Arc<Certificates>,
+}
+
+impl PortTls {
+    /// Shakes hands. What was seen of the client stays with the caller, however it ends.
+    pub(crate) async fn accept(
+        &self,
+        tcp: TcpStream,
+        seen: &mut Greeted,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let started = LazyConfigAcceptor::new(Acceptor::default(), tcp).await?;
+        let hello = started.client_hello();
+        let served = self.certificates.of(hello.server_name());
+        seen.hear(&hello, served);
+        started.into_stream(Arc::clone(&self.config)).await
     }
 }
 
@@ -159,10 +190,17 @@ struct Certificates {
     names: ArcSwap<Names>,
 }
 
+impl Certificates {
+    /// What a client that asks for that name is served.
+    fn of(&self, name: Option<&str>) -> Arc<CertifiedKey> {
+        let names = self.names.load();
+        Arc::clone(name.and_then(|name| names.of(name)).unwrap_or(&names.default))
+    }
+}
+
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let names = self.names.load();
-        Some(Arc::clone(client_hello.server_name().and_then(|name| names.of(name)).unwrap_or(&names.default)))
+        Some(self.of(client_hello.server_name()))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod attempt_log;
 mod delivery_metrics;
 mod log_metrics;
 pub mod metrics;
+mod poll_tally;
 mod properties;
 pub mod record;
 pub mod recorder;
@@ -21,8 +22,9 @@ pub use metrics::{LinkSample, LoadSample, Metrics};
 pub use properties::Properties;
 pub use record::{
     Allocation, AssignmentRecord, AttemptRecord, BulkItemRecord, Candidate, CertificateSummary,
-    ConnectionRecord, Enrollment, Event, InjectedFault, LinkProbeRecord, ManagementCallRecord, Operation,
-    Outcome, SasSummary, Score, ServiceCallRecord, Step, WebhookCall,
+    ConnectionRecord, Enrollment, Event, HandshakeRecord, HubConnectionRecord, HubDeviceName, InjectedFault,
+    LinkProbeRecord, ManagementCallRecord, Operation, Outcome, PollsRecord, SasSummary, Score,
+    ServiceCallRecord, Step, WebhookCall,
 };
 pub use recorder::Recorder;
 pub use row::{AddressMask, LogRow};

@@ -391,6 +391,8 @@ impl Metrics {
                 let (instance, hub) = (probe.instance.clone(), probe.hub.clone());
                 self.links.news.get_or_create(&HubNews { instance, hub, news: probe.news }).inc();
             }
+            // Their polls are counted one by one; a hub's devices are not the service's.
+            Event::Polls(_) | Event::HubConnection(_) => {}
         }
     }
 

@@ -116,6 +116,8 @@ impl Event {
             Self::ManagementCall(call) => Properties::of_management_call(call),
             Self::Connection(connection) => Properties::of_connection(connection),
             Self::LinkProbe(probe) => Properties::of_link_probe(probe),
+            // No rows are made of these.
+            Self::Polls(_) | Self::HubConnection(_) => Properties::default(),
         }
     }
 }

@@ -1,9 +1,17 @@
 //! The records: facts of one unit of work, bounded, free of secrets (a SAS signature only as a hash).
 
+mod handshake;
+mod hub_connection;
+mod polls;
+
 use std::net::SocketAddr;
 
 use dps_model::{Channel, Error, Protocol, Timestamp, TrackingId};
 use serde::Serialize;
+
+pub use handshake::HandshakeRecord;
+pub use hub_connection::{HubConnectionRecord, HubDeviceName};
+pub use polls::PollsRecord;
 
 /// A closed unit of work.
 #[derive(Debug, Clone, Serialize)]
@@ -21,6 +29,10 @@ pub enum Event {
     Connection(Box<ConnectionRecord>),
     /// A linked hub that stopped working, still does not, or works again.
     LinkProbe(Box<LinkProbeRecord>),
+    /// Polls of an operation that were answered.
+    Polls(Box<PollsRecord>),
+    /// A device that connected to a hub.
+    HubConnection(Box<HubConnectionRecord>),
 }
 
 /// What a device asked for.
@@ -500,6 +512,12 @@ pub struct ConnectionRecord {
     pub reason: String,
     /// Who it claimed to be, where it said so.
     pub claimed: Option<String>,
+    /// Whom a hub refused, where a hub did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hub_device: Option<HubDeviceName>,
+    /// The handshake, where it ended in there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handshake: Option<Box<HandshakeRecord>>,
 }
 
 /// What a probe of a linked hub told that an operator must hear.

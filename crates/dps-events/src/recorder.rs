@@ -1,17 +1,19 @@
 //! Takes closed events without ever holding up who closed them: metrics at once, the rest on a thread behind a bounded
 //! queue. What does not fit, or cannot be written, is counted, and said when it begins. Must not know who emits.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use dps_model::Timestamp;
 use dps_model::limits::MAX_EVENTS_WAITING;
 
 use crate::EventSink;
 use crate::attempt_log::{AttemptLog, Lost};
 use crate::metrics::Metrics;
-use crate::record::Event;
+use crate::poll_tally::PollTally;
+use crate::record::{Event, PollsRecord};
 
 /// What else wants to see each event, on the recorder's thread: the terminal's line, a test.
 pub type Listener = Box<dyn FnMut(&Event) + Send>;
@@ -31,12 +33,21 @@ enum Message {
 /// Time given to further events to join the first: waking this thread for each of them would cost who emits it more
 /// than all the rest of recording.
 const GATHER: Duration = Duration::from_millis(5);
+/// How long a quiet thread sleeps; polls that were counted are told so much later at most.
+const QUIET: Duration = Duration::from_millis(QUIET_MS.unsigned_abs());
+const QUIET_MS: i64 = 10_000;
 
 impl Recorder {
     /// Starts the recorder's thread.
     pub fn start(metrics: Arc<Metrics>, log: AttemptLog, listener: Listener) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(MAX_EVENTS_WAITING);
-        let keeper = Keeper { log, listener, metrics: Arc::clone(&metrics), failing: false };
+        let keeper = Keeper {
+            log,
+            listener,
+            polls: PollTally::default(),
+            metrics: Arc::clone(&metrics),
+            failing: false,
+        };
         let thread =
             std::thread::Builder::new().name("recorder".into()).spawn(move || keeper.keep(&receiver))?;
         Ok(Self { metrics, sender, thread: Mutex::new(Some(thread)) })
@@ -70,24 +81,62 @@ impl EventSink for Recorder {
 struct Keeper {
     log: AttemptLog,
     listener: Listener,
+    polls: PollTally,
     metrics: Arc<Metrics>,
     failing: bool,
 }
 
 impl Keeper {
     fn keep(mut self, receiver: &Receiver<Message>) {
-        'open: while let Ok(first) = receiver.recv() {
+        let mut now = Timestamp::from_millis(0);
+        let mut waited = 0;
+        'open: loop {
+            let first = match receiver.recv_timeout(QUIET) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    waited += QUIET_MS;
+                    self.tell_polls(now.plus_millis(waited));
+                    continue;
+                }
+            };
+            waited = 0;
             // Nobody unparks this thread, and waking early does no harm.
             std::thread::park_timeout(GATHER);
             for message in std::iter::once(first).chain(receiver.try_iter()) {
                 let Message::Event(event) = message else { break 'open };
+                now = now.max(event.time());
                 (self.listener)(&event);
-                let written = self.log.append(&event);
-                self.note(written);
+                self.append(&event);
+                let told = self.polls.take(&event);
+                self.append_polls(told);
             }
-            let flushed = self.log.flush();
-            self.note(flushed);
+            self.tell_polls(now);
         }
+        let told = self.polls.drain();
+        self.append_polls(told);
+        self.flush();
+    }
+
+    /// The time is that of the latest event, and what was waited for another one: a tally needs no clock of its own.
+    fn tell_polls(&mut self, now: Timestamp) {
+        let told = self.polls.due(now);
+        self.append_polls(told);
+        self.flush();
+    }
+
+    fn append_polls(&mut self, told: Vec<PollsRecord>) {
+        for polls in told {
+            self.append(&Event::Polls(Box::new(polls)));
+        }
+    }
+
+    fn append(&mut self, event: &Event) {
+        let written = self.log.append(event);
+        self.note(written);
+    }
+
+    fn flush(&mut self) {
         let flushed = self.log.flush();
         self.note(flushed);
     }
@@ -134,6 +183,8 @@ mod tests {
             stage: "handshake",
             reason: "no TLS record".into(),
             claimed: None,
+            hub_device: None,
+            handshake: None,
         };
         for _ in 0..100 {
             recorder.record(Event::Connection(Box::new(connection.clone())));

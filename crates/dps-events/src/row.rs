@@ -94,12 +94,14 @@ struct Head<'a> {
 }
 
 impl Event {
-    /// The row; none for what is counted only: polls and lookups that were answered.
+    /// The row; none for what is counted only (polls and lookups that were answered) and what the attempt log alone
+    /// tells.
     pub fn row(&self) -> Option<LogRow<'_>> {
         let told = match self {
             Self::Attempt(attempt) => {
                 attempt.operation == Operation::Register || attempt.outcome != Outcome::Success
             }
+            Self::Polls(_) | Self::HubConnection(_) => false,
             _ => true,
         };
         told.then(|| self.line())
@@ -107,7 +109,10 @@ impl Event {
 
     /// Does it have a line in the attempt log?
     pub fn is_kept(&self) -> bool {
-        self.row().is_some()
+        match self {
+            Self::Polls(_) | Self::HubConnection(_) => true,
+            _ => self.row().is_some(),
+        }
     }
 
     /// The line of the attempt log.
@@ -141,6 +146,11 @@ impl Event {
             level,
             properties: self,
         }
+    }
+
+    /// When its unit of work began.
+    pub fn time(&self) -> Timestamp {
+        self.head().time
     }
 
     fn head(&self) -> Head<'_> {
@@ -201,6 +211,28 @@ impl Event {
                 instance: Some(&probe.instance),
                 correlation_id: probe.tracking_id,
                 outcome: &probe.outcome,
+            },
+            Self::Polls(polls) => Head {
+                category: DEVICE_OPERATIONS,
+                operation_name: "OperationStatusLookup",
+                api_version: None,
+                time: polls.time,
+                micros: polls.micros,
+                peer: None,
+                instance: polls.instance.as_deref(),
+                correlation_id: polls.tracking_id,
+                outcome: &Outcome::Success,
+            },
+            Self::HubConnection(connection) => Head {
+                category: DEVICE_OPERATIONS,
+                operation_name: "HubConnection",
+                api_version: None,
+                time: connection.time,
+                micros: connection.micros,
+                peer: Some(connection.peer),
+                instance: None,
+                correlation_id: connection.tracking_id,
+                outcome: &Outcome::Success,
             },
         }
     }
@@ -309,6 +341,8 @@ mod tests {
             stage: "handshake",
             reason: "no TLS record".into(),
             claimed: None,
+            hub_device: None,
+            handshake: None,
         }));
         let row = event.row().unwrap();
         assert_eq!((row.result_type, row.result_signature.as_str()), ("ClientError", ""));

@@ -37,6 +37,11 @@ impl Event {
             Self::ManagementCall(call) => root(call.tracking_id.0),
             Self::Connection(connection) => root(connection.tracking_id.0),
             Self::LinkProbe(probe) => root(probe.tracking_id.0),
+            Self::Polls(polls) => match operation_uuid(&polls.operation_id) {
+                Some(operation) => part(operation, polls.tracking_id.0),
+                None => root(polls.tracking_id.0),
+            },
+            Self::HubConnection(connection) => root(connection.tracking_id.0),
         }
     }
 }

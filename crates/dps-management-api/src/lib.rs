@@ -1,5 +1,5 @@
 //! The control plane: provisioning services, their keys and their CA certificates as resources of Azure Resource Manager
-//! (`Microsoft.Devices/provisioningServices`), in ARM's shapes, and what `Microsoft.Insights` knows of them.
+//! (`Microsoft.Devices/provisioningServices`), in ARM's shapes, what `Microsoft.Insights` knows of them, and `Muster.Diagnosis`, our own provider for operators.
 //!
 //! Owns routes, request and answer bodies, asynchronous operations, and the one event of each call. Must not know
 //! listeners, TLS, stores, tokens or roles: a request comes in with its `Arc<Channel>` among the extensions, an answer
@@ -10,6 +10,7 @@ mod api_version;
 mod call;
 mod certificates;
 mod description;
+pub mod diagnosis;
 mod hubs;
 mod insights;
 mod instance_resources;
@@ -17,6 +18,7 @@ mod keys;
 pub mod logs;
 mod network;
 mod operations;
+pub mod portal;
 mod private_link;
 mod provider;
 mod provisioning_services;
@@ -27,6 +29,7 @@ mod route;
 mod service;
 pub mod wanted;
 
+pub use diagnosis::Diagnosis;
 pub use insights::Insights;
 pub use instance_resources::InstanceResources;
 pub use request::Body;

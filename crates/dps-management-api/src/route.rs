@@ -5,6 +5,7 @@ use dps_monitor::alerts::document::Kind;
 use http::Method;
 use percent_encoding::percent_decode_str;
 
+use crate::diagnosis;
 use crate::insights;
 use crate::insights::alerts::Action as Alerts;
 use crate::insights::diagnostic_settings::Action as DiagnosticSettings;
@@ -40,6 +41,7 @@ pub(crate) enum Action {
     PutPrivateEndpointConnection,
     DeletePrivateEndpointConnection,
     Insights(insights::Action),
+    Diagnosis(diagnosis::Action),
 }
 
 /// One row of the table.
@@ -75,6 +77,15 @@ const fn alerts(method: &'static str, path: &'static str, operation: &'static st
     row(method, path, operation, Action::Insights(insights::Action::Alerts(action)))
 }
 
+const fn diagnosis(
+    method: &'static str,
+    path: &'static str,
+    operation: &'static str,
+    action: diagnosis::Action,
+) -> Row {
+    row(method, path, operation, Action::Diagnosis(action))
+}
+
 const fn row(method: &'static str, path: &'static str, operation: &'static str, action: Action) -> Row {
     Row { method, path, operation, action }
 }
@@ -101,6 +112,13 @@ macro_rules! path {
     (group $rest:literal) => {
         concat!(
             "/subscriptions/{subscription}/resourceGroups/{resourceGroup}/providers/Microsoft.Devices/",
+            $rest
+        )
+    };
+    (diagnosis $rest:literal) => {
+        concat!(
+            "/subscriptions/{subscription}/resourceGroups/{resourceGroup}/providers/Microsoft.Devices/",
+            "provisioningServices/{name}/providers/Muster.Diagnosis/",
             $rest
         )
     };
@@ -218,6 +236,7 @@ pub static ROUTES: &[Row] = &[
         Alerts::ChangeState),
     alerts("GET", path!(alerts "alerts/{alert}/history"), "Microsoft.AlertsManagement/alerts/history/read", Alerts::History),
     alerts("GET", path!(alerts "alertsSummary"), "Microsoft.AlertsManagement/alertsSummary/read", Alerts::Summary),
+    diagnosis("POST", path!(diagnosis "rehearsals"), "Muster.Diagnosis/rehearsals/action", diagnosis::Action::Rehearse),
 ];
 
 /// The segments that stand for `{…}`, percent-decoded, not yet checked; empty where the path has none.

@@ -16,6 +16,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::answer::Answer;
 use crate::api_version::ApiVersion;
 use crate::call::{Call, kept};
+use crate::diagnosis::Diagnosis;
 use crate::insights::Insights;
 use crate::insights::rules::Samples;
 use crate::operations::Operation;
@@ -33,6 +34,7 @@ pub struct ManagementApi {
     pub(crate) access: Arc<AccessControl>,
     pub(crate) insights: Insights,
     pub(crate) samples: Samples,
+    pub(crate) diagnosis: Diagnosis,
     sink: Arc<dyn EventSink>,
     clock: Arc<dyn Clock>,
 }
@@ -48,7 +50,13 @@ impl ManagementApi {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let certificates = CaCertificates::new(Arc::clone(&instances), Arc::clone(&clock));
-        Self { instances, life, certificates, access, insights, samples: Samples::default(), sink, clock }
+        let (samples, diagnosis) = (Samples::default(), Diagnosis::default());
+        Self { instances, life, certificates, access, insights, samples, diagnosis, sink, clock }
+    }
+
+    /// With what operators may ask about devices.
+    pub fn with_diagnosis(self, diagnosis: Diagnosis) -> Self {
+        Self { diagnosis, ..self }
     }
 
     /// Answers one call, and records it as exactly one event. The request's extensions hold `Arc<Channel>`.
@@ -98,6 +106,9 @@ impl ManagementApi {
             resource_id: &resource_id,
         };
         call.caller(&self.access.authorize_control(&asked, call.time()).await?);
+        if let Action::Diagnosis(action) = route.row.action {
+            return Ok(noted(self.diagnose(action, &route, head, body, call).await?, call));
+        }
         let operation = operation.transpose()?;
         let version = request::api_version(head)?;
         request::check_length(&head.headers)?;

@@ -19,6 +19,7 @@ pub mod explanation;
 pub mod hub;
 pub mod ids;
 pub mod instance;
+pub mod json;
 pub mod limits;
 pub mod member;
 pub mod network;

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::Error;
+use crate::json::read_value;
 use crate::limits::{MAX_EVENT_TEXT, MAX_TAG_NAME, MAX_TAG_VALUE, MAX_TAGS};
 
 /// One value of a body, or its absence, and the path to it.
@@ -124,6 +126,28 @@ impl<'a> Member<'a> {
             let legal: Vec<_> = texts.iter().map(|(text, _)| *text).collect();
             self.wrong(&format!("must be {}", legal.join(" or ")))
         })
+    }
+
+    /// Refuses a member that is none of these: one that is misspelt would be left out in silence.
+    pub fn only(&self, names: &[&str]) -> Result<(), Error> {
+        let members = self.value.and_then(Value::as_object).into_iter().flat_map(|members| members.keys());
+        for name in members {
+            if !names.contains(&name.as_str()) {
+                let name: String = name.chars().take(MAX_TAG_NAME).collect();
+                return Err(self.wrong(&format!("has no member {name:?}; it has {}", names.join(", "))));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is of a type's own shape, when it is there.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<Option<T>, Error> {
+        self.value.map(|value| read_value(value.clone(), &self.path)).transpose()
+    }
+
+    /// Any JSON, when it is there.
+    pub fn value(&self) -> Option<&'a Value> {
+        self.value
     }
 
     /// `tags` of a resource, when they are there.

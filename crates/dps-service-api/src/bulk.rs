@@ -19,8 +19,8 @@ use tokio::task::JoinSet;
 
 use crate::answer::{Answer, Bulk};
 use crate::call::kept;
-use crate::json;
 use crate::request::{self, Body};
+use dps_model::json;
 
 /// `BulkEnrollmentOperation` and `BulkEnrollmentGroupOperation`.
 #[derive(Deserialize)]

@@ -9,8 +9,8 @@ use dps_model::instance::Instance;
 use http::request::Parts;
 
 use crate::answer::Answer;
-use crate::json;
 use crate::request::{self, Body};
+use dps_model::json;
 
 /// Creates (without `If-Match`) or replaces.
 pub(crate) async fn put<E: Enrolled>(

@@ -8,7 +8,6 @@ mod bulk;
 mod call;
 pub mod continuation;
 mod enrollments;
-pub mod json;
 mod queries;
 pub mod query;
 mod registrations;

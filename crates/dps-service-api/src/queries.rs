@@ -16,9 +16,9 @@ use serde_json::Value;
 
 use crate::answer::{Answer, CONTINUATION, Page};
 use crate::continuation::Bound;
-use crate::json;
 use crate::query::{Query, Rows};
 use crate::request::{self, Body};
+use dps_model::json;
 
 const MAX_ITEM_COUNT: HeaderName = HeaderName::from_static("x-ms-max-item-count");
 

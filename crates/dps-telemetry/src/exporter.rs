@@ -141,6 +141,7 @@ impl Exporter {
             Event::ServiceCall(it) => it.outcome.result_type() != "Success",
             Event::ManagementCall(it) => it.outcome.result_type() != "Success",
             Event::Connection(_) | Event::LinkProbe(_) => true,
+            Event::Polls(_) | Event::HubConnection(_) => false,
         };
         failed || event.trace().trace % 1_000 < u128::from(self.settings.traces_per_mille)
     }

@@ -54,6 +54,7 @@ pub fn spans(event: &Event, addresses: AddressMask) -> Vec<Span> {
         }
         Event::Connection(connection) => vec![connection_span(connection, &place, addresses)],
         Event::LinkProbe(probe) => vec![probe_span(probe, &place)],
+        Event::Polls(_) | Event::HubConnection(_) => Vec::new(),
     }
 }
 

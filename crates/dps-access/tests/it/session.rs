@@ -98,9 +98,18 @@ async fn session_of_a_policy_has_its_rights_and_tells_who_it_is() {
     assert_eq!((caller.name(), caller.kind()), ("reader", "PortalSession"));
     assert_eq!(caller.credential().as_deref(), Some("SharedAccessSignature secondary"));
     let write = needing(&credential, Right::EnrollmentWrite, DataAction::EnrollmentsWrite);
-    assert_eq!(refused(access.authorize(&site.now(), &write, at(NOW)).await), "RIGHT_MISSING");
     let other = Instance { name: "other".into(), ..instance() };
-    assert_eq!(refused(access.authorize(&other, &read, at(NOW)).await), "SESSION_ELSEWHERE");
+    for (instance, call, code) in
+        [(&*site.now(), &write, "RIGHT_MISSING"), (&other, &read, "SESSION_ELSEWHERE")]
+    {
+        let error = access.authorize(instance, call, at(NOW)).await.unwrap_err();
+        assert_eq!(
+            error.code,
+            ErrorCode::AuthorizationFailed,
+            "a page must not take it for the session's end"
+        );
+        assert!(error.cause.unwrap().starts_with(code));
+    }
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ use crate::access::{self, Shown};
 use crate::end::End;
 use crate::failure::{HubErrorCode, HubFailure};
 use crate::guest::{Proven, Turned};
-use crate::refused::Begun;
+use crate::record::{Begun, Claimed};
 use crate::{DevHub, DevHubs};
 
 impl From<ConnectionError> for End {
@@ -85,6 +85,7 @@ impl DevHubs {
             observes: false,
             begun,
             tokens_refused: 0,
+            module_refused: false,
         };
         let end = conversation.lead(event).await;
         conversation.part(end).await;
@@ -118,6 +119,7 @@ struct Conversation<'a> {
     observes: bool,
     begun: Begun,
     tokens_refused: usize,
+    module_refused: bool,
 }
 
 impl Conversation<'_> {
@@ -186,7 +188,7 @@ impl Conversation<'_> {
         match (self.visitor, &end) {
             (Visitor::Device(guest), _) => guest.leave(&end.to_string()),
             (Visitor::Nobody { .. }, End::Broke(why)) => {
-                self.hubs.refused(self.begun, &self.channel, TrackingId::fresh(), None, why);
+                self.hubs.refused(self.begun, &self.channel, TrackingId::fresh(), Claimed::default(), why);
             }
             (Visitor::Nobody { .. } | Visitor::Service { .. }, _) => {}
         }
@@ -252,7 +254,8 @@ impl Conversation<'_> {
                     Turned::Back(failure) => (SaslCode::SysTemp, failure.to_string()),
                 };
                 let id = TrackingId::fresh();
-                self.hubs.refused(self.begun, &self.channel, id, Some(&plain.user), &why);
+                let claimed = Claimed::device(&plain.user, hub, device_id, None);
+                self.hubs.refused(self.begun, &self.channel, id, claimed, &why);
                 self.line.connection.sasl_outcome(code)?;
                 self.line.flush().await?;
                 Err(End::Refused)
@@ -266,7 +269,7 @@ impl Conversation<'_> {
         match &mut self.visitor {
             Visitor::Nobody { .. } => {
                 let guest = self.hubs.seat(proven).await?;
-                guest.arrived();
+                self.hubs.arrived(self.begun, &self.channel, &guest);
                 self.visitor = Visitor::Device(Box::new(guest));
                 Ok(())
             }
@@ -305,12 +308,12 @@ impl Conversation<'_> {
                     return self.accept(link, attach, Purpose::CloudToDevice);
                 }
                 let why = "the address is for services, and no token of the policy was shown";
-                return self.turned_away(link, address, Turned::Away(why.to_owned()));
+                let claimed = Claimed::words(Some(address));
+                return self.turned_away(link, claimed, Turned::Away(why.to_owned()));
             }
             Ok(HubAddress::Device { device_id, module_id: None, endpoint }) => (device_id, endpoint),
-            Ok(HubAddress::Device { .. }) => {
-                let failure = HubFailure::argument("Modules are not served by the development hub.");
-                return self.refuse(link, &failure);
+            Ok(HubAddress::Device { device_id, module_id, .. }) => {
+                return self.refuse_module(link, address, &device_id, module_id.as_deref());
             }
             Err(error) => {
                 return self.refuse(link, &HubFailure::new(HubErrorCode::RouteNotFound, error.to_string()));
@@ -321,7 +324,9 @@ impl Conversation<'_> {
             let leaf = self.channel.tls.chain.first().map(Vec::as_slice);
             let proven = self.hubs.prove(&self.hub, &device_id, &Shown { password: None, leaf }).await;
             if let Err(turned) = self.welcome(proven).await {
-                return self.turned_away(link, address, turned);
+                let hub = Arc::clone(&self.hub);
+                let claimed = Claimed::device(address, &hub, &device_id, None);
+                return self.turned_away(link, claimed, turned);
             }
         }
         match self.visitor.guest() {
@@ -352,14 +357,30 @@ impl Conversation<'_> {
         Ok(self.line.connection.refuse_link(link, said)?)
     }
 
+    /// A module's link. Recorded once a connection, which may try again.
+    fn refuse_module(
+        &mut self,
+        link: LinkId,
+        address: &str,
+        device_id: &str,
+        module_id: Option<&str>,
+    ) -> Result<(), End> {
+        if !std::mem::replace(&mut self.module_refused, true) {
+            let claimed = Claimed::device(address, &self.hub, device_id, module_id);
+            let why = "modules are not served by the development hub";
+            self.hubs.refused(self.begun, &self.channel, TrackingId::fresh(), claimed, why);
+        }
+        self.refuse(link, &HubFailure::argument("Modules are not served by the development hub."))
+    }
+
     /// Nobody who may connect: told at the link, then the connection closes, under one tracking id.
-    fn turned_away(&mut self, link: LinkId, claimed: &str, turned: Turned) -> Result<(), End> {
+    fn turned_away(&mut self, link: LinkId, claimed: Claimed<'_>, turned: Turned) -> Result<(), End> {
         let tracking_id = TrackingId::fresh();
         let (failure, why) = match turned {
             Turned::Away(why) => (HubFailure::unauthorized(), why),
             Turned::Back(failure) => (failure.clone(), failure.to_string()),
         };
-        self.hubs.refused(self.begun, &self.channel, tracking_id, Some(claimed), &why);
+        self.hubs.refused(self.begun, &self.channel, tracking_id, claimed, &why);
         let said = encode::failure(&failure, tracking_id, self.hubs.clock.now());
         self.line.connection.refuse_link(link, said.clone())?;
         self.line.close(Some(said));
@@ -370,7 +391,7 @@ impl Conversation<'_> {
     fn nobody(&mut self) -> End {
         let why = format!("no device has proven who it is within {CONNECT_TIMEOUT} seconds");
         let id = TrackingId::fresh();
-        self.hubs.refused(self.begun, &self.channel, id, None, &why);
+        self.hubs.refused(self.begun, &self.channel, id, Claimed::default(), &why);
         let said = encode::failure(&HubFailure::unauthorized(), id, self.hubs.clock.now());
         self.line.close(Some(said));
         End::Refused

@@ -16,6 +16,7 @@ use crate::end::End;
 use crate::failure::HubFailure;
 use crate::guest::Turned;
 use crate::presence::Command;
+use crate::record::Claimed;
 
 /// What a message comes to: an answer on another link perhaps, or its rejection.
 pub(super) type Taken = Result<Option<(LinkId, Message)>, AmqpError>;
@@ -56,9 +57,9 @@ impl Conversation<'_> {
         let PutToken { audience, host, device_id, token } =
             decode::put_token(message).map_err(encode::rejection)?;
         let shown = Shown { password: Some(token), leaf: None };
-        let welcome = match (self.hubs.hub(&host), device_id) {
+        let welcome = match (self.hubs.hub(&host), &device_id) {
             (Some(hub), Some(device_id)) => {
-                let proven = self.hubs.prove(hub, &device_id, &shown).await;
+                let proven = self.hubs.prove(hub, device_id, &shown).await;
                 self.welcome(proven).await
             }
             (_, _) => self.serve(&host, token),
@@ -72,7 +73,11 @@ impl Conversation<'_> {
                     Turned::Away(why) => (HubFailure::unauthorized(), why),
                     Turned::Back(failure) => (failure.clone(), failure.to_string()),
                 };
-                self.hubs.refused(self.begun, &self.channel, id, Some(&audience), &why);
+                let claimed = match (self.hubs.hub(&host), &device_id) {
+                    (Some(hub), Some(device_id)) => Claimed::device(&audience, hub, device_id, None),
+                    _ => Claimed::words(Some(&audience)),
+                };
+                self.hubs.refused(self.begun, &self.channel, id, claimed, &why);
                 (failure.code.status(), format!("{failure} Tracking ID:{id}"))
             }
         };

@@ -22,7 +22,7 @@ use self::connection::{Connection, Line};
 use crate::DevHubs;
 use crate::access::Shown;
 use crate::guest::{Proven, Turned};
-use crate::refused::Begun;
+use crate::record::{Begun, Claimed};
 
 /// A CONNECT that was refused: the answer, and why, for the operator.
 struct Refusal {
@@ -68,7 +68,7 @@ impl DevHubs {
         };
         match self.judge(&channel, &connect).await {
             Ok(welcome) => {
-                if let Some(refusal) = self.serve(&mut line, welcome, &buffered).await {
+                if let Some(refusal) = self.serve(&mut line, &channel, begun, welcome, &buffered).await {
                     self.refuse(line, &channel, begun, claimed.as_deref(), &refusal).await;
                 }
             }
@@ -133,7 +133,14 @@ impl DevHubs {
     }
 
     /// Serves a device to its end, unless its verdict turns out to be out of date.
-    async fn serve(&self, line: &mut Line, welcome: Welcome, buffered: &[u8]) -> Option<Refusal> {
+    async fn serve(
+        &self,
+        line: &mut Line,
+        channel: &Channel,
+        begun: Begun,
+        welcome: Welcome,
+        buffered: &[u8],
+    ) -> Option<Refusal> {
         let Welcome { proven, model_id } = welcome;
         let guest = match self.seat(proven).await {
             Ok(guest) => guest,
@@ -142,7 +149,7 @@ impl DevHubs {
         if line.accept().await.is_err() {
             return None;
         }
-        guest.arrived();
+        self.arrived(begun, channel, &guest);
         if let Some(model_id) = model_id.filter(|model| model.len() <= MAX_EVENT_TEXT)
             && let Err(failure) = guest.hub.registry.follow_model(&guest.id, &model_id).await
         {
@@ -155,6 +162,12 @@ impl DevHubs {
     }
 
     fn record(&self, channel: &Channel, begun: Begun, claimed: Option<&str>, reason: &str) {
+        let user = claimed.and_then(|text| UserName::parse(text).ok());
+        let named = claimed
+            .zip(user)
+            .and_then(|(text, user)| Some((text, self.hub(&user.hub_host)?, user)))
+            .map(|(text, hub, user)| Claimed::device(text, hub, &user.device_id, user.module_id.as_deref()));
+        let claimed = named.unwrap_or_else(|| Claimed::words(claimed));
         self.refused(begun, channel, TrackingId::fresh(), claimed, reason);
     }
 }

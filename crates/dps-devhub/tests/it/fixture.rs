@@ -10,7 +10,7 @@ use dps_attestation::SasToken;
 use dps_core::ports::{Clock, Store};
 use dps_devhub::{DevHubs, Hook, POLICY, Telemetry};
 use dps_device_api::foreign::{Body, ForeignFront, HttpFront, MqttConnection};
-use dps_events::{Event, EventSink};
+use dps_events::{Event, EventSink, HubDeviceName};
 use dps_model::connection_string::ConnectionString;
 use dps_model::hub::LinkedHub;
 use dps_model::{Channel, DeviceId, HubName, Protocol, Secret, Timestamp, TlsSession};
@@ -187,13 +187,27 @@ impl World {
         self.watcher.connections.lock().unwrap().clone()
     }
 
+    /// The connections recorded since the last look: device, module, and why it was refused, if it was.
+    pub fn recorded(&self) -> Vec<(HubDeviceName, Option<String>)> {
+        let events = std::mem::take(&mut *self.watcher.events.lock().unwrap());
+        events
+            .into_iter()
+            .map(|event| match event {
+                Event::Connection(record) => (record.hub_device.unwrap(), Some(record.reason)),
+                Event::HubConnection(record) => (record.device, None),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
     /// The reasons of the connections refused since the last look.
     pub fn refusals(&self) -> Vec<String> {
         let events = std::mem::take(&mut *self.watcher.events.lock().unwrap());
         events
             .into_iter()
-            .map(|event| match event {
-                Event::Connection(record) => record.reason,
+            .filter_map(|event| match event {
+                Event::Connection(record) => Some(record.reason),
+                Event::HubConnection(_) => None,
                 other => panic!("{other:?}"),
             })
             .collect()

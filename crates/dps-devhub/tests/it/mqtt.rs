@@ -95,6 +95,21 @@ async fn connect_refused_is_code_5_and_one_record() {
 }
 
 #[tokio::test]
+async fn connection_is_recorded_with_its_device_taken_or_refused() {
+    let world = World::new();
+    world.device("d1").await;
+    let token = || Some(world.device_token("d1", 1, 60));
+    code(&world, Hello { id: "d1", password: token(), ..Hello::default() }).await;
+    let user = Some("HUB.local/d1/m1/?api-version=2021-04-12");
+    code(&world, Hello { id: "d1", user, password: token(), ..Hello::default() }).await;
+    let recorded = world.recorded();
+    let [(taken, None), (refused, Some(why))] = recorded.as_slice() else { panic!("{recorded:?}") };
+    assert_eq!((&*taken.hub, &*taken.device_id, taken.module_id.as_deref()), (HUB, "d1", None));
+    assert_eq!((&*refused.hub, &*refused.device_id, refused.module_id.as_deref()), (HUB, "d1", Some("m1")));
+    assert!(why.contains("modules"), "{why}");
+}
+
+#[tokio::test]
 async fn connect_certificate_known_by_either_thumbprint() {
     let world = World::new();
     let (one, two) = (b"certificate one", b"certificate two");

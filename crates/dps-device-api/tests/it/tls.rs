@@ -4,7 +4,7 @@ use dps_events::Event;
 use rustls::HandshakeKind;
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt as _};
 
 use crate::fixture::{Server, connect, connect_as};
 use crate::https::Http;
@@ -117,11 +117,39 @@ async fn server_certificates_replaced_together_cover_names_below_a_wildcard() {
 }
 
 #[tokio::test]
+async fn handshake_of_an_old_client_names_what_it_offers() {
+    let mut server = Server::start().await;
+    // A hello of TLS 1.1 with one suite of its time, and the signal of RFC 5746.
+    let mut hello = vec![0x03, 0x02];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 4, 0xc0, 0x13, 0x00, 0xff, 1, 0]);
+    let length = u8::try_from(hello.len()).unwrap();
+    let mut record = vec![22, 3, 1, 0, length + 4, 1, 0, 0, length];
+    record.extend(hello);
+    let mut tcp = tokio::net::TcpStream::connect(server.mqtt).await.unwrap();
+    tcp.write_all(&record).await.unwrap();
+    let mut answer = Vec::new();
+    tcp.read_to_end(&mut answer).await.unwrap();
+    let record = server.connection_event().await;
+    let seen = record.handshake.unwrap();
+    assert_eq!(
+        (seen.offered, seen.alert, seen.sni),
+        (vec!["before TLSv1.2, or without signature_algorithms"], None, None)
+    );
+}
+
+#[tokio::test]
 async fn handshake_client_that_distrusts_the_server_leaves_one_event() {
     let mut server = Server::start().await;
     let stranger = crate::pki::Ca::new();
     assert!(connect(server.mqtt, stranger.client(&TLS13, None)).await.is_err());
     let record = server.connection_event().await;
     assert_eq!(record.stage, "handshake");
+    let seen = record.handshake.unwrap();
+    // The stranger has the same name, so to this client the signature is wrong.
+    assert_eq!((seen.alert.as_deref(), seen.sni.as_deref()), (Some("decrypt_error"), Some("localhost")));
+    assert!(seen.offered.contains(&"TLSv1.3"), "{:?}", seen.offered);
+    let served = seen.served.unwrap();
+    assert!(served.sha256_thumbprint.len() == 64 && served.not_before < served.not_after, "{served:?}");
     assert!(!server.stop().await.iter().any(|event| matches!(event, Event::Connection(_))));
 }

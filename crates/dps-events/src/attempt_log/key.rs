@@ -95,11 +95,20 @@ struct Record {
     #[serde(default)]
     device_id: Option<String>,
     #[serde(default)]
+    hub_device: Option<HubDevice>,
+    #[serde(default)]
     kind: Option<String>,
     #[serde(default)]
     id: Option<String>,
     #[serde(default)]
     items: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HubDevice {
+    hub: String,
+    device_id: String,
 }
 
 #[derive(Deserialize)]
@@ -124,6 +133,9 @@ pub(super) fn subject(line: &[u8]) -> Option<Subject> {
         keys.push(Key::operation(id));
     }
     if let (Some(hub), Some(device_id)) = (&record.hub, &record.device_id) {
+        keys.push(Key::hub_device(hub, device_id));
+    }
+    if let Some(HubDevice { hub, device_id }) = &record.hub_device {
         keys.push(Key::hub_device(hub, device_id));
     }
     if record.event == "serviceCall" {

@@ -29,6 +29,8 @@ fn connection(reason: &str) -> Event {
         stage: "handshake",
         reason: reason.into(),
         claimed: None,
+        hub_device: None,
+        handshake: None,
     }))
 }
 

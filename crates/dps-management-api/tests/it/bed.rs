@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use dps_access::{AccessControl, KeyFetch};
-use dps_core::ports::{Clock, HostNames, Hosting, Store};
-use dps_core::{Instances, Lifecycle};
-use dps_events::{Event, EventSink, ManagementCallRecord};
-use dps_management_api::{Body, Insights, InstanceResources, ManagementApi};
+use dps_core::enrollment::group_lane::GroupLane;
+use dps_core::enrollment::{Enrollments, KeyRings};
+use dps_core::ports::{Clock, HostNames, Hosting, NoRegions, NoWebhook, Store};
+use dps_core::{Instances, Lifecycle, Rehearsals};
+use dps_events::{AttemptRecord, Event, EventSink, ManagementCallRecord};
+use dps_management_api::diagnosis::Explain;
+use dps_management_api::{Body, Diagnosis, Insights, InstanceResources, ManagementApi};
 use dps_model::enrollment::AllocationPolicy;
 use dps_model::instance::{AccessPolicy, Instance, Resource, Right};
 use dps_model::network::NetworkAccess;
@@ -119,6 +122,22 @@ fn destinations() -> Destinations {
     }
 }
 
+/// Writes the reason down where it is easily seen.
+struct ByReason;
+
+impl Explain for ByReason {
+    fn explain(&self, record: &mut AttemptRecord) {
+        record.client = record.reason.map(str::to_owned);
+    }
+}
+
+fn enrollments(instances: &Arc<Instances>, clock: &Arc<dyn Clock>) -> Arc<Enrollments> {
+    let store = Arc::clone(instances.store());
+    let rings = Arc::new(KeyRings::new(Arc::clone(&store)));
+    let lane = Arc::new(GroupLane::start().unwrap());
+    Arc::new(Enrollments::new(store, Arc::clone(clock), rings, lane))
+}
+
 /// An answer, read to its end.
 pub struct Reply {
     pub status: u16,
@@ -215,6 +234,7 @@ pub struct Bed {
     pub rollups: Arc<Rollups>,
     pub state: Arc<dyn MonitorState>,
     pub rules: Arc<RuleBook>,
+    pub enrollments: Arc<Enrollments>,
     recorder: Arc<Recorder>,
 }
 
@@ -265,8 +285,19 @@ impl Bed {
             alerts,
             notifier,
         };
+        let enrollments = enrollments(&instances, &clock);
+        let rehearsals = Rehearsals::new(
+            Arc::clone(&instances),
+            Arc::clone(&enrollments),
+            Arc::clone(&clock),
+            Arc::new(NoRegions),
+            Arc::new(NoWebhook),
+        );
+        let diagnosis =
+            Diagnosis { rehearsals: Some(Arc::new(rehearsals.unwrap())), explain: Some(Arc::new(ByReason)) };
         let api = ManagementApi::new(Arc::clone(&instances), life.clone(), access, insights, sink, clock);
-        Self { api, instances, life, gate, issuer, rollups, state, rules, recorder }
+        let api = api.with_diagnosis(diagnosis);
+        Self { api, instances, life, gate, issuer, rollups, state, rules, enrollments, recorder }
     }
 
     pub async fn call(&self, ask: Ask) -> Reply {

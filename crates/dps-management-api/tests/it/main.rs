@@ -13,5 +13,6 @@ mod logs;
 mod metrics;
 mod page;
 mod refusals;
+mod rehearsals;
 mod rights;
 mod services;

@@ -13,6 +13,7 @@ pub fn short(path: &str) -> String {
     .replace("/subscriptions/{subscription}/providers/Microsoft.Devices", "{subscription}")
     .replace("{group}/provisioningServices/{name}", "{service}")
     .replace("/providers/Microsoft.Insights", "{insights}")
+    .replace("/providers/Muster.Diagnosis", "{diagnosis}")
     .replace("/subscriptions/{subscription}/resourceGroups/{resourceGroup}{insights}", "{labels}{insights}")
 }
 

@@ -23,7 +23,7 @@ use crate::page::short;
 const MISSING: &str = "nobody";
 
 /// Every route with what whoever is let in is answered on `second`, and whether that changes anything.
-const CASES: [(&str, &str, u16, bool); 66] = [
+const CASES: [(&str, &str, u16, bool); 67] = [
     ("GET", "/providers/Microsoft.Devices/operations", 200, false),
     ("POST", "{subscription}/checkProvisioningServiceNameAvailability", 200, false),
     ("GET", "{subscription}/provisioningServices", 200, false),
@@ -107,6 +107,7 @@ const CASES: [(&str, &str, u16, bool); 66] = [
         false,
     ),
     ("GET", "/subscriptions/{subscription}/providers/Microsoft.AlertsManagement/alertsSummary", 200, false),
+    ("POST", "{service}{diagnosis}/rehearsals", 200, false),
 ];
 
 /// What calls of `Microsoft.Insights` ask beside their path.
@@ -205,6 +206,7 @@ impl Ground {
             ("PUT", "{queryRule}") | ("PATCH", "{metricAlert}" | "{queryRule}" | "{actionGroup}") => {
                 json!({"tags": {"plant": "8"}})
             }
+            ("POST", "rehearsals") => json!({"registrationId": "dev-1"}),
             ("POST", "metrics") => json!({"region": "westus"}),
             ("POST", "metrics:getBatch") => json!({"resourceids": [service("second")]}),
             _ => Value::Null,
@@ -292,6 +294,7 @@ fn version(row: &Row) -> Option<&'static str> {
         ("/scheduledQueryRules", "2023-12-01"),
         ("/actionGroups", "2023-01-01"),
         ("/providers/Microsoft.AlertsManagement/", "2019-05-05-preview"),
+        ("/providers/Muster.Diagnosis/", "2026-11-01"),
     ];
     of.into_iter().find(|(part, _)| row.path.contains(part)).map(|(_, version)| version)
 }

@@ -96,6 +96,10 @@ pub const MAX_ATTEMPT_SEGMENTS: usize = 16;
 pub const MAX_ATTEMPT_AGE: u64 = 93 * 86_400;
 /// Longest line of recorded attempts, in bytes; a chain of the longest certificates' names takes a tenth of it.
 pub const MAX_ATTEMPT_LINE: u64 = 256 * 1024;
+/// Operations whose answered polls are counted at once; the oldest is told to make room.
+pub const MAX_POLL_TALLIES: usize = 10_000;
+/// Milliseconds after which answered polls are told, where the operation's end was not.
+pub const POLL_TALLY_MS: i64 = 60_000;
 /// Recorded attempts in one answer; the rest is asked for by its position.
 pub const MAX_ATTEMPTS_FOUND: usize = 1_000;
 /// Lines read for one answer, fitting or not.

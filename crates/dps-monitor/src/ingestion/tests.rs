@@ -36,6 +36,8 @@ fn event() -> Event {
         stage: "handshake",
         reason: "no TLS record".into(),
         claimed: None,
+        hub_device: None,
+        handshake: None,
     }))
 }
 

@@ -60,7 +60,7 @@ pub fn points(event: &Event) -> Vec<Point<'_>> {
             let time = end(probe.time, probe.micros);
             points.one(Metric::LinkedHubFailures, Some(&probe.instance), &[&probe.hub], time);
         }
-        Event::LinkProbe(_) | Event::ManagementCall(_) => {}
+        Event::LinkProbe(_) | Event::ManagementCall(_) | Event::Polls(_) | Event::HubConnection(_) => {}
     }
     points.0
 }

@@ -49,6 +49,7 @@ use crate::server::ports::{Ports, listen, port};
 use crate::server::regions;
 use crate::server::rooms::{self, Outside, Site};
 use crate::server::running::{Run, Running};
+use crate::server::sessions;
 use crate::server::watching::{Plan, Watching};
 
 /// Name of the default instance.
@@ -135,7 +136,7 @@ impl Server {
         site.before_core = before_core(&outside, &site.instances, faults.clone(), gate.clone());
         let instances = Arc::clone(&site.instances);
         watching.begin(&mut site, &outside)?;
-        let rooms = rooms::join(&outside, site, watching.workspace_id()).await?;
+        let rooms = rooms::join(&outside, site, watching.place()).await?;
         dps_core::enrollment::mend(outside.store.as_ref(), &rooms.instances).await?;
         rooms.life.resume().await;
         let _ = reset.set(Reset {
@@ -267,7 +268,8 @@ async fn site(
     let token = settings.bearer_token.clone().into();
     let access = identity_providers::access(token, &options.identity_providers, tls.clone())?;
     let renewed = |kept: &mut Instance, wanted| renew(kept, wanted, &own.key);
-    let instances = Instances::open(Arc::clone(&outside.store), instance, renewed).await?;
+    let instances = Arc::new(Instances::open(Arc::clone(&outside.store), instance, renewed).await?);
+    let access = access.with_sessions(sessions::of(&instances));
     let webhook = Arc::new(HttpWebhook::new(tls, PlainWebhooks::Loopback)?);
     let notifications = Arc::new(Webhooks(Arc::clone(&webhook)));
     let linked = Arc::new(LinkedHubs { own: Arc::clone(&own.hubs), rest });
@@ -279,8 +281,9 @@ async fn site(
     };
     let front = Arc::new(front);
     Ok(Site {
-        instances: Arc::new(instances),
+        instances,
         access: Arc::new(access),
+        mode: "dev",
         hosting: Arc::new(hosting),
         hubs: Arc::new(FaultyHubs { then: linked, faults: struck() }),
         notifications: Arc::new(FaultyNotifications { then: notifications, faults: struck() }),

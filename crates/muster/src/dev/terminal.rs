@@ -126,6 +126,8 @@ pub fn line(event: &Event) -> Option<String> {
         Event::ManagementCall(call) => Some(management_line(call)),
         Event::Connection(connection) => Some(connection_line(connection)),
         Event::LinkProbe(probe) => Some(link_line(probe)),
+        // The hub has lines of its own.
+        Event::Polls(_) | Event::HubConnection(_) => None,
     }
 }
 

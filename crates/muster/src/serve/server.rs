@@ -36,6 +36,7 @@ use crate::server::place::WorkspacePlace;
 use crate::server::ports::{Ports, listen, port};
 use crate::server::rooms::{self, Outside, Site};
 use crate::server::running::{Run, Running};
+use crate::server::sessions;
 use crate::server::watching::{Plan, Watching};
 
 /// A running server.
@@ -89,7 +90,7 @@ impl Server {
         let mut site = site(&config, &kept, &outside, &directory, &ports, hosting, &regions).await?;
         let instances = Arc::clone(&site.instances);
         watching.begin(&mut site, &outside)?;
-        let rooms = rooms::join(&outside, site, watching.workspace_id()).await?;
+        let rooms = rooms::join(&outside, site, watching.place()).await?;
         dps_core::enrollment::mend(outside.store.as_ref(), &rooms.instances).await?;
         rooms.life.resume().await;
         let (https, mqtt, amqp) = (port(&ports.https)?, port(&ports.mqtt)?, port(&ports.amqp)?);
@@ -204,10 +205,12 @@ async fn site(
         host: &host,
     };
     let instances = declared::open(&config.instances, &ground).await?;
+    let sessions = sessions::of(&instances);
     let webhook = Arc::new(HttpWebhook::new(client_config(&config.hubs.trusted)?, PlainWebhooks::Refused)?);
     Ok(Site {
         instances,
-        access: Arc::new(access(config)?),
+        access: Arc::new(access(config)?.with_sessions(sessions)),
+        mode: "serve",
         hosting: Arc::new(hosting),
         hubs: Arc::new(rest_hubs(&config.hubs, Arc::clone(&outside.clock))?),
         notifications: Arc::new(Webhooks(Arc::clone(&webhook))),

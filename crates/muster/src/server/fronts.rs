@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use dps_core::{DeviceRequest, DeviceResponse, Provisioning};
 use dps_device_api::foreign::{Body, HttpFront};
 use dps_management_api::ManagementApi;
+use dps_management_api::portal::{self, Gate, PortalApi};
 use dps_model::Error;
 use dps_service_api::ServiceApi;
 use http_body_util::{BodyExt as _, Full};
@@ -49,6 +50,41 @@ impl HttpFront for ManagementFront {
 
     async fn http(&self, request: http::Request<Body>) -> http::Response<Body> {
         self.0.serve(request).await
+    }
+}
+
+/// Who is signed in to the portal.
+pub struct PortalFront(pub PortalApi);
+
+#[async_trait]
+impl HttpFront for PortalFront {
+    fn claims_http(&self, _host: &str, path: &str) -> bool {
+        portal::claims(path)
+    }
+
+    async fn http(&self, request: http::Request<Body>) -> http::Response<Body> {
+        self.0.serve(request).await
+    }
+}
+
+/// A front behind the portal's gate.
+pub struct Gated {
+    /// Who answers.
+    pub front: Arc<dyn HttpFront>,
+    /// Who turns the portal's cookie into a credential.
+    pub gate: Arc<Gate>,
+}
+
+#[async_trait]
+impl HttpFront for Gated {
+    fn claims_http(&self, host: &str, path: &str) -> bool {
+        self.front.claims_http(host, path)
+    }
+
+    async fn http(&self, request: http::Request<Body>) -> http::Response<Body> {
+        let (mut head, body) = request.into_parts();
+        self.gate.pass(&mut head).await;
+        self.front.http(http::Request::from_parts(head, body)).await
     }
 }
 

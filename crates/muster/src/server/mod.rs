@@ -18,6 +18,7 @@ pub mod regions;
 pub mod rollups;
 pub mod rooms;
 pub mod running;
+pub mod sessions;
 pub mod telemetry;
 pub mod watching;
 #[cfg_attr(not(feature = "logs"), path = "no_workspace.rs")]

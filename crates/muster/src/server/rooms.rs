@@ -8,11 +8,12 @@ use dps_core::enrollment::find::Finder;
 use dps_core::enrollment::group_lane::GroupLane;
 use dps_core::enrollment::{Enrollments, KeyRings};
 use dps_core::ports::{Clock, Hosting, Hubs, Regions, Store, Webhook};
-use dps_core::{Instances, Lifecycle, Operations, Provisioning, Throttle};
+use dps_core::{Instances, Lifecycle, Operations, Provisioning, Rehearsals, Throttle};
 use dps_device_api::foreign::{ForeignFront, HttpFront};
 use dps_device_api::{Bounds, Core as DeviceCore, DeviceApi, Fronts, Transport};
 use dps_events::{EventSink, Metrics};
-use dps_management_api::{Insights, ManagementApi};
+use dps_management_api::portal::{About, Gate, PortalApi};
+use dps_management_api::{Diagnosis, Insights, ManagementApi};
 use dps_model::enrollment::PlainWebhooks;
 use dps_model::limits::Profile;
 use dps_monitor::alerts::alerting::Alerting;
@@ -26,7 +27,8 @@ use dps_store::StoreState;
 
 use super::alerting;
 use super::error_pages::ErrorPages;
-use super::fronts::{Core, ManagementFront, PortalPages, ServiceFront};
+use super::fronts::{Core, Gated, ManagementFront, PortalFront, PortalPages, ServiceFront};
+use super::place::WorkspacePlace;
 use super::plain_apis::PlainApis;
 
 /// What every room is given of the outside.
@@ -54,6 +56,8 @@ pub struct Site {
     pub instances: Arc<Instances>,
     /// Who may do what.
     pub access: Arc<AccessControl>,
+    /// `dev` or `serve`.
+    pub mode: &'static str,
     /// How they get host names.
     pub hosting: Arc<dyn Hosting>,
     /// How linked hubs are reached.
@@ -109,16 +113,17 @@ pub struct Rooms {
     pub enrollments: Arc<Enrollments>,
 }
 
-/// Joins the rooms. `workspace` is the ARM id of the built-in workspace.
-pub async fn join(outside: &Outside, site: Site, workspace: String) -> anyhow::Result<Rooms> {
+/// Joins the rooms.
+pub async fn join(outside: &Outside, site: Site, place: &WorkspacePlace) -> anyhow::Result<Rooms> {
     let store = || Arc::clone(&outside.store);
     let clock = || Arc::clone(&outside.clock);
     let sink = || Arc::clone(&outside.sink);
     let state: Arc<dyn MonitorState> = Arc::new(StoreState::new(store()));
-    let (rules, alerting) = alerting::open(&state, outside, &site, workspace).await?;
+    let (rules, alerting) = alerting::open(&state, outside, &site, place.resource_id()).await?;
     let Site {
         instances,
         access,
+        mode,
         hosting,
         hubs,
         webhook,
@@ -138,7 +143,7 @@ pub async fn join(outside: &Outside, site: Site, workspace: String) -> anyhow::R
     let rings = Arc::new(KeyRings::new(store()));
     let lane = Arc::new(GroupLane::start()?);
     let operations = Operations::new(store(), Arc::clone(&hubs), clock(), sink(), Arc::clone(&instances));
-    let operations = Arc::new(operations.with_webhook(webhook));
+    let operations = Arc::new(operations.with_webhook(Arc::clone(&webhook)));
     let finder = Finder::new(store(), Arc::clone(&rings), Arc::clone(&lane));
     let provisioning = Provisioning::new(
         Arc::clone(&instances),
@@ -149,11 +154,14 @@ pub async fn join(outside: &Outside, site: Site, workspace: String) -> anyhow::R
         clock(),
         sink(),
     );
-    let provisioning = Arc::new(provisioning.with_regions(regions));
+    let provisioning = Arc::new(provisioning.with_regions(Arc::clone(&regions)));
     let enrollments = Enrollments::new(store(), clock(), rings, lane)
         .with_quotas(limits.quotas())
         .with_plain_webhooks(plain_webhooks);
     let enrollments = Arc::new(enrollments);
+    let rehearsals =
+        Rehearsals::new(Arc::clone(&instances), Arc::clone(&enrollments), clock(), regions, webhook)?;
+    let diagnosis = Diagnosis { rehearsals: Some(Arc::new(rehearsals)), ..Diagnosis::default() };
     let throttle = Arc::clone(&outside.throttle);
     let settings = Arc::clone(&outside.settings);
     let insights = Insights {
@@ -167,8 +175,17 @@ pub async fn join(outside: &Outside, site: Site, workspace: String) -> anyhow::R
     let allowed = Arc::clone(&access);
     let management =
         ManagementApi::new(Arc::clone(&instances), life.clone(), allowed, insights, sink(), clock());
-    http.push(Arc::new(PortalPages));
-    http.push(Arc::new(ErrorPages));
+    let management = management.with_diagnosis(diagnosis);
+    let about = About {
+        mode,
+        version: env!("CARGO_PKG_VERSION"),
+        subscription: place.subscription,
+        workspace: place.id,
+        workspace_resource: place.resource_id(),
+    };
+    let gate = Arc::new(Gate::new(Arc::clone(&instances), life.clone(), Arc::clone(&access), clock()));
+    let portal =
+        PortalApi::new(Arc::clone(&instances), life.clone(), Arc::clone(&access), about, sink(), clock());
     http.push(Arc::new(ManagementFront(management)));
     http.push(Arc::new(ServiceFront(ServiceApi::new(
         Arc::clone(&enrollments),
@@ -178,6 +195,11 @@ pub async fn join(outside: &Outside, site: Site, workspace: String) -> anyhow::R
         sink(),
         clock(),
     ))));
+    let gated = |front| Arc::new(Gated { front, gate: Arc::clone(&gate) }) as Arc<dyn HttpFront>;
+    let mut http: Vec<_> = http.into_iter().map(gated).collect();
+    http.push(Arc::new(PortalFront(portal)));
+    http.push(Arc::new(PortalPages));
+    http.push(Arc::new(ErrorPages));
     let plain = PlainApis::new(http.clone(), Arc::clone(&instances), life.clone());
     let core = before_core(Arc::new(Core(provisioning)));
     let api = DeviceApi::bounded(core, sink(), clock(), Fronts { http, devices, transport }, bounds);

@@ -93,9 +93,9 @@ impl Watching {
         Arc::clone(&self.recorder) as Arc<dyn EventSink>
     }
 
-    /// ARM id of the built-in workspace.
-    pub fn workspace_id(&self) -> String {
-        self.place.resource_id()
+    /// Where the built-in workspace is.
+    pub fn place(&self) -> &WorkspacePlace {
+        &self.place
     }
 
     /// Now that there are instances, events become rows, and queries are answered.

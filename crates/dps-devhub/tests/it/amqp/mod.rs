@@ -319,6 +319,25 @@ async fn certificate_judged_with_the_first_link_of_the_hub_that_open_names() {
 }
 
 #[tokio::test]
+async fn connection_over_amqp_is_recorded_with_its_device_and_a_modules_link_once() {
+    let world = World::new();
+    world.device("d1").await;
+    let mut amqp = Amqp::sasl(&world, Mechanism::MsSbCbs, "").await.ok().unwrap();
+    amqp.cbs().await;
+    assert_eq!(amqp.token(&format!("{HUB}/devices/d1"), "nonsense").await.0, 401);
+    assert_eq!(amqp.token(&format!("{HUB}/devices/d1"), &world.device_token("d1", 1, 60)).await.0, 200);
+    for _ in 0..2 {
+        amqp.refused(Role::Sender, "/devices/d1/modules/m1/messages/events").await;
+    }
+    let recorded = world.recorded();
+    let told: Vec<_> = recorded
+        .iter()
+        .map(|(device, why)| (&*device.device_id, device.module_id.as_deref(), why.is_some()))
+        .collect();
+    assert_eq!(told, [("d1", None, true), ("d1", None, false), ("d1", Some("m1"), true)], "{recorded:?}");
+}
+
+#[tokio::test]
 async fn plain_user_of_a_hub_judged_in_sasl() {
     let world = World::new();
     world.device("d1").await;

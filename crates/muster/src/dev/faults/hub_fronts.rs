@@ -84,6 +84,8 @@ impl FaultyHubFront {
             stage: "fault",
             reason: strike.reason(),
             claimed: visit.device.map(|device| format!("{hub}/devices/{device}")),
+            hub_device: None,
+            handshake: None,
         })));
     }
 }

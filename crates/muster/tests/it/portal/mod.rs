@@ -1,3 +1,4 @@
 //! The portal of a running server: its pages, and the APIs beside them on both ports.
 
 mod pages;
+mod sessions;

@@ -1,10 +1,11 @@
 //! JSON bodies, read with errors that say where: line, column and path, never the value that stands there (it may be
 //! a key). Must not know what is read.
 
-use dps_model::limits::MAX_EVENT_TEXT;
-use dps_model::{Error, ErrorCode};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+
+use crate::limits::MAX_EVENT_TEXT;
+use crate::{Error, ErrorCode};
 
 /// Reads a body.
 ///
@@ -89,7 +90,7 @@ fn without_value(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{read, read_value};
-    use dps_model::enrollment::EnrollmentInput;
+    use crate::enrollment::EnrollmentInput;
     use serde_json::json;
 
     fn why(body: &str) -> String {

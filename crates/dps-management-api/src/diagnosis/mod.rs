@@ -1,0 +1,74 @@
+//! The provider `Muster.Diagnosis` at provisioning services: what operators ask about devices that Azure's APIs have no
+//! words for. Owns its api-version; each subject has a file. Must not know how anything is found out or kept.
+
+mod rehearsals;
+
+use std::sync::Arc;
+
+use dps_core::Rehearsals;
+use dps_events::AttemptRecord;
+use dps_model::{Error, ErrorCode};
+use http::request::Parts;
+
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::provisioning_services::named;
+use crate::request::{self, Body};
+use crate::route::Route;
+use crate::service::ManagementApi;
+
+/// The one api-version.
+const VERSION: &str = "2026-11-01";
+
+/// What a call of the provider does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Rehearse,
+}
+
+/// What operators may ask about devices.
+#[derive(Clone, Default)]
+pub struct Diagnosis {
+    /// Who tells what would happen to a device.
+    pub rehearsals: Option<Arc<Rehearsals>>,
+    /// Who names causes.
+    pub explain: Option<Arc<dyn Explain>>,
+}
+
+/// Names the causes of how an attempt ended.
+pub trait Explain: Send + Sync + 'static {
+    /// Notes them in the record.
+    fn explain(&self, record: &mut AttemptRecord);
+}
+
+impl ManagementApi {
+    /// Answers a call of the provider by who was let in.
+    pub(crate) async fn diagnose(
+        &self,
+        action: Action,
+        route: &Route,
+        head: &Parts,
+        body: &mut Body,
+        call: &Call,
+    ) -> Result<Answer, Error> {
+        check_version(head)?;
+        request::check_length(&head.headers)?;
+        let instance = named(&self.instances, route.names.service())?;
+        match action {
+            Action::Rehearse => {
+                let body = request::json(&head.headers, body).await?;
+                self.rehearse(&instance, &body, call.record.peer).await
+            }
+        }
+    }
+}
+
+fn check_version(head: &Parts) -> Result<(), Error> {
+    match request::parameter(head, "api-version") {
+        Some(version) if version.eq_ignore_ascii_case(VERSION) => Ok(()),
+        _ => Err(Error::with(
+            ErrorCode::ApiVersionUnknown,
+            format!("The api-version of Muster.Diagnosis is {VERSION}; send it as ?api-version={VERSION}."),
+        )),
+    }
+}
