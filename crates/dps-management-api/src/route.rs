@@ -236,6 +236,7 @@ pub static ROUTES: &[Row] = &[
         Alerts::ChangeState),
     alerts("GET", path!(alerts "alerts/{alert}/history"), "Microsoft.AlertsManagement/alerts/history/read", Alerts::History),
     alerts("GET", path!(alerts "alertsSummary"), "Microsoft.AlertsManagement/alertsSummary/read", Alerts::Summary),
+    diagnosis("GET", path!(diagnosis "attempts"), "Muster.Diagnosis/attempts/read", diagnosis::Action::Attempts),
     diagnosis("POST", path!(diagnosis "rehearsals"), "Muster.Diagnosis/rehearsals/action", diagnosis::Action::Rehearse),
 ];
 

@@ -25,8 +25,8 @@ const FIRST_READ: usize = 4 * 1024;
 pub struct Lookup {
     /// About one of these.
     pub any: Vec<Key>,
-    /// And about each of these.
-    pub all: Vec<Key>,
+    /// And about one of each of these.
+    pub all: Vec<Vec<Key>>,
     /// Later in the log than this line.
     pub after: Option<Position>,
     /// Earlier in the log than this line.
@@ -245,8 +245,9 @@ impl<'a> Search<'a> {
 
     fn fits(&self, subject: &Subject) -> bool {
         let Lookup { any, all, from, to, .. } = self.lookup;
-        any.iter().any(|key| subject.keys.contains(key))
-            && all.iter().all(|key| subject.keys.contains(key))
+        let about = |keys: &Vec<Key>| keys.iter().any(|key| subject.keys.contains(key));
+        about(any)
+            && all.iter().all(about)
             && from.is_none_or(|from| subject.time >= from)
             && to.is_none_or(|to| subject.time < to)
     }

@@ -326,7 +326,7 @@ fn answer_that_is_full_says_where_to_go_on() {
     let (reader, mut lines, mut before) = (log.reader(), Vec::new(), None);
     loop {
         let any = vec![Key::registration(Some("dps"), "x")];
-        let all = vec![Key::refused(Some("dps"))];
+        let all = vec![vec![Key::refused(Some("dps"))]];
         let found = reader.find(&Lookup { any, all, before, most: 4, ..Lookup::default() }).unwrap();
         assert!(found.lines.len() <= 4);
         lines.extend(found.lines.into_iter().map(|kept| kept.line));
@@ -418,7 +418,7 @@ proptest! {
             .collect();
         let lookup = Lookup {
             any: vec![Key::registration(Some("dps"), &id)],
-            all: if refused { vec![Key::refused(Some("dps"))] } else { Vec::new() },
+            all: if refused { vec![vec![Key::refused(Some("dps"))]] } else { Vec::new() },
             before, from: Some(at(from)), to: Some(at(from + span)), most,
             ..Lookup::default()
         };

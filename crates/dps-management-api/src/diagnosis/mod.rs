@@ -1,12 +1,16 @@
 //! The provider `Muster.Diagnosis` at provisioning services: what operators ask about devices that Azure's APIs have no
 //! words for. Owns its api-version; each subject has a file. Must not know how anything is found out or kept.
 
+mod attempts;
 mod rehearsals;
 
+use std::io;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use dps_core::Rehearsals;
 use dps_events::AttemptRecord;
+use dps_events::attempt_log::{Found, Lookup};
 use dps_model::{Error, ErrorCode};
 use http::request::Parts;
 
@@ -24,6 +28,7 @@ const VERSION: &str = "2026-11-01";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Rehearse,
+    Attempts,
 }
 
 /// What operators may ask about devices.
@@ -33,6 +38,15 @@ pub struct Diagnosis {
     pub rehearsals: Option<Arc<Rehearsals>>,
     /// Who names causes.
     pub explain: Option<Arc<dyn Explain>>,
+    /// The attempt log.
+    pub attempts: Option<Arc<dyn Attempts>>,
+}
+
+/// The attempt log, as it can be asked.
+#[async_trait]
+pub trait Attempts: Send + Sync + 'static {
+    /// Finds lines, newest first.
+    async fn find(&self, lookup: Lookup) -> io::Result<Found>;
 }
 
 /// Names the causes of how an attempt ended.
@@ -59,6 +73,7 @@ impl ManagementApi {
                 let body = request::json(&head.headers, body).await?;
                 self.rehearse(&instance, &body, call.record.peer).await
             }
+            Action::Attempts => self.attempts(&instance, head).await,
         }
     }
 }

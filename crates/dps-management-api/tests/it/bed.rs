@@ -9,8 +9,9 @@ use dps_core::enrollment::group_lane::GroupLane;
 use dps_core::enrollment::{Enrollments, KeyRings};
 use dps_core::ports::{Clock, HostNames, Hosting, NoRegions, NoWebhook, Store};
 use dps_core::{Instances, Lifecycle, Rehearsals};
-use dps_events::{AttemptRecord, Event, EventSink, ManagementCallRecord};
-use dps_management_api::diagnosis::Explain;
+use dps_events::attempt_log::{Found, Lookup};
+use dps_events::{AttemptLog, AttemptReader, AttemptRecord, Event, EventSink, ManagementCallRecord};
+use dps_management_api::diagnosis::{Attempts, Explain};
 use dps_management_api::{Body, Diagnosis, Insights, InstanceResources, ManagementApi};
 use dps_model::enrollment::AllocationPolicy;
 use dps_model::instance::{AccessPolicy, Instance, Resource, Right};
@@ -64,6 +65,16 @@ impl EventSink for Recorder {
             Event::ManagementCall(record) => self.0.lock().unwrap().push(*record),
             other => panic!("the management API recorded {other:?}"),
         }
+    }
+}
+
+/// The attempt log.
+struct Log(AttemptReader);
+
+#[async_trait]
+impl Attempts for Log {
+    async fn find(&self, lookup: Lookup) -> std::io::Result<Found> {
+        self.0.find(&lookup)
     }
 }
 
@@ -236,6 +247,7 @@ pub struct Bed {
     pub rules: Arc<RuleBook>,
     pub enrollments: Arc<Enrollments>,
     recorder: Arc<Recorder>,
+    log: Mutex<(AttemptLog, tempfile::TempDir)>,
 }
 
 impl Bed {
@@ -293,11 +305,26 @@ impl Bed {
             Arc::new(NoRegions),
             Arc::new(NoWebhook),
         );
-        let diagnosis =
-            Diagnosis { rehearsals: Some(Arc::new(rehearsals.unwrap())), explain: Some(Arc::new(ByReason)) };
+        let folder = tempfile::tempdir().unwrap();
+        let log = AttemptLog::open(folder.path()).unwrap();
+        let diagnosis = Diagnosis {
+            rehearsals: Some(Arc::new(rehearsals.unwrap())),
+            explain: Some(Arc::new(ByReason)),
+            attempts: Some(Arc::new(Log(log.reader()))),
+        };
+        let log = Mutex::new((log, folder));
         let api = ManagementApi::new(Arc::clone(&instances), life.clone(), access, insights, sink, clock);
         let api = api.with_diagnosis(diagnosis);
-        Self { api, instances, life, gate, issuer, rollups, state, rules, enrollments, recorder }
+        Self { api, instances, life, gate, issuer, rollups, state, rules, enrollments, recorder, log }
+    }
+
+    /// What the attempt log has from now on.
+    pub fn log(&self, events: &[Event]) {
+        let (log, _) = &mut *self.log.lock().unwrap();
+        for event in events {
+            log.append(event).unwrap();
+        }
+        log.flush().unwrap();
     }
 
     pub async fn call(&self, ask: Ask) -> Reply {

@@ -4,6 +4,7 @@
 
 mod activity;
 mod alerts;
+mod attempts;
 mod bed;
 mod certificates;
 mod diagnostic_settings;

@@ -23,7 +23,7 @@ use crate::page::short;
 const MISSING: &str = "nobody";
 
 /// Every route with what whoever is let in is answered on `second`, and whether that changes anything.
-const CASES: [(&str, &str, u16, bool); 67] = [
+const CASES: [(&str, &str, u16, bool); 68] = [
     ("GET", "/providers/Microsoft.Devices/operations", 200, false),
     ("POST", "{subscription}/checkProvisioningServiceNameAvailability", 200, false),
     ("GET", "{subscription}/provisioningServices", 200, false),
@@ -107,6 +107,7 @@ const CASES: [(&str, &str, u16, bool); 67] = [
         false,
     ),
     ("GET", "/subscriptions/{subscription}/providers/Microsoft.AlertsManagement/alertsSummary", 200, false),
+    ("GET", "{service}{diagnosis}/attempts", 200, false),
     ("POST", "{service}{diagnosis}/rehearsals", 200, false),
 ];
 

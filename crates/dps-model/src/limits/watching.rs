@@ -102,6 +102,8 @@ pub const MAX_POLL_TALLIES: usize = 10_000;
 pub const POLL_TALLY_MS: i64 = 60_000;
 /// Recorded attempts in one answer; the rest is asked for by its position.
 pub const MAX_ATTEMPTS_FOUND: usize = 1_000;
+/// Questions about recorded attempts that read files at once; others wait.
+pub const ATTEMPT_LOOKUPS_AT_ONCE: usize = 4;
 /// Lines read for one answer, fitting or not.
 pub const MAX_ATTEMPTS_EXAMINED: usize = 20_000;
 /// Bytes of lines in one answer, after which no further line is taken.

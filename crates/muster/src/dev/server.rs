@@ -120,6 +120,7 @@ impl Server {
             throttle,
             rollups: Arc::clone(&watching.rollups),
             settings: Arc::clone(&watching.settings),
+            attempts: watching.attempts.clone(),
             metrics: Arc::clone(&metrics),
         };
         let own = OwnHubs::open(&outside, &settings, hubs, hook)?;

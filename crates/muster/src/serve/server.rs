@@ -82,6 +82,7 @@ impl Server {
             throttle,
             rollups: Arc::clone(&watching.rollups),
             settings: Arc::clone(&watching.settings),
+            attempts: watching.attempts.clone(),
             metrics: Arc::clone(&metrics),
         };
         let hosting = OwnHosting::new(Arc::clone(&certificates), &config.instances);

@@ -2,6 +2,7 @@
 //! the order in which they are taken apart; must not know where settings come from.
 
 pub mod alerting;
+pub mod attempts;
 pub mod data_dir;
 pub mod destinations;
 pub mod diagnostic_settings;

@@ -11,7 +11,7 @@ use dps_core::ports::{Clock, Hosting, Hubs, Regions, Store, Webhook};
 use dps_core::{Instances, Lifecycle, Operations, Provisioning, Rehearsals, Throttle};
 use dps_device_api::foreign::{ForeignFront, HttpFront};
 use dps_device_api::{Bounds, Core as DeviceCore, DeviceApi, Fronts, Transport};
-use dps_events::{EventSink, Metrics};
+use dps_events::{AttemptReader, EventSink, Metrics};
 use dps_management_api::portal::{About, Gate, PortalApi};
 use dps_management_api::{Diagnosis, Insights, ManagementApi};
 use dps_model::enrollment::PlainWebhooks;
@@ -26,6 +26,7 @@ use dps_service_api::ServiceApi;
 use dps_store::StoreState;
 
 use super::alerting;
+use super::attempts::AttemptLogFiles;
 use super::error_pages::ErrorPages;
 use super::fronts::{Core, Gated, ManagementFront, PortalFront, PortalPages, ServiceFront};
 use super::place::WorkspacePlace;
@@ -48,6 +49,8 @@ pub struct Outside {
     pub settings: Arc<SettingsBook>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The attempt log.
+    pub attempts: AttemptReader,
 }
 
 /// What differs between the ways to run a server.
@@ -161,7 +164,12 @@ pub async fn join(outside: &Outside, site: Site, place: &WorkspacePlace) -> anyh
     let enrollments = Arc::new(enrollments);
     let rehearsals =
         Rehearsals::new(Arc::clone(&instances), Arc::clone(&enrollments), clock(), regions, webhook)?;
-    let diagnosis = Diagnosis { rehearsals: Some(Arc::new(rehearsals)), ..Diagnosis::default() };
+    let attempts = AttemptLogFiles::new(outside.attempts.clone());
+    let diagnosis = Diagnosis {
+        rehearsals: Some(Arc::new(rehearsals)),
+        attempts: Some(Arc::new(attempts)),
+        ..Diagnosis::default()
+    };
     let throttle = Arc::clone(&outside.throttle);
     let settings = Arc::clone(&outside.settings);
     let insights = Insights {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use dps_core::ports::Clock;
 use dps_events::recorder::Listener;
-use dps_events::{AttemptLog, EventSink, Metrics, Recorder};
+use dps_events::{AttemptLog, AttemptReader, EventSink, Metrics, Recorder};
 use dps_monitor::MonitorState;
 use dps_monitor::destinations::Destination;
 use dps_monitor::metrics::Rollups;
@@ -50,6 +50,8 @@ pub struct Watching {
     pub rollups: Arc<Rollups>,
     /// Diagnostic settings.
     pub settings: Arc<SettingsBook>,
+    /// The attempt log.
+    pub attempts: AttemptReader,
     place: WorkspacePlace,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
@@ -72,11 +74,13 @@ impl Watching {
         let telemetry = Telemetry::default();
         let listener = rollups::counting(&rollups, telemetry.recording(listener));
         let listener = workspace.recording(diagnostics.delivering(listener));
+        let attempts = log.reader();
         let recorder = Arc::new(Recorder::start(Arc::clone(&metrics), log, listener)?);
         let (settings, upkeep) = (Arc::clone(&diagnostics.book), Vec::new());
         Ok(Self {
             rollups,
             settings,
+            attempts,
             place,
             clock,
             metrics,
