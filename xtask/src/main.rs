@@ -9,6 +9,7 @@ mod check;
 mod conformance;
 mod docs;
 mod fuzz;
+mod portal;
 mod shell;
 mod steps;
 mod test;
@@ -39,6 +40,10 @@ enum Command {
     Bench(bench::Options),
     /// Writes the generated pages under docs/ anew.
     Docs,
+    /// Builds the pages of the portal from their sources.
+    Portal(portal::Options),
+    /// Drives the portal of `muster dev` with a browser.
+    PortalTest(portal::TestOptions),
     /// The executable style guide: edges, sizes, absences.
     Tidy,
 }
@@ -51,6 +56,8 @@ fn main() -> ExitCode {
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Docs => docs::run(),
+        Command::Portal(options) => portal::run(&options),
+        Command::PortalTest(options) => portal::test(&options),
         Command::Tidy => tidy::run(),
     };
     match outcome {

@@ -141,7 +141,8 @@ function options(Plot: typeof uPlot, kind: ChartKind, shown: readonly Required<S
     padding: [10, 22, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
-    scales: { x: { time: true }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), nice(high ?? 1)] } },
+    // A bar stands around its time, so the first and the last need half a bar of room.
+    scales: { x: { time: true, ...(kind === "bar" ? { range: (u: uPlot, low: number, high: number): [number, number] => [low - half(u), high + half(u)] } : {}) }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), nice(high ?? 1)] } },
     axes: [
       { ...axis, grid: { show: false }, space: 64, size: 30, incrs: [...INCREMENTS], values: (u, ticks) => whenTicks(u, ticks) },
       { ...axis, size: 52, values: (_, ticks) => ticks.map((v) => compact(v)) },
@@ -165,6 +166,11 @@ function options(Plot: typeof uPlot, kind: ChartKind, shown: readonly Required<S
     ],
     hooks: { setCursor: [(u) => onHover(u.cursor.idx ?? null)] },
   };
+}
+
+function half(u: uPlot): number {
+  const x = u.data[0];
+  return x.length < 2 ? 30 : ((x[1] ?? 0) - (x[0] ?? 0)) / 2;
 }
 
 const MINUTE = 60;

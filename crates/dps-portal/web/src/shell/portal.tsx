@@ -158,7 +158,7 @@ function Find(): JSX.Element {
   return (
     <form class="find" role="search" onSubmit={search}>
       <Icon name="search" />
-      <input id="find" name="find" type="search" placeholder="Registration id or tracking id" aria-label="Find a device by registration id or tracking id" autocomplete="off" spellcheck={false} maxLength={200} />
+      <input id="find" name="find" type="search" placeholder="Find a device or a tracking id" aria-label="Find a device by registration id or tracking id" autocomplete="off" spellcheck={false} maxLength={200} />
       <kbd aria-hidden="true">/</kbd>
     </form>
   );

@@ -10,7 +10,7 @@ export interface Route {
 export const route = signal<Route>(parse(location.hash));
 
 window.addEventListener("hashchange", () => {
-  route.value = parse(location.hash);
+  if (link(route.value.page, route.value.parts, Object.fromEntries(route.value.query)) !== location.hash) route.value = parse(location.hash);
 });
 
 function parse(hash: string): Route {
@@ -40,6 +40,8 @@ export function link(page: string, parts: readonly string[] = [], query: Record<
 
 export function go(page: string, parts: readonly string[] = [], query: Record<string, string | undefined> = {}): void {
   location.hash = link(page, parts, query);
+  // The event comes later; whoever amends the address next must see the new one.
+  route.value = parse(location.hash);
 }
 
 /** The same page with other values, without a new entry in the history. */

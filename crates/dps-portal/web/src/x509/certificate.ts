@@ -187,11 +187,12 @@ export function judgeEndorsementKey(base64: string): string | null {
 /** What is wrong with a symmetric key, or nothing. */
 export function judgeSymmetricKey(key: string): string | null {
   if (key === "") return null;
+  if (/^([0-9a-f]{2}){16,}$/i.test(key)) return "This looks like hexadecimal; a key is base64";
   let bytes: string;
   try {
     bytes = atob(key);
   } catch {
-    return /^[0-9a-f]+$/i.test(key) ? "This looks like hexadecimal; the key is base64" : "This is not base64";
+    return "This is not base64";
   }
   if (btoa(bytes) !== key) return "This is not base64 as it must be written: are signs missing at its end?";
   return bytes.length < 16 || bytes.length > 64 ? `A key has 16 to 64 bytes; this one has ${bytes.length}` : null;

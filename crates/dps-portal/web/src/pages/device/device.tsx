@@ -130,19 +130,21 @@ function lastRefused(of: Timeline | undefined): { entry: TimelineEntry; still: b
   return { entry: bad, still: known[known.length - 1] === bad };
 }
 
+/** Entries that are drawn at a time. */
+const PAGE = 40;
 const TONES: Record<TimelineEntry["result"], Tone> = { ok: "ok", refused: "bad", failed: "bad", gap: "warn", info: "plain" };
 
 export function Entries({ of }: { of: readonly TimelineEntry[] }): JSX.Element {
   const [newest, setNewest] = useState(true);
   const sorted = [...of].sort((a, b) => (newest ? Date.parse(b.time) - Date.parse(a.time) : Date.parse(a.time) - Date.parse(b.time)));
-  const shown = sorted.slice(0, 300);
+  const [most, setMost] = useState(PAGE);
+  const shown = sorted.slice(0, most);
   return (
     <>
       <div class="row toolbar">
         <Button small icon={newest ? "down" : "up"} onClick={() => setNewest(!newest)}>
           {newest ? "Newest first" : "Oldest first"}
         </Button>
-        {of.length > shown.length && <span class="muted small">{shown.length} of {of.length} entries</span>}
       </div>
       <ol class="plain timeline">
         {shown.map((e, i) => (
@@ -184,6 +186,16 @@ export function Entries({ of }: { of: readonly TimelineEntry[] }): JSX.Element {
           </li>
         ))}
       </ol>
+      {of.length > shown.length && (
+        <div class="more">
+          <span class="muted small">
+            {shown.length} of {of.length} shown
+          </span>
+          <Button small onClick={() => setMost(most + 5 * PAGE)}>
+            Show more
+          </Button>
+        </div>
+      )}
     </>
   );
 }

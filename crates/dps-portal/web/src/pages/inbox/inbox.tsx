@@ -69,7 +69,7 @@ export function Inbox(): JSX.Element {
                     <Button small kind="primary" disabled={!may.value.writeEnrollments} label={`Accept ${titleOf(i)}`} onClick={() => (accepting.value = i)}>
                       Accept
                     </Button>
-                    <Button small disabled={!may.value.writeEnrollments} label={`${i.ignored === true ? "Stop ignoring" : "Ignore"} ${titleOf(i)}`} onClick={() => void act(inboxAction(i.id, "ignore", { ignored: i.ignored !== true }), i.ignored === true ? "It is shown again." : "It is ignored.")}>
+                    <Button small disabled={!may.value.writeEnrollments} label={`${i.ignored === true ? "Show again" : "Ignore"} ${titleOf(i)}`} onClick={() => void act(inboxAction(i.id, "ignore", { ignored: i.ignored !== true }), i.ignored === true ? "It is shown again." : "It is ignored.")}>
                       {i.ignored === true ? "Show again" : "Ignore"}
                     </Button>
                     <Button small kind="quiet" icon="trash" disabled={!may.value.writeEnrollments} label={`Forget ${titleOf(i)}`} onClick={() => void act(forget(i.id), "It is forgotten until it comes again.")} />

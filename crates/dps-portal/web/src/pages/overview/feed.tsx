@@ -92,7 +92,7 @@ function Line({ of }: { of: Attempt }): JSX.Element {
             <bdi class="id">{of.registrationId}</bdi>
           </a>
         )}{" "}
-        <span class="muted small">{of.registrationId === null ? "" : of.operation}</span>
+        <span class="muted small">{of.registrationId === null || of.registrationId === "" ? "" : of.operation}</span>
       </span>
       <span class="muted small num nowrap">
         {of.protocol ?? ""} {duration(of.durationMs)}

@@ -68,13 +68,13 @@ export function Policies(): JSX.Element {
                 title: "",
                 cell: (p) => (
                   <span class="row">
-                    <Button small label={`Show the keys of ${p.keyName}`} onClick={() => setOpened(p)}>
+                    <Button small label={`Keys of ${p.keyName}`} onClick={() => setOpened(p)}>
                       Keys
                     </Button>
-                    <Button small label={`Roll the secondary key of ${p.keyName}`} onClick={() => setRolling({ policy: p, key: "secondaryKey" })}>
+                    <Button small label={`Roll secondary key of ${p.keyName}`} onClick={() => setRolling({ policy: p, key: "secondaryKey" })}>
                       Roll secondary
                     </Button>
-                    <Button small label={`Roll the primary key of ${p.keyName}`} onClick={() => setRolling({ policy: p, key: "primaryKey" })}>
+                    <Button small label={`Roll primary key of ${p.keyName}`} onClick={() => setRolling({ policy: p, key: "primaryKey" })}>
                       Roll primary
                     </Button>
                     <Button small kind="quiet" icon="trash" label={`Delete ${p.keyName}`} onClick={() => setRemoving(p)} />

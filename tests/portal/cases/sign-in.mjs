@@ -1,0 +1,54 @@
+// Signing in and out; what is typed is kept nowhere.
+import assert from "node:assert/strict";
+
+const stored = (page) => page.evaluate(() => JSON.stringify({ ...localStorage }) + JSON.stringify({ ...sessionStorage }) + document.cookie + location.href);
+
+export default [
+  {
+    name: "a wrong key is refused in a sentence, a right one opens the portal, and neither is kept",
+    async run({ open, server }) {
+      const portal = await open();
+      const { page } = portal;
+      const secret = server.env.MUSTER_SERVICE_CONNECTION_STRING;
+      const key = /SharedAccessKey=(.+)$/.exec(secret)[1];
+      await page.goto(server.portal);
+      const field = page.getByLabel("Connection string or token");
+      const button = page.getByRole("button", { name: "Sign in", exact: true });
+      await field.fill("HostName=localhost;SharedAccessKeyName=x");
+      await page.getByText("The connection string lacks SharedAccessKey=").waitFor();
+      assert.ok(await button.isDisabled());
+      await field.fill(secret.replace(key, Buffer.alloc(64, 7).toString("base64")));
+      await button.click();
+      await page.getByText("The server does not accept this").waitFor();
+      assert.equal(await field.inputValue(), "");
+      await field.fill(secret);
+      await button.click();
+      await page.getByRole("heading", { name: "Overview" }).waitFor();
+      assert.ok(!(await stored(page)).includes(key), "the key is in the page's storage, its cookie or its address");
+      await page.reload();
+      await page.getByRole("heading", { name: "Overview" }).waitFor();
+      await page.getByRole("button", { name: "Sign out" }).click();
+      await page.getByText("You are signed out.").waitFor();
+      await page.reload();
+      await field.waitFor();
+    },
+  },
+  {
+    name: "a session that ends elsewhere leads back to the sign-in page",
+    async run({ open }) {
+      const portal = await open();
+      await portal.signIn();
+      await portal.context.clearCookies();
+      await portal.page.evaluate(() => (location.hash = "#/policies"));
+      await portal.page.getByText("Your session has ended").waitFor();
+    },
+  },
+  {
+    name: "the token of muster dev opens the portal as well",
+    async run({ open, server }) {
+      const portal = await open();
+      await portal.signIn(server.env.MUSTER_BEARER_TOKEN);
+      await portal.page.getByRole("heading", { name: "Overview" }).waitFor();
+    },
+  },
+];

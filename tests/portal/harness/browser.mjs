@@ -1,0 +1,78 @@
+// Debian's Chromium, driven by playwright-core. A page that breaks its content security policy, or throws, fails its case.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
+
+export const DESKTOP = { width: 1400, height: 900 };
+export const PHONE = { width: 390, height: 800 };
+
+/** A browser of its own for a case, and what a case does with it. */
+export async function open(browser, server, shots, { viewport = DESKTOP, theme = "light" } = {}) {
+  const context = await browser.newContext({ viewport, colorScheme: theme, locale: "en-GB", timezoneId: "UTC", ignoreHTTPSErrors: true, permissions: ["clipboard-read", "clipboard-write"] });
+  context.setDefaultTimeout(15_000);
+  const page = await context.newPage();
+  const faults = [];
+  page.on("pageerror", (error) => faults.push(`the page threw: ${error.message}`));
+  page.on("console", (message) => {
+    if (message.type() === "error" && /content security policy|refused to/i.test(message.text())) faults.push(message.text());
+  });
+  page.on("dialog", (dialog) => {
+    faults.push(`a script opened a dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  page.on("request", (request) => {
+    if (!request.url().startsWith(new URL(server.portal).origin) && !/^(data|blob):/.test(request.url())) faults.push(`the page asked elsewhere: ${request.url()}`);
+  });
+
+  const portal = {
+    page,
+    context,
+    faults,
+    async signIn(secret = server.env.MUSTER_SERVICE_CONNECTION_STRING) {
+      await page.goto(server.portal);
+      await page.getByLabel("Connection string or token").fill(secret);
+      await page.getByRole("button", { name: "Sign in", exact: true }).click();
+      await page.locator(".shell").waitFor();
+    },
+    /** Opens a page by its address and waits until nothing of it loads any more. */
+    async go(hash) {
+      await page.evaluate((to) => (location.hash = to), hash);
+      await page.locator("main h1").first().waitFor();
+      await portal.settled();
+    },
+    async settled() {
+      await page.waitForFunction(() => document.querySelector("main .skeleton") === null, null, { timeout: 20_000 });
+    },
+    async toast(text) {
+      await page.locator(".toast", { hasText: text }).first().waitFor();
+    },
+    /** No serious or critical violation of WCAG A and AA. */
+    async accessible(what) {
+      await page.evaluate(AXE);
+      const found = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"] }));
+      const bad = found.violations.filter((v) => v.impact === "serious" || v.impact === "critical");
+      const said = bad.map((v) => `${v.id} (${v.impact}): ${v.help}\n${v.nodes.slice(0, 4).map((n) => `    ${n.target.join(" ")}  ${n.failureSummary?.split("\n")[1] ?? ""}`).join("\n")}`);
+      assert.equal(bad.length, 0, `${what}:\n${said.join("\n")}`);
+    },
+    /** Nothing is wider than the window, so that a phone scrolls one way. */
+    async fits(what) {
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(wide <= 1, `${what} is ${wide} px wider than the window`);
+    },
+    async shot(name) {
+      await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
+    },
+    async close() {
+      await context.close();
+      assert.deepEqual(faults, []);
+    },
+  };
+  return portal;
+}

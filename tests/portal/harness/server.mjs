@@ -1,0 +1,87 @@
+// A `muster dev` of the tests' own: free ports, a folder of its own, stopped at the end. Or one that runs already.
+import { execFile, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+const START_MS = 60_000;
+
+function freePort() {
+  return new Promise((done, failed) => {
+    const server = createServer();
+    server.on("error", failed);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => done(port));
+    });
+  });
+}
+
+export function readEnv(path) {
+  const lines = readFileSync(path, "utf8").split("\n");
+  return Object.fromEntries(
+    lines.flatMap((line) => {
+      const at = line.indexOf("=");
+      return at < 1 ? [] : [[line.slice(0, at), line.slice(at + 1).replace(/^'(.*)'$/, "$1")]];
+    }),
+  );
+}
+
+/** Starts `muster dev`; `options` are further arguments. */
+export async function start(muster, options = []) {
+  const folder = mkdtempSync(join(tmpdir(), "muster-portal-"));
+  const data = join(folder, "data");
+  const ports = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
+  const names = ["--https-port", "--mqtt-port", "--amqp-port", "--http-port"];
+  const args = ["dev", "--data-dir", data, ...names.flatMap((name, i) => [name, String(ports[i])]), ...options];
+  const child = spawn(muster, args, { stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (said = (said + chunk).slice(-8000)));
+  let ended = false;
+  child.on("exit", () => (ended = true));
+  const envFile = join(data, "dev.env");
+  const until = Date.now() + START_MS;
+  while (!(existsSync(envFile) && said.includes("running"))) {
+    if (ended || Date.now() > until) throw new Error(`muster dev did not start:\n${said}`);
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  const env = readEnv(envFile);
+  return server(muster, env, envFile, folder, async () => {
+    child.kill("SIGTERM");
+    for (let i = 0; i < 100 && !ended; i++) await new Promise((done) => setTimeout(done, 50));
+    if (!ended) child.kill("SIGKILL");
+  });
+}
+
+/** One that runs, by its dev.env and the address of its portal. */
+export function attach(muster, envFile, url) {
+  const folder = mkdtempSync(join(tmpdir(), "muster-portal-"));
+  return server(muster, { ...readEnv(envFile), MUSTER_PORTAL_URL: url }, envFile, folder, async () => undefined);
+}
+
+function server(muster, env, envFile, folder, stop) {
+  return {
+    env,
+    folder,
+    stop,
+    portal: `${env.MUSTER_PORTAL_URL.replace(/\/$/, "")}/portal/`,
+    /** Runs the command line against it; answers what it printed. */
+    async muster(...args) {
+      const { stdout } = await run(muster, args, { env: { ...process.env, ...env }, cwd: folder, timeout: 60_000 });
+      return stdout;
+    },
+    /** Registers a device by its key; answers whether it was let in, and what was said. */
+    async provision(id, key, transport = "mqtt") {
+      const args = ["device", "provision", "--dev-env", envFile, "--registration-id", id, "--key", key, "--transport", transport];
+      try {
+        const { stdout } = await run(muster, args, { cwd: folder, timeout: 60_000 });
+        return { accepted: true, said: stdout };
+      } catch (error) {
+        return { accepted: false, said: String(error.stderr ?? error) };
+      }
+    },
+  };
+}

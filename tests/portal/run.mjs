@@ -1,0 +1,68 @@
+// Drives the portal of a `muster dev` with a browser: every page, every step of the article, what a hostile id can do.
+//
+//   node run.mjs --muster PATH [-k NAME] [--shots DIR] [--require-all]
+//   node run.mjs --muster PATH --env DEV.ENV --url http://127.0.0.1:8080    against a server that runs already
+import { mkdirSync, mkdtempSync, readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { launch, open } from "./harness/browser.mjs";
+import { seed } from "./harness/seed.mjs";
+import { attach, start } from "./harness/server.mjs";
+
+const { values: asked } = parseArgs({
+  options: { muster: { type: "string" }, env: { type: "string" }, url: { type: "string" }, shots: { type: "string" }, k: { type: "string", short: "k" }, "require-all": { type: "boolean" } },
+});
+if (asked.muster === undefined) {
+  console.error("--muster PATH names the binary to test");
+  process.exit(2);
+}
+const muster = resolve(asked.muster);
+const shots = resolve(asked.shots ?? mkdtempSync(join(tmpdir(), "muster-portal-shots-")));
+mkdirSync(shots, { recursive: true });
+
+const folder = join(dirname(fileURLToPath(import.meta.url)), "cases");
+const cases = [];
+for (const file of readdirSync(folder).filter((f) => f.endsWith(".mjs")).sort()) {
+  const { default: of } = await import(pathToFileURL(join(folder, file)));
+  for (const one of of) if (asked.k === undefined || `${file} ${one.name}`.includes(asked.k)) cases.push({ file, ...one });
+}
+
+const server = asked.url === undefined ? await start(muster, ["--hub", "hub-1.localhost", "--hub", "hub-2.localhost"]) : attach(muster, asked.env, asked.url);
+const browser = await launch();
+const failed = [];
+const left = [];
+try {
+  const known = await seed(server);
+  for (const one of cases) {
+    const missing = (one.needs ?? []).filter((need) => !known.has.has(need));
+    const title = `${one.file.replace(".mjs", "")}: ${one.name}`;
+    if (missing.length > 0) {
+      left.push(title);
+      console.log(`left out  ${title} (this server has no ${missing.join(", no ")})`);
+      continue;
+    }
+    const began = Date.now();
+    const portals = [];
+    const context = { server, known, shots, open: async (options) => (portals.push(await open(browser, server, shots, options)), portals[portals.length - 1]) };
+    try {
+      await one.run(context);
+      for (const portal of portals.splice(0)) await portal.close();
+      console.log(`ok        ${title} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
+    } catch (error) {
+      failed.push(title);
+      console.log(`FAILED    ${title}\n${String(error?.stack ?? error).replace(/^/gm, "    ")}`);
+      for (const portal of portals) {
+        for (const fault of portal.faults) console.log(`    also: ${fault}`);
+        await portal.page.screenshot({ path: join(shots, `failed-${failed.length}.png`) }).catch(() => undefined);
+        await portal.context.close();
+      }
+    }
+  }
+} finally {
+  await browser.close();
+  await server.stop();
+}
+console.log(`${cases.length - failed.length - left.length} passed, ${failed.length} failed, ${left.length} left out; pictures in ${shots}`);
+if (failed.length > 0 || (left.length > 0 && asked["require-all"] === true)) process.exit(1);
