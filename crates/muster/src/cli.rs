@@ -9,6 +9,7 @@ use dps_model::limits::Profile;
 
 use crate::dev::commands::DevControl;
 use crate::device::DeviceCommand;
+use crate::diagnose::DiagnoseCommand;
 use crate::explain_code::ExplainCodeOptions;
 use crate::fleet::FleetCommand;
 use crate::watch::WatchCommand;
@@ -51,6 +52,8 @@ pub enum Command {
     Fleet(FleetCommand),
     #[command(flatten)]
     Watch(WatchCommand),
+    #[command(flatten)]
+    Diagnose(DiagnoseCommand),
     /// Tell what an error code means: likely causes, what to do, the query that finds it
     #[command(after_help = "Examples:
   muster explain-code 401002

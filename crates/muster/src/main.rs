@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod dev;
 mod device;
+mod diagnose;
 mod explain_code;
 mod fleet;
 mod health;
@@ -57,6 +58,11 @@ fn run(command: cli::Command) -> anyhow::Result<()> {
         }
         cli::Command::Watch(command) => {
             let done = runtime.block_on(watch::run(command));
+            runtime.shutdown_background();
+            Ok(done?)
+        }
+        cli::Command::Diagnose(command) => {
+            let done = runtime.block_on(diagnose::run(command));
             runtime.shutdown_background();
             Ok(done?)
         }

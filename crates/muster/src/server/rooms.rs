@@ -162,28 +162,74 @@ pub async fn join(outside: &Outside, site: Site, place: &WorkspacePlace) -> anyh
         .with_quotas(limits.quotas())
         .with_plain_webhooks(plain_webhooks);
     let enrollments = Arc::new(enrollments);
-    let rehearsals =
-        Rehearsals::new(Arc::clone(&instances), Arc::clone(&enrollments), clock(), regions, webhook)?;
-    let attempts = AttemptLogFiles::new(outside.attempts.clone());
-    let diagnosis = Diagnosis {
-        rehearsals: Some(Arc::new(rehearsals)),
-        attempts: Some(Arc::new(attempts)),
-        ..Diagnosis::default()
-    };
+    let diagnosis = diagnosis(outside, &instances, &enrollments, regions, webhook)?;
     let throttle = Arc::clone(&outside.throttle);
-    let settings = Arc::clone(&outside.settings);
-    let insights = Insights {
-        rollups: Arc::clone(&outside.rollups),
-        settings,
-        queries,
-        rules: Arc::clone(&rules),
-        alerts: Archive::new(state),
-        notifier: Some(alerting.notifier()),
-    };
+    let insights = insights(outside, queries, Arc::clone(&rules), state, &alerting);
     let allowed = Arc::clone(&access);
     let management =
         ManagementApi::new(Arc::clone(&instances), life.clone(), allowed, insights, sink(), clock());
     let management = management.with_diagnosis(diagnosis);
+    http.push(Arc::new(ManagementFront(management)));
+    http.push(Arc::new(ServiceFront(ServiceApi::new(
+        Arc::clone(&enrollments),
+        Arc::clone(&instances),
+        Arc::clone(&access),
+        throttle,
+        sink(),
+        clock(),
+    ))));
+    let http = with_portal(http, outside, place, mode, &instances, &life, access);
+    let plain = PlainApis::new(http.clone(), Arc::clone(&instances), life.clone());
+    let core = before_core(Arc::new(Core(provisioning)));
+    let api = DeviceApi::bounded(core, sink(), clock(), Fronts { http, devices, transport }, bounds);
+    Ok(Rooms { api, plain, operations, life, instances, hubs, alerting, rules, enrollments })
+}
+
+fn diagnosis(
+    outside: &Outside,
+    instances: &Arc<Instances>,
+    enrollments: &Arc<Enrollments>,
+    regions: Arc<dyn Regions>,
+    webhook: Arc<dyn Webhook>,
+) -> std::io::Result<Diagnosis> {
+    let (clock, enrollments) = (Arc::clone(&outside.clock), Arc::clone(enrollments));
+    let rehearsals = Rehearsals::new(Arc::clone(instances), enrollments, clock, regions, webhook)?;
+    let attempts = AttemptLogFiles::new(outside.attempts.clone());
+    Ok(Diagnosis {
+        rehearsals: Some(Arc::new(rehearsals)),
+        attempts: Some(Arc::new(attempts)),
+        ..Diagnosis::default()
+    })
+}
+
+fn insights(
+    outside: &Outside,
+    queries: Option<Arc<dyn QueryEngine>>,
+    rules: Arc<RuleBook>,
+    state: Arc<dyn MonitorState>,
+    alerting: &Alerting,
+) -> Insights {
+    Insights {
+        rollups: Arc::clone(&outside.rollups),
+        settings: Arc::clone(&outside.settings),
+        queries,
+        rules,
+        alerts: Archive::new(state),
+        notifier: Some(alerting.notifier()),
+    }
+}
+
+/// The fronts behind the portal's gate, and the portal beside them.
+fn with_portal(
+    http: Vec<Arc<dyn HttpFront>>,
+    outside: &Outside,
+    place: &WorkspacePlace,
+    mode: &'static str,
+    instances: &Arc<Instances>,
+    life: &Lifecycle,
+    access: Arc<AccessControl>,
+) -> Vec<Arc<dyn HttpFront>> {
+    let clock = || Arc::clone(&outside.clock);
     let about = About {
         mode,
         version: env!("CARGO_PKG_VERSION"),
@@ -191,25 +237,13 @@ pub async fn join(outside: &Outside, site: Site, place: &WorkspacePlace) -> anyh
         workspace: place.id,
         workspace_resource: place.resource_id(),
     };
-    let gate = Arc::new(Gate::new(Arc::clone(&instances), life.clone(), Arc::clone(&access), clock()));
-    let portal =
-        PortalApi::new(Arc::clone(&instances), life.clone(), Arc::clone(&access), about, sink(), clock());
-    http.push(Arc::new(ManagementFront(management)));
-    http.push(Arc::new(ServiceFront(ServiceApi::new(
-        Arc::clone(&enrollments),
-        Arc::clone(&instances),
-        access,
-        throttle,
-        sink(),
-        clock(),
-    ))));
+    let gate = Arc::new(Gate::new(Arc::clone(instances), life.clone(), Arc::clone(&access), clock()));
+    let sink = Arc::clone(&outside.sink);
+    let portal = PortalApi::new(Arc::clone(instances), life.clone(), access, about, sink, clock());
     let gated = |front| Arc::new(Gated { front, gate: Arc::clone(&gate) }) as Arc<dyn HttpFront>;
     let mut http: Vec<_> = http.into_iter().map(gated).collect();
     http.push(Arc::new(PortalFront(portal)));
     http.push(Arc::new(PortalPages));
     http.push(Arc::new(ErrorPages));
-    let plain = PlainApis::new(http.clone(), Arc::clone(&instances), life.clone());
-    let core = before_core(Arc::new(Core(provisioning)));
-    let api = DeviceApi::bounded(core, sink(), clock(), Fronts { http, devices, transport }, bounds);
-    Ok(Rooms { api, plain, operations, life, instances, hubs, alerting, rules, enrollments })
+    http
 }

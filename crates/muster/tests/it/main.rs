@@ -9,6 +9,7 @@ mod control_plane;
 mod dev;
 mod device_guide;
 mod device_tpm;
+mod diagnose;
 mod disk;
 mod endurance;
 mod error_rows;

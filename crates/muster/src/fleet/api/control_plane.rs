@@ -22,6 +22,8 @@ pub const API_VERSION: &str = "2022-02-05";
 const INSIGHTS_API_VERSION: &str = "2024-02-01";
 /// Of diagnostic settings.
 const SETTINGS_API_VERSION: &str = "2021-05-01-preview";
+/// Of Muster's own provider.
+const DIAGNOSIS_API_VERSION: &str = "2026-11-01";
 /// The first one with `disableLocalAuth`.
 pub const LOCAL_AUTH_API_VERSION: &str = "2026-08-31";
 const OPERATION: HeaderName = HeaderName::from_static("azure-asyncoperation");
@@ -195,6 +197,19 @@ impl ControlPlane {
         }
         let ask = Ask { method: Method::GET, url, headers: Vec::new(), body: None };
         Ok(self.send(ask).await?.body)
+    }
+
+    /// One call on something of the provider `Muster.Diagnosis` at the service, its path percent-encoded.
+    pub async fn diagnosis(
+        &self,
+        method: Method,
+        what: &str,
+        parameters: &[(&str, String)],
+        body: Option<Value>,
+    ) -> Result<Value, Failure> {
+        let path = format!("{}/providers/Muster.Diagnosis/{what}", self.id.service()?);
+        self.monitor(method, Monitored { path: &path, version: DIAGNOSIS_API_VERSION, parameters }, body)
+            .await
     }
 
     /// One call on the diagnostic setting of that name, percent-encoded.

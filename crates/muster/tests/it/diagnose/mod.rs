@@ -1,0 +1,3 @@
+//! The commands that find out what a device met, or would meet, against a real server.
+
+mod rehearsals;
