@@ -18,6 +18,7 @@ const PAGES: &[(&str, &str)] = &[
     ("dps-service-api", "query_page::query_page_refusals_are_those_of_the_code"),
     // docs/reference/metrics.md
     ("dps-monitor", "metrics_page::metrics_page_is_the_catalogue"),
+    ("dps-explain", "causes_page::causes_page_is_the_catalogue"),
     // docs/reference/cli.md
     ("muster", "fleet::reference::cli_page_is_what_help_says"),
     // docs/reference/configuration.md

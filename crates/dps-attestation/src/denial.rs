@@ -5,7 +5,6 @@ use std::borrow::Cow;
 
 use dps_model::{Error, ErrorCode, Timestamp};
 
-use crate::mistake::SasMistake;
 use crate::sas_token::SasError;
 use crate::tpm::TpmReason;
 
@@ -109,8 +108,6 @@ pub enum Reason {
     SasSignatureMismatch {
         /// By how many seconds the token is expired besides.
         expired_by: Option<i64>,
-        /// The known mistake that explains the signature.
-        mistake: Option<SasMistake>,
     },
     /// More certificates than are read.
     ChainTooLong {
@@ -404,22 +401,15 @@ impl std::fmt::Display for Reason {
                 "the SAS token expired {by_seconds} s ago (se={expired_at}); it is signed with the right key, so \
                  look at the device's clock"
             ),
-            Self::SasSignatureMismatch { expired_by, mistake } => sas_signature(f, *expired_by, *mistake),
+            Self::SasSignatureMismatch { expired_by } => sas_signature(f, *expired_by),
             Self::Tpm(reason) => reason.fmt(f),
             _ => self.fmt_x509(f),
         }
     }
 }
 
-fn sas_signature(
-    f: &mut std::fmt::Formatter<'_>,
-    expired_by: Option<i64>,
-    mistake: Option<SasMistake>,
-) -> std::fmt::Result {
+fn sas_signature(f: &mut std::fmt::Formatter<'_>, expired_by: Option<i64>) -> std::fmt::Result {
     f.write_str("neither the primary nor the secondary key made the SAS token's signature")?;
-    if let Some(mistake) = mistake {
-        write!(f, ": {mistake}")?;
-    }
     expired_by.map_or(Ok(()), |by| write!(f, "; it is expired by {by} s besides"))
 }
 

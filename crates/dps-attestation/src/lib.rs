@@ -19,7 +19,7 @@ use dps_model::hub::HubAuthentication;
 use dps_model::{IdScope, RegistrationId, Timestamp};
 
 pub use denial::{Denial, Reason, Role};
-pub use mistake::SasMistake;
+pub use mistake::{RefusedToken, SasMistake};
 pub use sas_token::{SasError, SasToken};
 pub use tpm::{TpmEvidence, TpmReason};
 pub use x509::PresentedChain;

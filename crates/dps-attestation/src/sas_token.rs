@@ -221,7 +221,7 @@ impl SasToken {
         } else if self.signed_with(&secondary) {
             Slot::Secondary
         } else {
-            return Err(Reason::SasSignatureMismatch { expired_by: self.expired_by(now), mistake: None });
+            return Err(Reason::SasSignatureMismatch { expired_by: self.expired_by(now) });
         };
         self.in_time(now).map(|()| slot)
     }
@@ -242,15 +242,6 @@ impl SasToken {
     pub(crate) fn expired_by(&self, now: Timestamp) -> Option<i64> {
         let by = now.seconds().saturating_sub(self.expiry);
         (by > SAS_CLOCK_SKEW).then_some(by)
-    }
-
-    pub(crate) fn signature(&self) -> &Secret {
-        &self.signature
-    }
-
-    /// The texts that were signed: `sr` as sent, and `se`.
-    pub(crate) fn expiry_text(&self) -> &str {
-        self.signed.get(self.resource_length + 1..).unwrap_or_default()
     }
 
     /// The token is for this device of this provisioning service.

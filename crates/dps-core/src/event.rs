@@ -67,7 +67,10 @@ impl RegistrationEvent {
         self.fill(|record| match evidence {
             Evidence::X509(chain) => record.chain = chain.certificates().iter().map(summary).collect(),
             Evidence::Sas(token) => record.sas = Some(sas_summary(token)),
-            Evidence::Tpm(shown) => record.sas = shown.sas.as_ref().map(sas_summary),
+            Evidence::Tpm(shown) => {
+                record.endorsement_key = Some(shown.endorsement_key.name_hex());
+                record.sas = shown.sas.as_ref().map(sas_summary);
+            }
             Evidence::None => {}
         });
     }

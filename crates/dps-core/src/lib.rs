@@ -11,6 +11,7 @@ mod evidence;
 #[cfg(test)]
 mod fixtures;
 pub mod instance;
+mod known;
 mod line;
 pub mod links;
 pub mod operation;
@@ -25,6 +26,7 @@ pub mod throttle;
 
 pub use enrollment::{Changed, Enrollments};
 pub use instance::{CaCertificates, Instances, Lifecycle};
+pub use known::{HeldCertificate, Known};
 pub use operation::Operations;
 pub use provisioning::Provisioning;
 pub use rehearsal::Rehearsals;

@@ -28,6 +28,7 @@ pub fn log(id: &str) -> ResourceLog {
         caller_ip_address: "24.18.226.XXX".into(),
         correlation_id: TrackingId(uuid::Uuid::nil()),
         location: "local".into(),
+        cause: "",
         properties: format!("{{\"id\":\"{id}\"}}"),
     }
 }

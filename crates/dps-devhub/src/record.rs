@@ -81,6 +81,7 @@ impl DevHubs {
             peer: channel.peer,
             stage: "connect",
             reason: bounded(reason),
+            causes: Vec::new(),
             claimed: claimed.text.map(bounded),
             hub_device: claimed.device,
             handshake: None,

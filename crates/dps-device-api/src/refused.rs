@@ -108,6 +108,7 @@ impl Refused {
             peer,
             stage: ended.stage,
             reason: bounded(ended.reason),
+            causes: Vec::new(),
             claimed: ended.claimed.map(bounded),
             hub_device: None,
             handshake: ended.handshake,

@@ -6,6 +6,7 @@
 
 mod alert_metrics;
 pub mod attempt_log;
+mod cause;
 mod delivery_metrics;
 mod log_metrics;
 pub mod metrics;
@@ -17,6 +18,7 @@ pub mod row;
 mod trace;
 
 pub use attempt_log::{AttemptLog, AttemptReader, Segments};
+pub use cause::{Cause, Fact, Fix};
 pub use delivery_metrics::DeliveryLabels;
 pub use metrics::{LinkSample, LoadSample, Metrics};
 pub use properties::Properties;

@@ -58,6 +58,11 @@ struct Refusals {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Causes {
+    cause: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ServiceCalls {
     operation: &'static str,
     kind: &'static str,
@@ -182,6 +187,7 @@ pub struct Metrics {
     assigned: Family<Assigned, Counter>,
     lookups: Family<Lookups, Counter>,
     refusals: Family<Refusals, Counter>,
+    causes: Family<Causes, Counter>,
     service_calls: Family<ServiceCalls, Counter>,
     management_calls: Family<ManagementCalls, Counter>,
     connections: Family<Connections, Counter>,
@@ -295,6 +301,8 @@ impl Metrics {
             (Family::default(), Family::default(), Family::default(), Family::default(), Family::default());
         own.register("device_lookups", "Operation polls and registration lookups", lookups.clone());
         own.register("refusals", "Refused device requests by code and reason", refusals.clone());
+        let causes = Family::default();
+        own.register("causes", "Refusals and failures by their foremost cause", causes.clone());
         own.register("service_calls", "Calls of the service API", service_calls.clone());
         own.register("management_calls", "Calls of the management API", management_calls.clone());
         own.register("refused_connections", "Connections that ended before a request", connections.clone());
@@ -321,6 +329,7 @@ impl Metrics {
             assigned,
             lookups,
             refusals,
+            causes,
             service_calls,
             management_calls,
             connections,
@@ -394,6 +403,11 @@ impl Metrics {
             // Their polls are counted one by one; a hub's devices are not the service's.
             Event::Polls(_) | Event::HubConnection(_) => {}
         }
+    }
+
+    /// Counts what a refusal or failure came from, once that is known.
+    pub fn caused(&self, cause: &'static str) {
+        self.causes.get_or_create(&Causes { cause }).inc();
     }
 
     /// Counts an event that could not be kept.

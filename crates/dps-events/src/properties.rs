@@ -98,6 +98,9 @@ pub struct Properties<'a> {
     /// `Down`, `StillDown` or `Up`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub news: Option<&'a str>,
+    /// Codes of the named causes, best first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<&'static str>,
     /// Items of a bulk operation that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_items: Option<usize>,
@@ -109,6 +112,15 @@ pub struct Properties<'a> {
 impl Event {
     /// What its row tells besides the columns.
     pub fn properties(&self) -> Properties<'_> {
+        let mut properties = self.own_properties();
+        properties.causes = self.causes().iter().map(|cause| cause.code).collect();
+        if let Some(cause) = self.cause() {
+            properties.cause = Some(&cause.sentence);
+        }
+        properties
+    }
+
+    fn own_properties(&self) -> Properties<'_> {
         match self {
             Self::Attempt(attempt) => Properties::of_attempt(attempt),
             Self::Assignment(assignment) => Properties::of_assignment(assignment),

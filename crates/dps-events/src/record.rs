@@ -13,6 +13,8 @@ pub use handshake::HandshakeRecord;
 pub use hub_connection::{HubConnectionRecord, HubDeviceName};
 pub use polls::PollsRecord;
 
+use crate::cause::Cause;
+
 /// A closed unit of work.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "camelCase")]
@@ -33,6 +35,51 @@ pub enum Event {
     Polls(Box<PollsRecord>),
     /// A device that connected to a hub.
     HubConnection(Box<HubConnectionRecord>),
+}
+
+impl Event {
+    /// Named causes of how it ended, best first.
+    pub fn causes(&self) -> &[Cause] {
+        match self {
+            Self::Attempt(attempt) => &attempt.causes,
+            Self::Assignment(assignment) => &assignment.causes,
+            Self::ServiceCall(call) => &call.causes,
+            Self::ManagementCall(call) => &call.causes,
+            Self::Connection(connection) => &connection.causes,
+            Self::LinkProbe(_) | Self::Polls(_) | Self::HubConnection(_) => &[],
+        }
+    }
+
+    /// The foremost cause of a refusal or a failure.
+    pub fn cause(&self) -> Option<&Cause> {
+        self.causes().first().filter(|_| !self.succeeded())
+    }
+
+    /// Did it end as it was asked for? A challenge is on the way there.
+    pub fn succeeded(&self) -> bool {
+        let outcome = match self {
+            Self::Attempt(attempt) => &attempt.outcome,
+            Self::Assignment(assignment) => &assignment.outcome,
+            Self::ServiceCall(call) => &call.outcome,
+            Self::ManagementCall(call) => &call.outcome,
+            Self::LinkProbe(probe) => &probe.outcome,
+            Self::Connection(_) => return false,
+            Self::Polls(_) | Self::HubConnection(_) => return true,
+        };
+        matches!(outcome, Outcome::Success | Outcome::Challenged)
+    }
+
+    /// Where its causes are noted; nowhere for what is its own explanation.
+    pub fn causes_mut(&mut self) -> Option<&mut Vec<Cause>> {
+        match self {
+            Self::Attempt(attempt) => Some(&mut attempt.causes),
+            Self::Assignment(assignment) => Some(&mut assignment.causes),
+            Self::ServiceCall(call) => Some(&mut call.causes),
+            Self::ManagementCall(call) => Some(&mut call.causes),
+            Self::Connection(connection) => Some(&mut connection.causes),
+            Self::LinkProbe(_) | Self::Polls(_) | Self::HubConnection(_) => None,
+        }
+    }
 }
 
 /// What a device asked for.
@@ -287,6 +334,9 @@ pub struct AttemptRecord {
     pub chain: Vec<CertificateSummary>,
     /// SAS fields.
     pub sas: Option<SasSummary>,
+    /// Name of the presented endorsement key, hex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endorsement_key: Option<String>,
     /// Enrollments considered that did not let the device in.
     pub candidates: Vec<Candidate>,
     /// Symmetric-key groups tried without a match.
@@ -312,6 +362,9 @@ pub struct AttemptRecord {
     pub fault: Option<InjectedFault>,
     /// Durations, in order.
     pub steps: Vec<Step>,
+    /// Named causes of how it ended, best first; filled before it is kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<Cause>,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -336,6 +389,7 @@ impl AttemptRecord {
             sni: channel.tls.sni.clone(),
             chain: Vec::new(),
             sas: None,
+            endorsement_key: None,
             candidates: Vec::new(),
             groups_tried: 0,
             enrollment: None,
@@ -348,6 +402,7 @@ impl AttemptRecord {
             allocation: None,
             fault: None,
             steps: Vec::new(),
+            causes: Vec::new(),
             outcome: Outcome::Abandoned,
         }
     }
@@ -395,6 +450,9 @@ pub struct AssignmentRecord {
     pub fault: Option<InjectedFault>,
     /// Durations, in order.
     pub steps: Vec<Step>,
+    /// Named causes of how it ended, best first; filled before it is kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<Cause>,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -436,6 +494,9 @@ pub struct ServiceCallRecord {
     /// What became of each item of a bulk operation; at most ten.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<BulkItemRecord>,
+    /// Named causes of how it ended, best first; filled before it is kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<Cause>,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -488,6 +549,9 @@ pub struct ManagementCallRecord {
     pub etag: Option<String>,
     /// Members that changed, never their values.
     pub changed: Vec<&'static str>,
+    /// Named causes of how it ended, best first; filled before it is kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<Cause>,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -510,6 +574,9 @@ pub struct ConnectionRecord {
     pub stage: &'static str,
     /// One sentence.
     pub reason: String,
+    /// Named causes of how it ended, best first; filled before it is kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<Cause>,
     /// Who it claimed to be, where it said so.
     pub claimed: Option<String>,
     /// Whom a hub refused, where a hub did.

@@ -18,6 +18,14 @@ use crate::record::{Event, PollsRecord};
 /// What else wants to see each event, on the recorder's thread: the terminal's line, a test.
 pub type Listener = Box<dyn FnMut(&Event) + Send>;
 
+/// Notes in an event what it came from, on the recorder's thread, before anybody else sees it.
+pub type Explainer = Box<dyn FnMut(&mut Event) + Send>;
+
+/// Explains nothing.
+pub fn unexplained() -> Explainer {
+    Box::new(|_| {})
+}
+
 /// The recorder.
 pub struct Recorder {
     metrics: Arc<Metrics>,
@@ -39,10 +47,16 @@ const QUIET_MS: i64 = 10_000;
 
 impl Recorder {
     /// Starts the recorder's thread.
-    pub fn start(metrics: Arc<Metrics>, log: AttemptLog, listener: Listener) -> std::io::Result<Self> {
+    pub fn start(
+        metrics: Arc<Metrics>,
+        log: AttemptLog,
+        explainer: Explainer,
+        listener: Listener,
+    ) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(MAX_EVENTS_WAITING);
         let keeper = Keeper {
             log,
+            explainer,
             listener,
             polls: PollTally::default(),
             metrics: Arc::clone(&metrics),
@@ -80,6 +94,7 @@ impl EventSink for Recorder {
 
 struct Keeper {
     log: AttemptLog,
+    explainer: Explainer,
     listener: Listener,
     polls: PollTally,
     metrics: Arc<Metrics>,
@@ -104,8 +119,12 @@ impl Keeper {
             // Nobody unparks this thread, and waking early does no harm.
             std::thread::park_timeout(GATHER);
             for message in std::iter::once(first).chain(receiver.try_iter()) {
-                let Message::Event(event) = message else { break 'open };
+                let Message::Event(mut event) = message else { break 'open };
                 now = now.max(event.time());
+                (self.explainer)(&mut event);
+                if let Some(cause) = event.cause() {
+                    self.metrics.caused(cause.code);
+                }
                 (self.listener)(&event);
                 self.append(&event);
                 let told = self.polls.take(&event);
@@ -162,7 +181,7 @@ mod tests {
 
     use dps_model::{Protocol, Timestamp, TrackingId};
 
-    use super::Recorder;
+    use super::{Recorder, unexplained};
     use crate::record::{ConnectionRecord, Event};
     use crate::{AttemptLog, EventSink as _, Metrics};
 
@@ -173,7 +192,7 @@ mod tests {
         let counter = Arc::clone(&seen);
         let listener = Box::new(move |_: &Event| *counter.lock().unwrap() += 1);
         let log = AttemptLog::open(folder.path()).unwrap();
-        let recorder = Recorder::start(Arc::clone(&metrics), log, listener).unwrap();
+        let recorder = Recorder::start(Arc::clone(&metrics), log, unexplained(), listener).unwrap();
         let connection = ConnectionRecord {
             tracking_id: TrackingId::fresh(),
             time: Timestamp::from_millis(0),
@@ -182,6 +201,7 @@ mod tests {
             peer: "127.0.0.1:9".parse().unwrap(),
             stage: "handshake",
             reason: "no TLS record".into(),
+            causes: Vec::new(),
             claimed: None,
             hub_device: None,
             handshake: None,

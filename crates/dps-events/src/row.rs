@@ -76,6 +76,9 @@ pub struct LogRow<'a> {
     pub correlation_id: TrackingId,
     /// `Information`, `Warning` or `Error`.
     pub level: &'static str,
+    /// Code of the foremost cause of a refusal or a failure, else empty.
+    #[serde(skip)]
+    pub cause: &'static str,
     /// The whole record.
     pub properties: &'a Event,
 }
@@ -144,6 +147,7 @@ impl Event {
             instance: head.instance,
             correlation_id: head.correlation_id,
             level,
+            cause: self.cause().map_or("", |cause| cause.code),
             properties: self,
         }
     }
@@ -282,8 +286,13 @@ fn description(event: &Event, outcome: &Outcome) -> String {
         (Event::LinkProbe(probe), Outcome::Success) => {
             format!("the linked hub {} works again", probe.hub)
         }
-        (_, Outcome::Failed { code, message, cause: Some(cause), .. }) => {
-            format!("{code} {message}: {cause}")
+        // Where it was explained, that says more than the cause that the error brought along.
+        (event, Outcome::Failed { code, message, cause, .. })
+            if event.cause().is_some() || cause.is_some() =>
+        {
+            let sentence = event.cause().map(|cause| cause.sentence.as_str());
+            let told = sentence.or(cause.as_deref()).unwrap_or_default();
+            if told == message { format!("{code} {message}") } else { format!("{code} {message}: {told}") }
         }
         (_, Outcome::Failed { code, message, .. }) => format!("{code} {message}"),
         (_, Outcome::Abandoned) => "the client went away before it was answered".to_owned(),
@@ -340,6 +349,7 @@ mod tests {
             peer: "127.0.0.1:9".parse().unwrap(),
             stage: "handshake",
             reason: "no TLS record".into(),
+            causes: Vec::new(),
             claimed: None,
             hub_device: None,
             handshake: None,
@@ -394,6 +404,7 @@ mod tests {
             resumed: false,
             fault: None,
             steps: Vec::new(),
+            causes: Vec::new(),
             outcome: Outcome::failed(&error),
         }));
         let row = event.row().unwrap();

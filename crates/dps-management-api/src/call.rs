@@ -41,6 +41,7 @@ impl Call {
             previous_etag: None,
             etag: None,
             changed: Vec::new(),
+            causes: Vec::new(),
             outcome: Outcome::Abandoned,
         };
         let began = clock.monotonic_micros();

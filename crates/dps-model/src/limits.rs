@@ -5,6 +5,7 @@
 //! and hold in every profile.
 
 mod evaluations;
+mod explaining;
 mod portal;
 mod queries;
 mod rehearsals;
@@ -12,6 +13,7 @@ mod rules;
 mod watching;
 
 pub use evaluations::*;
+pub use explaining::*;
 pub use portal::*;
 pub use queries::*;
 pub use rehearsals::*;

@@ -80,6 +80,8 @@ const AZURE_DIAGNOSTICS: &[(&str, Type)] = &[
     ("properties_s", Type::String),
     ("_ResourceId", Type::String),
     ("_SubscriptionId", Type::String),
+    // Of our own: the code of the cause.
+    ("cause_s", Type::String),
 ];
 
 const AZURE_ACTIVITY: &[(&str, Type)] = &[

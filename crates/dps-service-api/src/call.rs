@@ -42,6 +42,7 @@ impl Call {
             previous_etag: None,
             etag: None,
             items: Vec::new(),
+            causes: Vec::new(),
             outcome: Outcome::Abandoned,
         };
         let began = clock.monotonic_micros();

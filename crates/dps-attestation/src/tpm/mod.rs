@@ -82,7 +82,12 @@ pub fn endorsement_key_lookup(keys: &TpmKeys) -> Option<String> {
 
 /// The same for a key that a device presents.
 pub fn key_lookup(key: &PublicArea) -> String {
-    format!("ek:{}", key.name_hex())
+    name_lookup(&key.name_hex())
+}
+
+/// The same for a key whose name (hex) alone is known.
+pub fn name_lookup(name: &str) -> String {
+    format!("ek:{name}")
 }
 
 /// The enrolled key is the device's; then a challenge, or the check of its answer.

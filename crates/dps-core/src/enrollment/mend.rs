@@ -13,7 +13,7 @@ use crate::ports::{Collection, Document, Page, Precondition, Store, Write};
 const NOTE: &str = "enrollmentForm";
 
 /// The form that `record` writes; a release that changes it counts on.
-const FORM: &str = r#"{"form":2}"#;
+const FORM: &str = r#"{"form":3}"#;
 
 /// Rewrites what is in an earlier form, under the version that it has: nothing changed for its owner. Answers how many
 /// were rewritten. Damaged ones are left for whoever reads them to say so.

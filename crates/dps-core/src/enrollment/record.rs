@@ -1,7 +1,7 @@
 //! Enrollments as documents: settings in the body, everything that attests and the URL of a webhook, which may hold a
 //! key, in the sealed part, and the texts they are found by. Must not know who reads or writes them.
 
-use dps_attestation::x509;
+use dps_attestation::{tpm, x509};
 use dps_model::attestation::{Certificates, Mechanism};
 use dps_model::enrollment::{EnrollmentGroup, EnrollmentSettings, IndividualEnrollment, Stamp};
 use dps_model::{DeviceId, EnrollmentGroupId, Error, RegistrationId, Secret};
@@ -129,7 +129,9 @@ pub fn lookups(mechanism: &Mechanism) -> Vec<String> {
             let names = [&names.primary, &names.secondary].into_iter().flatten();
             names.map(|name| x509::ca_reference_lookup(name)).collect()
         }
-        Mechanism::SymmetricKey(_) | Mechanism::Tpm(_) => Vec::new(),
+        // By it a key that is enrolled under another registration id is told: a swapped board.
+        Mechanism::Tpm(keys) => tpm::endorsement_key_lookup(keys).into_iter().collect(),
+        Mechanism::SymmetricKey(_) => Vec::new(),
     }
 }
 

@@ -48,6 +48,7 @@ impl OperationEvent {
             resumed: admitted.resumed,
             fault: None,
             steps: Vec::new(),
+            causes: Vec::new(),
             outcome: Outcome::Abandoned,
         };
         let begun = clock.monotonic_micros();

@@ -28,6 +28,7 @@ fn connection(reason: &str) -> Event {
         peer: "127.0.0.1:9".parse().unwrap(),
         stage: "handshake",
         reason: reason.into(),
+        causes: Vec::new(),
         claimed: None,
         hub_device: None,
         handshake: None,
@@ -140,6 +141,7 @@ fn service_call_is_found_by_the_devices_and_the_group_that_it_touches() {
         previous_etag: None,
         etag: None,
         items: Vec::new(),
+        causes: Vec::new(),
         outcome: Outcome::Success,
     };
     let item = |id: &str| BulkItemRecord {

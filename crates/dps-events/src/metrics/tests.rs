@@ -91,6 +91,7 @@ pub(super) fn observe_everything(metrics: &Metrics) {
         resumed: false,
         fault: None,
         steps: Vec::new(),
+        causes: Vec::new(),
         outcome: Outcome::Success,
     };
     metrics.observe(&Event::Assignment(Box::new(assignment)));

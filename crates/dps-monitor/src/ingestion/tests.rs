@@ -35,6 +35,7 @@ fn event() -> Event {
         peer: "127.0.0.1:9".parse().unwrap(),
         stage: "handshake",
         reason: "no TLS record".into(),
+        causes: Vec::new(),
         claimed: None,
         hub_device: None,
         handshake: None,

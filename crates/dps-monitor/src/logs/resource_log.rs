@@ -76,6 +76,9 @@ pub struct ResourceLog {
     pub location: String,
     /// JSON in a string.
     pub properties: String,
+    /// Code of the foremost cause of a refusal or a failure, else empty; among `properties` elsewhere.
+    #[serde(skip)]
+    pub cause: &'static str,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
@@ -104,6 +107,7 @@ impl ResourceLog {
             correlation_id: row.correlation_id,
             location,
             properties: row.properties.properties().text(),
+            cause: row.cause,
         })
     }
 
@@ -133,6 +137,7 @@ impl ResourceLog {
             "SubscriptionId" | "_SubscriptionId" => text(&parts.subscription.to_lowercase()),
             "location_s" => text(&self.location),
             "properties_s" => text(&self.properties),
+            "cause_s" => text(self.cause),
             "_ResourceId" => text(&self.resource_id.to_lowercase()),
             // ApplicationId: a bearer token's application is in `properties`, with its issuer.
             _ => text(""),

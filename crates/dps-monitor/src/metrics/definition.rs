@@ -140,6 +140,7 @@ pub enum Metric {
     CertificateDaysLeft,
     SigningCertificateDaysLeft,
     LinkedHubsDown,
+    Causes,
 }
 
 /// A metric's entry in the catalogue.
@@ -236,6 +237,11 @@ static THROTTLED_REQUESTS: Definition = counted(
     ["ThrottledRequests", "Throttled requests", "Requests of devices and services that were answered 429"],
     &[SERVICE, "Operation", "Protocol"],
 );
+static CAUSES: Definition = counted(
+    Namespace::Muster,
+    ["Causes", "Causes", "Refused and failed attempts of devices by their foremost cause"],
+    &[SERVICE, "Cause", "Protocol"],
+);
 static DEVICE_LOOKUPS: Definition = counted(
     Namespace::Muster,
     ["DeviceLookups", "Device lookups", "Operation polls and registration lookups of devices"],
@@ -311,7 +317,7 @@ static LINKED_HUBS_DOWN: Definition = sampled(
 
 impl Metric {
     /// Every metric, in the order of the catalogue.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::AttestationAttempts,
         Self::DeviceAssignments,
         Self::RegistrationAttempts,
@@ -330,6 +336,7 @@ impl Metric {
         Self::CertificateDaysLeft,
         Self::SigningCertificateDaysLeft,
         Self::LinkedHubsDown,
+        Self::Causes,
     ];
 
     /// Its entry.
@@ -353,6 +360,7 @@ impl Metric {
             Self::CertificateDaysLeft => &CERTIFICATE_DAYS_LEFT,
             Self::SigningCertificateDaysLeft => &SIGNING_CERTIFICATE_DAYS_LEFT,
             Self::LinkedHubsDown => &LINKED_HUBS_DOWN,
+            Self::Causes => &CAUSES,
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use dps_events::{AssignmentRecord, AttemptRecord, Event, Operation, Outcome, Step};
+use dps_events::{AssignmentRecord, AttemptRecord, Cause, Event, Operation, Outcome, Step};
 use dps_model::Timestamp;
 
 use super::definition::Metric;
@@ -70,6 +70,12 @@ fn end(time: Timestamp, micros: u64) -> Timestamp {
     time.plus_millis(i64::try_from(micros / 1_000).unwrap_or(0))
 }
 
+/// The foremost cause, of what did not end as it was asked for.
+fn refused(outcome: &Outcome, causes: &[Cause]) -> Option<&'static str> {
+    let cause = causes.first().filter(|_| !matches!(outcome, Outcome::Success | Outcome::Challenged))?;
+    Some(cause.code)
+}
+
 const TOO_MANY_REQUESTS: u32 = 429;
 
 struct Points<'a>(Vec<Point<'a>>);
@@ -110,6 +116,9 @@ impl<'a> Points<'a> {
             }
             self.steps(service, &attempt.steps, time);
         }
+        if let Some(cause) = refused(&attempt.outcome, &attempt.causes) {
+            self.one(Metric::Causes, service, &[cause, protocol], time);
+        }
         self.throttled(service, attempt.operation.as_str(), protocol, &attempt.outcome, time);
     }
 
@@ -120,6 +129,10 @@ impl<'a> Points<'a> {
         self.one(Metric::RegistrationAttempts, service, &[hub, status], time);
         if assignment.outcome == Outcome::Success {
             self.one(Metric::DeviceAssignments, service, &[hub], time);
+        }
+        if let Some(cause) = refused(&assignment.outcome, &assignment.causes) {
+            let protocol = assignment.protocol.map_or("", dps_model::Protocol::as_str);
+            self.one(Metric::Causes, service, &[cause, protocol], time);
         }
         if assignment.attempts > 0 {
             let rollup = Rollup::of(f64::from(assignment.attempts));

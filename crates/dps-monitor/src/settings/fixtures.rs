@@ -118,6 +118,7 @@ pub(super) fn log(category: Category, number: u64) -> ResourceLog {
         correlation_id: TrackingId::fresh(),
         location: "local".into(),
         properties: "{}".into(),
+        cause: "",
     }
 }
 

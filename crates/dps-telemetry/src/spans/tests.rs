@@ -39,6 +39,7 @@ fn assignment() -> AssignmentRecord {
         resumed: false,
         fault: None,
         steps: vec![Step { name: "putDevice", micros: 4_000 }],
+        causes: Vec::new(),
         outcome: Outcome::Success,
     }
 }

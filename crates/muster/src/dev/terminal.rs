@@ -6,7 +6,7 @@ use std::io::{IsTerminal as _, Write as _};
 use dps_devhub::{Hook, Telemetry};
 use dps_events::recorder::Listener;
 use dps_events::{
-    AssignmentRecord, AttemptRecord, ConnectionRecord, Event, LinkProbeRecord, ManagementCallRecord,
+    AssignmentRecord, AttemptRecord, Cause, ConnectionRecord, Event, LinkProbeRecord, ManagementCallRecord,
     Operation, Outcome, ServiceCallRecord,
 };
 use dps_model::registration::Status;
@@ -149,7 +149,7 @@ fn attempt_line(attempt: &AttemptRecord) -> Option<String> {
     let result = match (&attempt.outcome, attempt.status) {
         (Outcome::Success, Some(Status::Disabled)) => warn("disabled"),
         (Outcome::Success, _) => good("attested"),
-        (outcome, _) => refused(outcome, attempt.reason),
+        (outcome, _) => refused(outcome, &attempt.causes),
     };
     let (time, protocol) = (clock(attempt.time), attempt.protocol.as_str());
     Some(format!("{time}  {protocol:<4}  {}  {how}  {result}  {}", plain(who), millis(attempt.micros)))
@@ -158,7 +158,7 @@ fn attempt_line(attempt: &AttemptRecord) -> Option<String> {
 fn assignment_line(assignment: &AssignmentRecord) -> String {
     let result = match &assignment.outcome {
         Outcome::Success => good(&format!("assigned to {}", assignment.hub.as_deref().unwrap_or("?"))),
-        outcome => refused(outcome, None),
+        outcome => refused(outcome, &assignment.causes),
     };
     let resumed = if assignment.resumed { "  (resumed)" } else { "" };
     let (time, who) = (clock(assignment.time), plain(&assignment.registration_id));
@@ -168,7 +168,7 @@ fn assignment_line(assignment: &AssignmentRecord) -> String {
 fn service_line(call: &ServiceCallRecord) -> String {
     let result = match &call.outcome {
         Outcome::Success => good("ok"),
-        outcome => refused(outcome, None),
+        outcome => refused(outcome, &call.causes),
     };
     let id = call.id.as_deref().map(plain).unwrap_or_default();
     format!("{}  Api   {} {} {id}  {result}", clock(call.time), call.operation, call.kind)
@@ -177,7 +177,7 @@ fn service_line(call: &ServiceCallRecord) -> String {
 fn management_line(call: &ManagementCallRecord) -> String {
     let result = match &call.outcome {
         Outcome::Success => good("ok"),
-        outcome => refused(outcome, None),
+        outcome => refused(outcome, &call.causes),
     };
     let operation = call.operation.strip_prefix("Microsoft.Devices/").unwrap_or(call.operation);
     let instance = call.instance.as_deref().map(plain).unwrap_or_default();
@@ -197,17 +197,19 @@ fn connection_line(connection: &ConnectionRecord) -> String {
 fn link_line(probe: &LinkProbeRecord) -> String {
     let result = match &probe.outcome {
         Outcome::Success => good("works again"),
-        outcome => refused(outcome, None),
+        outcome => refused(outcome, &[]),
     };
     format!("{}  Link  {} of {}  {result}", clock(probe.time), probe.hub, probe.instance)
 }
 
-fn refused(outcome: &Outcome, reason: Option<&str>) -> String {
+fn refused(outcome: &Outcome, causes: &[Cause]) -> String {
     match outcome {
         Outcome::Failed { code, message, cause, .. } => {
-            let reason = reason.map(|reason| format!(" [{reason}]")).unwrap_or_default();
-            let cause = cause.as_deref().map(|cause| format!(": {}", plain(cause))).unwrap_or_default();
-            bad(&format!("{code} {}{reason}{cause}", plain(message)))
+            let named = causes.first();
+            let code_of = named.map(|cause| format!(" [{}]", cause.code)).unwrap_or_default();
+            let told = named.map(|cause| cause.sentence.as_str()).or(cause.as_deref());
+            let told = told.filter(|told| told != message).map(|told| format!(": {}", plain(told)));
+            bad(&format!("{code} {}{code_of}{}", plain(message), told.unwrap_or_default()))
         }
         _ => warn("the client went away"),
     }

@@ -7,6 +7,7 @@ pub mod data_dir;
 pub mod destinations;
 pub mod diagnostic_settings;
 mod error_pages;
+mod explaining;
 mod fronts;
 pub mod health;
 mod link_probes;

@@ -16,6 +16,7 @@ use dps_store::StoreState;
 use tokio::task::AbortHandle;
 
 use super::diagnostic_settings::DiagnosticSettings;
+use super::explaining::Explaining;
 use super::health::Health;
 use super::place::WorkspacePlace;
 use super::rollups;
@@ -58,6 +59,7 @@ pub struct Watching {
     diagnostics: DiagnosticSettings,
     workspace: Workspace,
     telemetry: Telemetry,
+    explaining: Explaining,
     recorder: Arc<Recorder>,
     upkeep: Vec<AbortHandle>,
 }
@@ -75,7 +77,9 @@ impl Watching {
         let listener = rollups::counting(&rollups, telemetry.recording(listener));
         let listener = workspace.recording(diagnostics.delivering(listener));
         let attempts = log.reader();
-        let recorder = Arc::new(Recorder::start(Arc::clone(&metrics), log, listener)?);
+        let explaining = Explaining::default();
+        let explainer = explaining.explainer(Arc::clone(&clock));
+        let recorder = Arc::new(Recorder::start(Arc::clone(&metrics), log, explainer, listener)?);
         let (settings, upkeep) = (Arc::clone(&diagnostics.book), Vec::new());
         Ok(Self {
             rollups,
@@ -87,6 +91,7 @@ impl Watching {
             diagnostics,
             workspace,
             telemetry,
+            explaining,
             recorder,
             upkeep,
         })
@@ -105,6 +110,7 @@ impl Watching {
     /// Now that there are instances, events become rows, and queries are answered.
     pub fn begin(&self, site: &mut Site, outside: &Outside) -> anyhow::Result<()> {
         let routes = Arc::clone(&self.settings);
+        self.explaining.begin(&site.instances);
         self.diagnostics.begin(&self.place, &site.instances);
         self.workspace.begin(&self.place, &site.instances, routes as _, &self.metrics)?;
         let fronts = self.workspace.fronts(&self.place, site, outside);

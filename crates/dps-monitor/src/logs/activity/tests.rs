@@ -35,6 +35,7 @@ fn call(operation: &'static str, outcome: Outcome) -> ManagementCallRecord {
         previous_etag: None,
         etag: Some("e2".into()),
         changed: vec!["iotHubs"],
+        causes: Vec::new(),
         outcome,
     }
 }

@@ -40,6 +40,7 @@ fn assignment(outcome: Outcome) -> AssignmentRecord {
         resumed: false,
         fault: None,
         steps: Vec::new(),
+        causes: Vec::new(),
         outcome,
     }
 }

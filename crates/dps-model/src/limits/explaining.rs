@@ -1,0 +1,22 @@
+//! Limits of explanations: what is looked up to name a cause, off the registration's path.
+
+/// Instances among which an unknown id scope or an enrollment is looked for.
+pub const MAX_KNOWN_SCOPES: usize = 256;
+/// Ids among which a typing error is looked for, from each of two places.
+pub const MAX_KNOWN_IDS: usize = 500;
+/// Letters that may differ between an unknown id and the one that was meant.
+pub const MAX_NEAR_DISTANCE: usize = 2;
+/// Near ids that an explanation names.
+pub const MAX_NEAR: usize = 3;
+/// Enrollment groups whose keys and certificates an explanation looks at.
+pub const MAX_KNOWN_GROUPS: usize = 256;
+/// Registration ids that one endorsement key is looked for under.
+pub const MAX_KNOWN_HOLDERS: usize = 4;
+/// Events a second for which something is looked up; for more the record alone speaks.
+pub const MAX_LOOKUPS_PER_SECOND: u64 = 50;
+/// Milliseconds that the lookups of one event may take.
+pub const EXPLANATION_TIMEOUT: u64 = 500;
+/// Devices whose last lookup is remembered: one that tries again and again is looked up once.
+pub const MAX_KNOWN_REMEMBERED: u64 = 10_000;
+/// Seconds for which it is.
+pub const KNOWN_REMEMBERED: u64 = 30;
