@@ -82,6 +82,7 @@ pub struct Authority {
 
 /// What is worth gathering for an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a lookup of its own")]
 pub struct Wanted {
     /// `Known::scopes`.
     pub scopes: bool,

@@ -11,14 +11,10 @@ mod unknown;
 mod x509;
 
 use dps_events::{Cause, Event, Fact, Fix, InjectedFault};
+use dps_model::limits::{MAX_CAUSES, MAX_EVENT_TEXT};
 
 use crate::catalogue;
 use crate::known::Known;
-
-/// How many causes an explanation names at most.
-const MAX_CAUSES: usize = 4;
-/// Bytes of a sentence, an evidence or a command at most.
-const MAX_TEXT: usize = 1024;
 
 /// Why the event ended as it did, best first. What went well is explained where something about it is worth knowing.
 pub fn explain(event: &Event, known: &Known) -> Vec<Cause> {
@@ -139,8 +135,8 @@ impl Told for Option<&mut Cause> {
 }
 
 fn cut(mut text: String) -> String {
-    if text.len() > MAX_TEXT {
-        let end = (0..=MAX_TEXT).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    if text.len() > MAX_EVENT_TEXT {
+        let end = (0..=MAX_EVENT_TEXT).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
         text.truncate(end);
         text.push('…');
     }

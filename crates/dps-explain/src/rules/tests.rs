@@ -27,8 +27,8 @@ fn codes(causes: &[Cause]) -> Vec<&str> {
     causes.iter().map(|cause| cause.code).collect()
 }
 
-fn sas(expiry: i64) -> Option<SasSummary> {
-    Some(SasSummary { resource: "x".into(), expiry, policy: None, signature_hash: "00".into() })
+fn sas(expiry: i64) -> SasSummary {
+    SasSummary { resource: "x".into(), expiry, policy: None, signature_hash: "00".into() }
 }
 
 fn refused_by(kind: &'static str, reason: &'static str, detail: &str) -> Candidate {
@@ -63,7 +63,7 @@ fn authority(subject: &str, verified: bool) -> Authority {
 
 #[test]
 fn group_key_used_is_named_before_that_nobody_knows_the_device() {
-    let event = attempt(|record| record.sas = sas(NOW + 60));
+    let event = attempt(|record| record.sas = Some(sas(NOW + 60)));
     assert_eq!(Wanted::of(&event), Wanted { near: true, sas: true, ..Wanted::default() });
     let known = Known {
         sas: vec![SasMatch { group: Some("factory".into()), mistake: SasMistake::GroupKeyUsed }],
@@ -82,7 +82,7 @@ fn group_key_used_is_named_before_that_nobody_knows_the_device() {
 #[test]
 fn unexplained_signature_is_a_mismatch_and_asks_for_keys_alone() {
     let event = attempt(|record| {
-        record.sas = sas(NOW + 60);
+        record.sas = Some(sas(NOW + 60));
         record.reason = Some("SAS_SIGNATURE_MISMATCH");
         record.candidates =
             vec![refused_by("IndividualEnrollment", "SAS_SIGNATURE_MISMATCH", "no key made it")];
@@ -97,7 +97,7 @@ fn unexplained_signature_is_a_mismatch_and_asks_for_keys_alone() {
 fn expired_token_tells_a_clock_that_is_behind_from_one_that_was_never_set() {
     let expired = |expiry| {
         attempt(|record| {
-            record.sas = sas(expiry);
+            record.sas = Some(sas(expiry));
             record.reason = Some("SAS_EXPIRED");
             record.candidates = vec![refused_by("IndividualEnrollment", "SAS_EXPIRED", "expired")];
         })
@@ -181,7 +181,7 @@ fn swapped_board_is_told_by_its_endorsement_key() {
 #[test]
 fn near_ids_are_offered_as_inferences() {
     let near = |kind| vec![Near { name: "press-77".into(), kind, distance: 1 }];
-    let event = attempt(|record| record.sas = sas(NOW + 60));
+    let event = attempt(|record| record.sas = Some(sas(NOW + 60)));
     let known = Known { near: near(NearKind::Enrollment), ..Known::default() };
     let causes = explain(&event, &known);
     assert_eq!(codes(&causes), ["ENROLLMENT_NEAR_MISS", "ENROLLMENT_NOT_FOUND"]);
@@ -216,7 +216,7 @@ fn reason_outside_the_catalogue_stands_beside_the_cause() {
     assert_eq!(causes[0].evidence[0].value, "THROTTLED_INSTANCE");
 }
 
-fn assignment(error: Error, webhook: Option<&str>) -> Event {
+fn assignment(error: &Error, webhook: Option<&str>) -> Event {
     Event::Assignment(Box::new(AssignmentRecord {
         tracking_id: TrackingId::fresh(),
         time: Timestamp::from_millis(0),
@@ -240,7 +240,8 @@ fn assignment(error: Error, webhook: Option<&str>) -> Event {
         resumed: false,
         steps: Vec::new(),
         causes: Vec::new(),
-        outcome: Outcome::failed(&error),
+        fault: None,
+        outcome: Outcome::failed(error),
     }))
 }
 
@@ -265,7 +266,7 @@ fn failed_assignment_blames_hub_or_webhook_and_says_that_attestation_passed() {
         ),
         (Error::new(ErrorCode::CustomAllocationFailed).because("the webhook answered 500"), "WEBHOOK_FAILED"),
     ] {
-        let causes = explain(&assignment(error, Some("answer")), &Known::default());
+        let causes = explain(&assignment(&error, Some("answer")), &Known::default());
         assert_eq!(codes(&causes), [code]);
         assert!(causes[0].sentence.starts_with("attestation passed"), "{}", causes[0].sentence);
         assert!(!causes[0].fix.is_empty());
@@ -293,6 +294,8 @@ fn handshakes_are_told_by_alert_and_error() {
             reason: format!("the TLS handshake failed: {reason}"),
             causes: Vec::new(),
             claimed: None,
+            hub_device: None,
+            handshake: None,
         }));
         assert_eq!(codes(&explain(&event, &Known::default())), [code], "{reason}");
     }

@@ -1,6 +1,6 @@
 //! Certificates: where the path to an enrolled certificate breaks.
 
-use dps_events::{AttemptRecord, Candidate, CertificateSummary, Enrollment};
+use dps_events::{AttemptRecord, Candidate, Cause, CertificateSummary, Enrollment};
 
 use super::{Findings, Told as _, word};
 use crate::known::{Authority, Known, Signer};
@@ -43,33 +43,7 @@ pub(super) fn candidate(
         .fact("presented certificates", attempt.chain.len().to_string());
     let enrollment = word(&candidate.enrollment.id);
     match reason {
-        "X509_CHAIN_INCOMPLETE" => {
-            let Some(last) = attempt.chain.last() else { return };
-            let held = holder(known, last);
-            let mut shown = shown
-                .fact("missing certificate", last.issuer.clone())
-                .fact("missing key", last.authority_key_id.clone().unwrap_or_else(|| "unnamed".into()));
-            if let Some(authority) = held {
-                shown = shown.fix(format!(
-                    "the missing certificate is uploaded here as {}: install it on the device behind its own",
-                    authority.name
-                ));
-            }
-            shown = shown.command(
-                "install the device's certificate and the intermediate ones in one file, the device's first",
-                "cat DEVICE.pem INTERMEDIATE.pem > CHAIN.pem",
-            );
-            let shown = shown.command(
-                "or, for a PFX, put them in",
-                "openssl pkcs12 -export -in DEVICE.pem -inkey DEVICE.key -certfile INTERMEDIATE.pem -out DEVICE.pfx",
-            );
-            if windows(attempt) {
-                shown.fix(
-                    "the client says that it runs on Windows: its TLS sends the intermediate certificates only when they \
-                     are in the machine's store of intermediate certification authorities; or enroll the direct issuer",
-                );
-            }
-        }
+        "X509_CHAIN_INCOMPLETE" => incomplete(attempt, known, shown),
         "X509_CERTIFICATE_NOT_ENROLLED" => {
             shown.command(
                 "enroll the presented certificate as secondary",
@@ -102,6 +76,42 @@ pub(super) fn candidate(
     }
 }
 
+/// What is missing, and how it is sent along.
+fn incomplete(attempt: &AttemptRecord, known: &Known, shown: Option<&mut Cause>) {
+    let Some(last) = attempt.chain.last() else { return };
+    let mut shown = shown
+        .fact("missing certificate", last.issuer.clone())
+        .fact("missing key", last.authority_key_id.clone().unwrap_or_else(|| "unnamed".into()));
+    if let Some(authority) = holder(known, last) {
+        shown = shown.fix(format!(
+            "the missing certificate is uploaded here as {}: install it on the device behind its own",
+            authority.name
+        ));
+    }
+    let shown = shown
+        .command(
+            "install the device's certificate and the intermediate ones in one file, the device's first",
+            "cat DEVICE.pem INTERMEDIATE.pem > CHAIN.pem",
+        )
+        .command(
+            "or, for a PFX, put them in",
+            "openssl pkcs12 -export -in DEVICE.pem -inkey DEVICE.key -certfile INTERMEDIATE.pem -out DEVICE.pfx",
+        );
+    store_of_windows(attempt, shown);
+}
+
+/// Schannel leaves the intermediate certificates away; clients tell their platform in their user agent.
+fn store_of_windows(attempt: &AttemptRecord, shown: Option<&mut Cause>) {
+    let windows =
+        attempt.client.as_ref().is_some_and(|client| client.to_ascii_lowercase().contains("windows"));
+    if windows && attempt.chain.len() == 1 {
+        shown.fix(
+            "the client says that it runs on Windows: its TLS sends the intermediate certificates only when they are in the \
+             machine's store of intermediate certification authorities; or enroll the direct issuer",
+        );
+    }
+}
+
 /// The uploaded CA certificate that issued this one, by key where it names one, else by name.
 fn holder<'a>(known: &'a Known, issued: &CertificateSummary) -> Option<&'a Authority> {
     known.authorities.iter().find(|authority| issues(authority.key.as_ref(), &authority.subject, issued))
@@ -119,32 +129,7 @@ pub(super) fn unknown(attempt: &AttemptRecord, known: &Known, findings: &mut Fin
     let (Some(leaf), Some(top)) = (attempt.chain.first(), attempt.chain.last()) else { return };
     reissued(known, top, findings);
     if let Some(authority) = holder(known, top).or_else(|| known.authorities.iter().find(|a| is(a, top))) {
-        let leads = format!("the chain leads to the CA certificate {}", authority.name);
-        if authority.verified {
-            findings
-                .add("X509_NO_GROUP_FOR_CA", format!("{leads}, which no enrollment group names"))
-                .fact("CA certificate", authority.subject.clone())
-                .command(
-                    "make a group of it",
-                    format!(
-                        "muster enrollment-group create --enrollment-id NEW-GROUP --ca-name {}",
-                        word(&authority.name)
-                    ),
-                );
-        } else {
-            findings
-                .add("X509_NO_VERIFIED_ANCHOR", format!("{leads}, which is not verified and in no enrollment group"))
-                .fact("CA certificate", authority.subject.clone())
-                .command(
-                    "get a code for it, sign a certificate with that common name, and send it",
-                    format!(
-                        "muster certificate generate-verification-code --certificate-name {0} && muster certificate \
-                         verify --certificate-name {0} --path PROOF.pem",
-                        word(&authority.name)
-                    ),
-                );
-        }
-        return;
+        return uploaded(authority, findings);
     }
     if leaf.subject == leaf.issuer || known.signers.is_empty() {
         return;
@@ -191,15 +176,39 @@ pub(super) fn unknown(attempt: &AttemptRecord, known: &Known, findings: &mut Fin
         "or enroll the direct issuer",
         "muster enrollment-group create --enrollment-id NEW-GROUP --certificate-path ISSUER.pem",
     );
-    if windows(attempt) {
-        shown.fix(
-            "the client says that it runs on Windows: its TLS sends the intermediate certificates only when they are in the \
-             machine's store of intermediate certification authorities",
-        );
-    }
+    store_of_windows(attempt, shown);
     findings
         .add("X509_ISSUER_UNKNOWN", format!("no enrollment group has the issuer {}", top.issuer))
         .fact("issuer", top.issuer.clone());
+}
+
+/// The chain leads to an uploaded CA certificate, and no group does.
+fn uploaded(authority: &Authority, findings: &mut Findings) {
+    let leads = format!("the chain leads to the CA certificate {}", authority.name);
+    if authority.verified {
+        findings
+            .add("X509_NO_GROUP_FOR_CA", format!("{leads}, which no enrollment group names"))
+            .fact("CA certificate", authority.subject.clone())
+            .command(
+                "make a group of it",
+                format!(
+                    "muster enrollment-group create --enrollment-id NEW-GROUP --ca-name {}",
+                    word(&authority.name)
+                ),
+            );
+    } else {
+        findings
+            .add("X509_NO_VERIFIED_ANCHOR", format!("{leads}, which is not verified and in no enrollment group"))
+            .fact("CA certificate", authority.subject.clone())
+            .command(
+                "get a code for it, sign a certificate with that common name, and send it",
+                format!(
+                    "muster certificate generate-verification-code --certificate-name {0} && muster certificate \
+                     verify --certificate-name {0} --path PROOF.pem",
+                    word(&authority.name)
+                ),
+            );
+    }
 }
 
 fn is(authority: &Authority, certificate: &CertificateSummary) -> bool {
@@ -243,10 +252,4 @@ pub(super) fn matched(attempt: &AttemptRecord, enrollment: &Enrollment, findings
     for certificate in attempt.chain.iter().take(3) {
         found = found.fact("presented", certificate.subject.clone());
     }
-}
-
-/// Schannel leaves the intermediate certificates away; clients tell their platform in their user agent.
-fn windows(attempt: &AttemptRecord) -> bool {
-    attempt.client.as_ref().is_some_and(|client| client.to_ascii_lowercase().contains("windows"))
-        && attempt.chain.len() == 1
 }

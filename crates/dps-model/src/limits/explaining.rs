@@ -20,3 +20,5 @@ pub const EXPLANATION_TIMEOUT: u64 = 500;
 pub const MAX_KNOWN_REMEMBERED: u64 = 10_000;
 /// Seconds for which it is.
 pub const KNOWN_REMEMBERED: u64 = 30;
+/// Causes that an explanation names.
+pub const MAX_CAUSES: usize = 4;

@@ -83,6 +83,7 @@ impl FaultyHubFront {
             peer: visit.channel.peer,
             stage: "fault",
             reason: strike.reason(),
+            causes: Vec::new(),
             claimed: visit.device.map(|device| format!("{hub}/devices/{device}")),
             hub_device: None,
             handshake: None,
