@@ -84,15 +84,26 @@ export interface AttemptSearch {
   top?: number;
 }
 
+export interface Attempts {
+  value: Attempt[];
+  /** Where the newest one stands; asked `after` it, the log tells what came since. */
+  position?: string;
+}
+
 /** The attempt log, or, where the server has no such route, the same rows out of the workspace. */
-export async function readAttempts(of: AttemptSearch, signal?: AbortSignal): Promise<Attempt[]> {
+export async function readAttempts(of: AttemptSearch, signal?: AbortSignal): Promise<Attempts> {
   try {
     const { top, ...query } = of;
-    return (await known(get<{ value: Attempt[] }>(`${base()}/attempts`, { query: { ...VERSION, ...query, $top: top ?? 50 }, signal }))).value;
+    return await known(get<Attempts>(`${base()}/attempts`, { query: { ...VERSION, ...query, $top: top ?? 50 }, signal }));
   } catch (error) {
     if (!(error instanceof Unsupported)) throw error;
-    return attemptsOfLogs(of, signal);
+    return { value: await attemptsOfLogs(of, signal) };
   }
+}
+
+/** What a device did or was told, apart from what services and operators did. */
+export function isOfDevice(of: Attempt): boolean {
+  return of.event === "attempt" || of.event === "assignment" || of.event === "connection" || of.event === "hubConnection";
 }
 
 async function attemptsOfLogs(of: AttemptSearch, signal?: AbortSignal): Promise<Attempt[]> {
@@ -117,12 +128,14 @@ export function attemptOfRow(row: Record<string, Cell>): Attempt {
     operation: String(row["OperationName"] ?? ""),
     registrationId: typeof properties["id"] === "string" ? properties["id"] : null,
     protocol: typeof properties["protocol"] === "string" ? properties["protocol"] : null,
-    result: String(row["ResultType"] ?? ""),
+    result: RESULTS[String(row["ResultType"] ?? "")] ?? "failed",
     error: said === "" ? null : { code, message },
     causes,
     record: { ...row, properties_s: properties },
   };
 }
+
+const RESULTS: Record<string, string> = { Success: "ok", ClientError: "refused" };
 
 function parsed(value: Cell | undefined): Record<string, unknown> {
   try {
@@ -144,14 +157,13 @@ export async function readTimeline(registrationId: string, signal?: AbortSignal)
 }
 
 function entryOfAttempt(of: Attempt): TimelineEntry {
-  const failed = of.result !== "Success";
   return {
     time: of.time,
     durationMs: of.durationMs,
     kind: of.operation,
     title: of.operation.replace(/([a-z])([A-Z])/g, "$1 $2").replace(/^./, (c) => c.toUpperCase()),
     detail: of.error?.message ?? of.protocol,
-    result: !failed ? "ok" : of.result === "Failure" ? "failed" : "refused",
+    result: of.result === "ok" || of.result === "refused" ? of.result : "failed",
     trackingId: of.trackingId,
     causes: of.causes,
     data: of.record,

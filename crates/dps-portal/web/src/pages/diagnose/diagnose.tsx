@@ -3,11 +3,11 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { readAttempts, readCauses, Unsupported, type Attempt, type CatalogueCause } from "../../api/diagnosis";
 import { useLoad } from "../../api/load";
-import { Button, Card, CodeBox, Empty, Facts, Failure, Id, Note, Page, Tabs, Tag, Waiting } from "../../parts/basics";
+import { Button, Card, CodeBox, Empty, Facts, Failure, Id, Note, Page, Tabs, Waiting } from "../../parts/basics";
 import { Causes } from "../../parts/causes";
 import { amend, go, link, route } from "../../shell/route";
 import { ago, at, duration } from "../../text/time";
-import { toneOf } from "../overview/feed";
+import { ResultTag } from "../overview/feed";
 import { DryRun } from "./dry-run";
 
 type Part = "find" | "dry-run" | "causes";
@@ -40,7 +40,7 @@ function Find(): JSX.Element {
   const tracking = q.get("tracking") ?? "";
   const [text, setText] = useState(tracking);
   const [refused, setRefused] = useState(true);
-  const found = useLoad((signal) => readAttempts(tracking === "" ? { refused: refused ? true : undefined, top: 30 } : { trackingId: tracking, top: 10 }, signal), [tracking, refused], tracking === "" ? 5000 : 0);
+  const found = useLoad(async (signal) => (await readAttempts(tracking === "" ? { refused: refused ? true : undefined, top: 30 } : { trackingId: tracking, top: 10 }, signal)).value, [tracking, refused], tracking === "" ? 5000 : 0);
   const search = (event: Event): void => {
     event.preventDefault();
     const wanted = text.trim();
@@ -80,7 +80,7 @@ function AttemptCard({ of, open }: { of: Attempt; open: boolean }): JSX.Element 
   return (
     <div class="stack">
       <div class="row">
-        <Tag tone={toneOf(of.result)}>{of.result === "ClientError" ? "Refused" : of.result}</Tag>
+        <ResultTag of={of.result} />
         {of.registrationId !== null && of.registrationId !== "" ? (
           <a href={link("device", [of.registrationId])}>
             <bdi class="id">{of.registrationId}</bdi>

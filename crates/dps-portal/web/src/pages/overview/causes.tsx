@@ -2,6 +2,7 @@
 import type { JSX } from "preact";
 import { useLoad } from "../../api/load";
 import { ApiError } from "../../api/client";
+import { isOfDevice, readAttempts } from "../../api/diagnosis";
 import { ask, literal, records } from "../../api/logs";
 import { Card, Empty, Failure, Waiting } from "../../parts/basics";
 import { Ranking } from "../../parts/chart";
@@ -10,13 +11,36 @@ import { link } from "../../shell/route";
 interface Counted {
   name: string;
   count: number;
-  query: string;
+  query: string | null;
   example: string;
 }
 
 const REFUSED = 'AzureDiagnostics\n| where Category == "DeviceOperations" and ResultType != "Success"';
 
+/** Without log rows that can be asked, the attempt log is counted: its last thousand refusals. */
+async function ofAttempts(ms: number, signal: AbortSignal): Promise<Counted[]> {
+  const { value } = await readAttempts({ refused: true, top: 1000 }, signal);
+  const by = new Map<string, Counted>();
+  for (const a of value) {
+    if (Date.now() - Date.parse(a.time) > ms || !isOfDevice(a)) continue;
+    const name = a.causes[0]?.code ?? String(a.error?.code ?? "");
+    const known = by.get(name) ?? { name, count: 0, example: a.causes[0]?.sentence ?? a.error?.message ?? "", query: null };
+    known.count++;
+    by.set(name, known);
+  }
+  return [...by.values()].sort((a, b) => b.count - a.count).slice(0, 8);
+}
+
 async function counted(ms: number, signal: AbortSignal): Promise<Counted[]> {
+  try {
+    return await ofLogs(ms, signal);
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 404 || error.status === 501)) return ofAttempts(ms, signal);
+    throw error;
+  }
+}
+
+async function ofLogs(ms: number, signal: AbortSignal): Promise<Counted[]> {
   const named = `iff(isempty(column_ifexists("cause_s", "")), tostring(parse_json(properties_s).reason), column_ifexists("cause_s", ""))`;
   const query = `${REFUSED}\n| extend Cause = ${named}\n| extend Cause = iff(isempty(Cause), extract("^([0-9]{6} [^:]*)", 1, ResultDescription), Cause)\n| summarize Count = count(), Example = take_any(ResultDescription) by Cause\n| top 8 by Count`;
   const span = ms >= 86_400_000 ? `P${Math.round(ms / 86_400_000)}D` : `PT${Math.round(ms / 60_000)}M`;
@@ -39,7 +63,7 @@ export function TopCauses({ ms }: { ms: number }): JSX.Element {
         data.length === 0 ? (
           <Empty title="No device was refused">In this time every device that asked was let in.</Empty>
         ) : (
-          <Ranking label="Causes" tone="c2" of={data.map((c) => ({ label: c.name === "" ? "Without a reason" : c.name, value: c.count, hint: c.example, href: link("logs", [], { q: c.query }) }))} />
+          <Ranking label="Causes" tone="c2" of={data.map((c) => ({ label: c.name === "" ? "Without a reason" : c.name, value: c.count, hint: c.example, href: c.query === null ? link("diagnose") : link("logs", [], { q: c.query }) }))} />
         )
       ) : error instanceof ApiError ? (
         <Failure error={error} retry={reload} />

@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { readAttempts, type Attempt } from "../../api/diagnosis";
+import { isOfDevice, readAttempts, type Attempt } from "../../api/diagnosis";
 import { asApiError } from "../../api/load";
 import type { ApiError } from "../../api/client";
 import { Button, Empty, Failure, Tag, Waiting, type Tone } from "../../parts/basics";
@@ -25,9 +25,9 @@ export function Feed(): JSX.Element {
         try {
           const got = await readAttempts({ top: 50, after: last.current }, abort.signal);
           const known = new Set((rows.value ?? []).map(keyOf));
-          const fresh = got.filter((a) => !known.has(keyOf(a)));
+          const fresh = got.value.filter((a) => isOfDevice(a) && !known.has(keyOf(a)));
           rows.value = [...fresh, ...(rows.value ?? [])].slice(0, KEPT);
-          last.current = rows.value[0]?.time;
+          last.current = got.position ?? last.current;
           error.value = null;
         } catch (failed) {
           if (abort.signal.aborted) return;
@@ -71,8 +71,11 @@ function keyOf(a: Attempt): string {
   return `${a.trackingId}${a.time}${a.operation}`;
 }
 
-export function toneOf(result: string): Tone {
-  return result === "Success" || result === "ok" || result === "succeeded" || result === "assigned" ? "ok" : result === "Failure" || result === "failed" ? "warn" : "bad";
+const RESULTS: Record<string, [Tone, string]> = { ok: ["ok", "Success"], refused: ["bad", "Refused"], failed: ["warn", "Failed"] };
+
+export function ResultTag({ of }: { of: string }): JSX.Element {
+  const [tone, words] = RESULTS[of] ?? ["plain", of];
+  return <Tag tone={tone}>{words}</Tag>;
 }
 
 function Line({ of }: { of: Attempt }): JSX.Element {
@@ -82,7 +85,7 @@ function Line({ of }: { of: Attempt }): JSX.Element {
     <li>
       <span class="num small muted">{atClock(of.time)}</span>
       <span>
-        <Tag tone={toneOf(of.result)}>{of.result === "ClientError" ? "Refused" : of.result}</Tag>
+        <ResultTag of={of.result} />
       </span>
       <span class="wrap">
         {of.registrationId === null || of.registrationId === "" ? (
