@@ -3,6 +3,7 @@
 //!
 //! Owns names, types and legality; must not know what runs a plan or where rows are.
 
+mod assist;
 pub mod ast;
 mod binder;
 mod diagnostic;
@@ -18,6 +19,7 @@ mod printer;
 mod signature;
 mod value;
 
+pub use assist::{Assistance, Completion, Mark, MarkKind, assist};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use environment::{Analysed, Analysis, Environment, Query, Table};
 pub use function::{Aggregate, Scalar};

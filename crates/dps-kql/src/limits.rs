@@ -15,3 +15,7 @@ pub const MAX_OPERATORS: usize = 256;
 pub const MAX_LIST: usize = 1024;
 /// Errors that are told of one query.
 pub const MAX_ERRORS: usize = 10;
+/// Bytes of a text that is looked at while it is written, at every pause of its author.
+pub const MAX_ASSISTED_TEXT: usize = 64 * 1024;
+/// What is offered at one place.
+pub const MAX_COMPLETIONS: usize = 500;

@@ -16,7 +16,7 @@ mod statement;
 mod tests;
 
 pub(crate) use infix::{Level, level_of};
-pub(crate) use operator::is_operator;
+pub(crate) use operator::{VISUALIZATIONS, is_operator, operators};
 
 use crate::ast::QueryBlock;
 use crate::diagnostic::code;

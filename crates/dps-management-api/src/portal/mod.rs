@@ -1,8 +1,10 @@
-//! What the portal's pages ask that no API of Azure answers: who is signed in, and signing in and out. Owns these routes and
+//! What the portal's pages ask that no API of Azure answers: who is signed in, signing in and out, and help with a query. Owns
+//! these routes and
 //! the way from a cookie to a credential (`gate`); what a session may do is dps-access's. Must not know pages.
 
 mod cookie;
 mod gate;
+mod kql;
 mod session;
 
 use std::sync::Arc;
@@ -45,6 +47,7 @@ pub struct PortalApi {
     life: Lifecycle,
     access: Arc<AccessControl>,
     about: About,
+    assistant: kql::Assistant,
     sink: Arc<dyn EventSink>,
     clock: Arc<dyn Clock>,
 }
@@ -53,6 +56,7 @@ pub struct PortalApi {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Route {
     Session,
+    Kql,
 }
 
 /// What a route gives back.
@@ -92,6 +96,7 @@ impl Route {
     fn of(path: &str) -> Option<Self> {
         match path {
             "/portal/session" => Some(Self::Session),
+            "/portal/kql" => Some(Self::Kql),
             _ => None,
         }
     }
@@ -99,6 +104,7 @@ impl Route {
     fn methods(self) -> &'static str {
         match self {
             Self::Session => "GET, POST, DELETE",
+            Self::Kql => "POST",
         }
     }
 }
@@ -118,10 +124,10 @@ impl PortalApi {
         sink: Arc<dyn EventSink>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { instances, life, access, about, sink, clock }
+        Self { instances, life, access, about, assistant: kql::Assistant::default(), sink, clock }
     }
 
-    /// Answers one call. Signing in and out are events, a look at one's own session is none. The request's extensions hold
+    /// Answers one call. Signing in and out are events; a look at one's own session and help while one types are none. The request's extensions hold
     /// `Arc<Channel>`.
     pub async fn serve(&self, request: Request<Body>) -> Response<Body> {
         let (head, mut body) = request.into_parts();
@@ -131,6 +137,7 @@ impl PortalApi {
                 (Ok(self.show(&head, self.clock.now()).await), TrackingId::fresh())
             }
             (Some(Route::Session), &Method::POST | &Method::DELETE) => self.sign(&head, &mut body).await,
+            (Some(Route::Kql), &Method::POST) => (self.kql(&head, &mut body).await, TrackingId::fresh()),
             (Some(_), _) => (Err(Error::new(ErrorCode::MethodNotAllowed)), TrackingId::fresh()),
             (None, _) => (Err(Error::new(ErrorCode::RouteNotFound)), TrackingId::fresh()),
         };

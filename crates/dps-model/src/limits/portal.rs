@@ -16,3 +16,7 @@ pub const SIGN_IN_FAILURES: u32 = 10;
 pub const SIGN_IN_WINDOW: i64 = 300;
 /// Addresses whose failed attempts are remembered.
 pub const MAX_SIGN_IN_ADDRESSES: usize = 4_096;
+/// Bytes of a query that is looked at while it is written; what dps-kql takes for that.
+pub const MAX_KQL_TEXT: usize = 64 * 1024;
+/// Queries that are looked at at once while they are written.
+pub const MAX_ASSISTED_AT_ONCE: usize = 4;

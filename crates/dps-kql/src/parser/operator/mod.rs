@@ -6,6 +6,7 @@ mod render;
 mod source;
 mod summary;
 
+pub(crate) use self::render::VISUALIZATIONS;
 use super::{Caught, Parsed, Parser};
 use crate::ast::{Distinct, Name, Nulls, Operator, OperatorKind, Order, Ordered, Setting, SettingValue};
 use crate::diagnostic::code;
@@ -79,6 +80,12 @@ const UNSUPPORTED: &[&str] = &[
     "project-smart",
     "scan",
 ];
+
+/// Names of the operators that are understood and in use.
+pub(crate) fn operators() -> impl Iterator<Item = &'static str> {
+    const OLD: &[&str] = &["filter", "mvapply", "mvexpand"];
+    OPERATORS.iter().copied().filter(|name| !OLD.contains(name))
+}
 
 pub(crate) fn is_operator(word: &str) -> bool {
     OPERATORS.contains(&word) || UNSUPPORTED.contains(&word)

@@ -5,7 +5,8 @@ use crate::ast::{Name, OperatorKind, RenderProperty};
 use crate::lexer::TokenKind;
 use crate::limits;
 
-const VISUALIZATIONS: &[&str] = &[
+/// What a chart may be.
+pub(crate) const VISUALIZATIONS: &[&str] = &[
     "table",
     "list",
     "barchart",

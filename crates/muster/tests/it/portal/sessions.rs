@@ -93,6 +93,25 @@ fn owner_signs_in_with_a_key_and_has_every_api_until_they_sign_out() {
 }
 
 #[test]
+fn editor_has_help_for_those_who_are_signed_in() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Start::on(folder.path()).with_metrics().server().await;
+        let endpoint = &server.endpoint;
+        let query = json!({"text": "AzureDiagnostics | whe", "cursor": 22});
+        assert_eq!(ask(endpoint, "POST", "/portal/kql", &[PAGE], Some(query.clone())).await.status, 401);
+        let cookie = signed_in(endpoint, &by_key(&server)).await;
+        let bare = [("Cookie", &cookie[..])];
+        assert_eq!(ask(endpoint, "POST", "/portal/kql", &bare, Some(query.clone())).await.status, 401);
+        let own = [("Cookie", &cookie[..]), PAGE];
+        let help = ask(endpoint, "POST", "/portal/kql", &own, Some(query)).await;
+        assert_eq!((help.status, &help.json()["completions"][0]["label"]), (200, &json!("where")));
+        assert_eq!(ask(endpoint, "POST", "/portal/kql", &own, Some(json!({}))).await.status, 400);
+        server.stop();
+    });
+}
+
+#[test]
 fn cookie_is_no_credential_for_another_site() {
     run(async {
         let folder = tempfile::tempdir().unwrap();
