@@ -21,10 +21,8 @@ use serde_json::{Value, json};
 
 use super::clock::{DevClock, Setting};
 use super::faults::{Faults, Rule};
+use super::limits::MAX_BODY;
 use super::reset::{Reset, Wish};
-
-/// Most bytes of a body.
-const MAX_BODY: usize = 16 * 1024;
 
 /// Answers those routes.
 pub struct Control {

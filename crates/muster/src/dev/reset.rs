@@ -20,11 +20,7 @@ use tokio::sync::{Mutex, RwLock};
 
 use super::clock::DevClock;
 use super::faults::FaultBook;
-
-/// How long operations that are at a hub or at a webhook are waited for.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// Documents that are removed one by one, at a time.
-const PAGE: usize = 100;
+use super::limits::{RESET_PAGE, RESET_PATIENCE};
 
 /// What may be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
@@ -135,9 +131,10 @@ impl Reset {
             self.clock.reset();
         }
         let _closed = self.gate.0.write().await;
-        tokio::time::timeout(PATIENCE, self.operations.ended()).await.map_err(|_| {
+        let patience = Duration::from_secs(RESET_PATIENCE);
+        tokio::time::timeout(patience, self.operations.ended()).await.map_err(|_| {
             Error::new(ErrorCode::Unavailable)
-                .because(format!("operations still wait for a hub or a webhook after {PATIENCE:?}"))
+                .because(format!("operations still wait for a hub or a webhook after {RESET_PATIENCE} s"))
         })?;
         let done = self.clear(&goes).await?;
         if goes(Part::Services) {
@@ -204,7 +201,7 @@ impl Reset {
         self.settings.forget(|_| false).await.map_err(Error::internal)?;
         for kind in Kind::ALL {
             loop {
-                let (page, _) = self.rules.list(kind, "", None, PAGE);
+                let (page, _) = self.rules.list(kind, "", None, RESET_PAGE);
                 if page.is_empty() {
                     break;
                 }

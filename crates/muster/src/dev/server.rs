@@ -1,12 +1,12 @@
 //! Joins the rooms into one running server, and takes it apart again in the reverse order.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use dps_attestation::tpm::ChallengeSecret;
-use dps_core::ports::{Clock, Store};
+use dps_core::ports::Store;
 use dps_core::{Instances, Throttle};
 use dps_devhub::{DevHubs, Hook};
 use dps_device_api::{Bounds, Identity, ServerTls};
@@ -23,19 +23,14 @@ use dps_model::{Etag, HubName, Secret, Timestamp};
 use dps_store::{OpenOptions, SqliteStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use tokio::sync::Mutex;
 
 use super::authority::{self, Authority};
-use super::clock::DevClock;
-use super::control::Control;
+use super::controls::Controls;
 use super::env_file::DevEnv;
-use super::faults::{
-    Faults, FaultyCore, FaultyHubFront, FaultyHubs, FaultyNotifications, FaultyWebhook, MarkingSink,
-};
+use super::faults::{Faults, FaultyHubFront, FaultyHubs, FaultyNotifications, FaultyWebhook};
 use super::hosting::DevHosting;
 use super::hubs::LinkedHubs;
 use super::identity_providers;
-use super::reset::{Gate, GatedCore, Reset};
 use super::settings::{Settings, decode};
 use crate::cli::DevOptions;
 use crate::config::{
@@ -83,21 +78,18 @@ impl Server {
         let directory = DataDir::open(&options.data_dir)?;
         directory.remove("dev.env")?; // of a process that was killed
         let ports = bind(options)?;
-        let dev_clock = Arc::new(DevClock::new());
-        let clock: Arc<dyn Clock> = Arc::clone(&dev_clock) as _;
-        let faults = Faults::default();
+        let controls = Controls::default();
+        let clock = controls.clock();
         let hubs = hub_names(options)?;
         let authority = Authority::open(&directory, clock.now())?;
         let (tls, certificate_end) = tls(&directory, &authority, options, &hubs, clock.now())?;
-        let tls = Arc::new(tls);
         let hosting =
             DevHosting::new(authority, Arc::clone(&tls), Arc::clone(&clock), INSTANCE, &options.hosts, &hubs);
         let store = Arc::new(SqliteStore::open(OpenOptions::in_directory(directory.path())).await?);
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let settings = Settings::open(shared.as_ref()).await?;
         let metrics = Arc::new(Metrics::new());
-        let (id, subscription) = (settings.workspace_id, settings.subscription_id);
-        let place = WorkspacePlace { id, subscription, addresses: AddressMask::default() };
+        let place = place(&settings);
         let plan = Plan {
             store: Arc::clone(&shared),
             clock: Arc::clone(&clock),
@@ -105,66 +97,40 @@ impl Server {
             place,
             folder: directory.file("workspace"),
             workspace: &WorkspaceSettings::default(),
-            destinations: destinations::open(&[export(&directory, subscription)], &clock)?,
+            destinations: destinations::open(&[export(&directory, settings.subscription_id)], &clock)?,
             log: AttemptLog::bounded(&directory.file("logs"), ATTEMPTS)
                 .context("cannot open the folder of logs")?,
         };
         let mut watching = Watching::open(plan, listener).await?;
         let env = announce(options, &directory, &ports, &settings, &hubs)?;
-
-        let throttle = Arc::new(Throttle::new(options.limits, Arc::clone(&clock)));
         let outside = Outside {
             store: shared,
-            clock,
-            sink: Arc::new(MarkingSink { then: watching.sink(), marks: Arc::clone(&faults.marks) }),
-            throttle,
+            clock: Arc::clone(&clock),
+            sink: controls.sink(watching.sink()),
+            throttle: Arc::new(Throttle::new(options.limits, Arc::clone(&clock))),
             rollups: Arc::clone(&watching.rollups),
             settings: Arc::clone(&watching.settings),
             attempts: watching.attempts.clone(),
             metrics: Arc::clone(&metrics),
         };
-        let own = OwnHubs::open(&outside, &settings, hubs, hook)?;
-        let mut site = site(&outside, &directory, &settings, options, &own, &faults, hosting).await?;
-        let reset = Arc::new(OnceLock::new());
-        site.http.push(Arc::new(Control {
-            faults: faults.clone(),
-            clock: Arc::clone(&dev_clock),
-            reset: Arc::clone(&reset),
-            token: settings.bearer_token.clone().into(),
-            hosts: options.hosts.clone(),
-        }));
-        let gate = Gate::default();
-        site.before_core = before_core(&outside, &site.instances, faults.clone(), gate.clone());
+        let own = OwnHubs::open(&outside, &settings, options, hubs, hook)?;
+        let mut site =
+            site(&outside, &directory, &settings, options, &own, &controls.faults, hosting).await?;
+        controls.join(&mut site, &outside, settings.bearer_token.clone().into(), &options.hosts);
         let instances = Arc::clone(&site.instances);
         watching.begin(&mut site, &outside)?;
         let rooms = rooms::join(&outside, site, watching.place()).await?;
         dps_core::enrollment::mend(outside.store.as_ref(), &rooms.instances).await?;
         rooms.life.resume().await;
-        let _ = reset.set(Reset {
-            store: Arc::clone(&outside.store),
-            gate,
-            instances: Arc::clone(&rooms.instances),
-            life: rooms.life.clone(),
-            operations: Arc::clone(&rooms.operations),
-            enrollments: Arc::clone(&rooms.enrollments),
-            hubs: own.hubs,
-            rules: Arc::clone(&rooms.rules),
-            settings: Arc::clone(&watching.settings),
-            faults: Arc::clone(&faults.book),
-            clock: dev_clock,
-            first: instance(&settings, &own.names, &options.hub_locations)?,
-            one: Mutex::default(),
-        }); // it is set once
-        let probe_interval = Duration::from_secs(limits::LINK_PROBE_INTERVAL);
-        let host = options.hosts.first().cloned().unwrap_or_default();
-        let ends = vec![(host, certificate_end)];
+        controls.begin(&rooms, &outside, own.hubs, &watching.settings, own.first);
+        let ends = vec![(options.hosts.first().cloned().unwrap_or_default(), certificate_end)];
         let running = Running::start(Run {
             rooms,
             outside,
             tls,
             ports,
             metrics,
-            probe_interval,
+            probe_interval: Duration::from_secs(limits::LINK_PROBE_INTERVAL),
             certificates: None,
             certificate_ends: Arc::new(move || ends.clone()),
         });
@@ -184,6 +150,12 @@ impl Server {
         self.store.close().await?;
         Ok(())
     }
+}
+
+/// Where the workspace is.
+fn place(settings: &Settings) -> WorkspacePlace {
+    let (id, subscription) = (settings.workspace_id, settings.subscription_id);
+    WorkspacePlace { id, subscription, addresses: AddressMask::default() }
 }
 
 /// A directory that diagnostic settings may send to, under the id of a storage account.
@@ -217,7 +189,8 @@ fn bind(options: &DevOptions) -> anyhow::Result<Ports> {
 
 /// The development hubs of this server.
 struct OwnHubs {
-    names: Vec<HubName>,
+    /// The default instance that has them all.
+    first: Instance,
     key: Secret,
     hubs: Arc<DevHubs>,
 }
@@ -226,29 +199,16 @@ impl OwnHubs {
     fn open(
         outside: &Outside,
         settings: &Settings,
+        options: &DevOptions,
         names: Vec<HubName>,
         hook: Arc<dyn Hook>,
     ) -> anyhow::Result<Self> {
         let (clock, sink) = (Arc::clone(&outside.clock), Arc::clone(&outside.sink));
         let key = decode(&settings.hub_key)?;
-        let hubs = DevHubs::new(&outside.store, clock, sink, names.clone(), key.clone(), hook);
-        Ok(Self { names, key, hubs: Arc::new(hubs) })
+        let first = instance(settings, &names, &options.hub_locations)?;
+        let hubs = DevHubs::new(&outside.store, clock, sink, names, key.clone(), hook);
+        Ok(Self { first, key, hubs: Arc::new(hubs) })
     }
-}
-
-/// Faults strike first: a delay keeps no reset waiting.
-fn before_core(
-    outside: &Outside,
-    instances: &Arc<Instances>,
-    faults: Faults,
-    gate: Gate,
-) -> rooms::BeforeCore {
-    let (instances, sink) = (Arc::clone(instances), Arc::clone(&outside.sink));
-    let clock = Arc::clone(&outside.clock);
-    Box::new(move |then| {
-        let then = Arc::new(GatedCore { then, gate });
-        Arc::new(FaultyCore { then, faults, instances, sink, clock })
-    })
 }
 
 /// The development hubs beside the device API, and the default instance.
@@ -263,13 +223,13 @@ async fn site(
 ) -> anyhow::Result<Site> {
     let clock = || Arc::clone(&outside.clock);
     let struck = || faults.clone();
-    let instance = instance(settings, &own.names, &options.hub_locations)?;
     let tls = outbound_tls(directory)?;
     let rest = RestHubs::new(clock(), tls.clone())?;
     let token = settings.bearer_token.clone().into();
     let access = identity_providers::access(token, &options.identity_providers, tls.clone())?;
     let renewed = |kept: &mut Instance, wanted| renew(kept, wanted, &own.key);
-    let instances = Arc::new(Instances::open(Arc::clone(&outside.store), instance, renewed).await?);
+    let instances = Instances::open(Arc::clone(&outside.store), own.first.clone(), renewed).await?;
+    let instances = Arc::new(instances);
     let access = access.with_sessions(sessions::of(&instances));
     let webhook = Arc::new(HttpWebhook::new(tls, PlainWebhooks::Loopback)?);
     let notifications = Arc::new(Webhooks(Arc::clone(&webhook)));
@@ -356,7 +316,7 @@ fn tls(
     options: &DevOptions,
     hubs: &[HubName],
     now: Timestamp,
-) -> anyhow::Result<(ServerTls, Timestamp)> {
+) -> anyhow::Result<(Arc<ServerTls>, Timestamp)> {
     let mut names = options.hosts.clone();
     names.extend(hubs.iter().map(|hub| hub.as_str().to_owned()));
     let mut seen = std::collections::HashSet::new();
@@ -364,7 +324,7 @@ fn tls(
     let certificate = authority::server_certificate(directory, authority, &names, now)?;
     let end = end_of(certificate.chain.as_bytes())?;
     let tls = ServerTls::new(Identity::from_pem(certificate.chain.as_bytes(), certificate.key.as_bytes())?)?;
-    Ok((tls, end))
+    Ok((Arc::new(tls), end))
 }
 
 /// The default instance, as the first start makes it.

@@ -158,12 +158,9 @@ pub async fn join(outside: &Outside, site: Site, place: &WorkspacePlace) -> anyh
         sink(),
     );
     let provisioning = Arc::new(provisioning.with_regions(Arc::clone(&regions)));
-    let enrollments = Enrollments::new(store(), clock(), rings, lane)
-        .with_quotas(limits.quotas())
-        .with_plain_webhooks(plain_webhooks);
-    let enrollments = Arc::new(enrollments);
+    let enrollments = Enrollments::new(store(), clock(), rings, lane).with_quotas(limits.quotas());
+    let enrollments = Arc::new(enrollments.with_plain_webhooks(plain_webhooks));
     let diagnosis = diagnosis(outside, &instances, &enrollments, regions, webhook)?;
-    let throttle = Arc::clone(&outside.throttle);
     let insights = insights(outside, queries, Arc::clone(&rules), state, &alerting);
     let allowed = Arc::clone(&access);
     let management =
@@ -174,7 +171,7 @@ pub async fn join(outside: &Outside, site: Site, place: &WorkspacePlace) -> anyh
         Arc::clone(&enrollments),
         Arc::clone(&instances),
         Arc::clone(&access),
-        throttle,
+        Arc::clone(&outside.throttle),
         sink(),
         clock(),
     ))));

@@ -7,7 +7,8 @@ use dps_events::InjectedFault;
 use dps_model::Protocol;
 use serde::Serialize;
 
-use super::rule::{Fault, MAX_RULES, Occasions, Point, Rule};
+use super::rule::{Fault, Occasions, Point, Rule};
+use crate::dev::limits::MAX_RULES;
 
 /// Something that may go wrong. What is not known is none, and a rule that asks for it does not strike.
 #[derive(Clone, Copy, Debug)]

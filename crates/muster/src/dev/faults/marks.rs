@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dps_events::{Event, EventSink, InjectedFault};
 use dps_model::TrackingId;
 
-/// Most marks that wait for their event; the oldest one is forgotten.
-const MAX_MARKS: usize = 10_000;
+use crate::dev::limits::MAX_MARKS;
 
 /// Whose event is to be marked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

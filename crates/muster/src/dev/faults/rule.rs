@@ -4,14 +4,8 @@
 use dps_model::Protocol;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Most rules at a time.
-pub const MAX_RULES: usize = 64;
-const MAX_ID: usize = 64;
-const MAX_TEXT: usize = 256;
-/// Longest delay: ten minutes.
-const MAX_MILLISECONDS: u64 = 600_000;
-/// Longest pause that a device is told: an hour.
-const MAX_RETRY_AFTER: u32 = 3_600;
+use crate::dev::limits::{MAX_ID, MAX_MILLISECONDS, MAX_RETRY_AFTER, MAX_TEXT};
+
 /// Server errors that every protocol has a row for.
 const STATUSES: [u16; 3] = [500, 503, 504];
 

@@ -44,7 +44,7 @@ pub async fn logged(folder: &Path, texts: &[&str]) -> Value {
             let row: Value = serde_json::from_str(line).unwrap();
             return row["properties"].clone();
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::task::yield_now().await;
     }
 }
 
