@@ -87,7 +87,7 @@ export default [
       await page.getByRole("button", { name: "New alert rule" }).click();
       await form.getByText("Status is not Success").first().waitFor();
       await form.getByLabel("Name", { exact: true }).fill("refused-devices");
-      await form.getByLabel("Threshold").fill("0");
+      await form.getByLabel("Threshold", { exact: true }).fill("0");
       await form.getByLabel("on-call").check();
       await form.getByRole("button", { name: "Create" }).click();
       await portal.toast("refused-devices watches");
@@ -186,6 +186,13 @@ export default [
       await page.keyboard.press("Shift+Enter");
       await page.getByText("The query is wrong.").waitFor();
       await page.getByText(/Did you mean where/).first().waitFor();
+
+      await editor.click();
+      await page.keyboard.press("Control+A");
+      const typed = "AzureDiagnostics | where ResultType == 1 | take 5";
+      await page.keyboard.type(typed);
+      await page.keyboard.press("Escape");
+      assert.equal((await editor.locator(".cm-line").allTextContents()).join("\n"), typed);
 
       await page.getByRole("button", { name: "Save" }).click();
       await page.getByRole("dialog").getByLabel("Name").fill("mine");

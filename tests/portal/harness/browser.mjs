@@ -20,8 +20,13 @@ export async function open(browser, server, shots, { viewport = DESKTOP, theme =
   const page = await context.newPage();
   const faults = [];
   page.on("pageerror", (error) => faults.push(`the page threw: ${error.message}`));
-  page.on("console", (message) => {
-    if (message.type() === "error" && /content security policy|refused to/i.test(message.text())) faults.push(message.text());
+  await page.exposeFunction("violated", (what) => faults.push(`the page broke its content security policy: ${what}`));
+  await page.addInitScript(() => {
+    document.addEventListener("securitypolicyviolation", (event) => {
+      // Text that is put over a selection gets a style attribute of the browser's own, which the policy takes away again.
+      if (event.violatedDirective === "style-src-attr" && event.target?.className === "editor") return;
+      globalThis.violated(`${event.violatedDirective} ${event.blockedURI} ${event.sample} ${event.sourceFile}:${event.lineNumber}`);
+    });
   });
   page.on("dialog", (dialog) => {
     faults.push(`a script opened a dialog: ${dialog.message()}`);

@@ -11,8 +11,8 @@ export interface Cause {
   title: string;
   sentence: string;
   inferred: boolean;
-  evidence: { name: string; value: string }[];
-  fix: { text: string; command?: string | null }[];
+  evidence?: { name: string; value: string }[];
+  fix?: { text: string; command?: string | null }[];
   docs?: string;
 }
 

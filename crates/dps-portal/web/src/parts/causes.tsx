@@ -24,6 +24,7 @@ export function Causes({ of }: { of: readonly Cause[] }): JSX.Element | null {
 }
 
 function OneCause({ of }: { of: Cause }): JSX.Element {
+  const { evidence = [], fix = [] } = of;
   return (
     <div class="cause">
       <div class="row">
@@ -36,12 +37,12 @@ function OneCause({ of }: { of: Cause }): JSX.Element {
       <p class="wrap">
         <bdi>{of.sentence}</bdi>
       </p>
-      {of.evidence.length > 0 && <Facts of={of.evidence.map((e) => [e.name, <Id>{e.value}</Id>] as const)} />}
-      {of.fix.length > 0 && (
+      {evidence.length > 0 && <Facts of={evidence.map((e) => [e.name, <Id>{e.value}</Id>] as const)} />}
+      {fix.length > 0 && (
         <div class="stack tight">
           <h3>What to do</h3>
           <ol class="fixes">
-            {of.fix.map((f, i) => (
+            {fix.map((f, i) => (
               <li key={i}>
                 <span class="wrap">{f.text}</span>
                 {f.command !== undefined && f.command !== null && f.command !== "" && <CodeBox text={f.command} label="the command" />}

@@ -12,7 +12,9 @@ import { analyse, type Analysis } from "../../api/logs";
 import { tokenize } from "./tokens";
 
 export interface EditorProps {
+  /** What it shows when `turn` changes. What is typed since then is told by `onChange`, and not given back: it would race. */
   value: string;
+  turn: number;
   onChange: (value: string) => void;
   onRun: (selected: string | null) => void;
 }
@@ -157,7 +159,7 @@ export default function Editor(p: EditorProps): JSX.Element {
     if (now !== null && now.state.doc.toString() !== p.value) {
       now.dispatch({ changes: { from: 0, to: now.state.doc.length, insert: p.value } });
     }
-  }, [p.value]);
+  }, [p.turn]);
 
   return <div class="editor" ref={host} />;
 }

@@ -23,6 +23,7 @@ const FIRST = EXAMPLES[1]?.query ?? "AzureDiagnostics";
 export function Logs(): JSX.Element {
   const asked = route.value.query.get("q");
   const [query, setQuery] = useState(asked ?? FIRST);
+  const [turn, setTurn] = useState(0);
   const [span, setSpan] = useState(route.value.query.get("span") ?? "P1D");
   const [rows, setRows] = useState<Rows | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
@@ -60,7 +61,7 @@ export function Logs(): JSX.Element {
   return (
     <Page title="Logs">
       <div class="logs">
-        <Queries onTake={(q) => (setQuery(q), void latest.current(q))} query={query} saving={saving} />
+        <Queries onTake={(q) => (setQuery(q), setTurn(turn + 1), void latest.current(q))} query={query} saving={saving} />
         <div class="stack">
           <Card flush>
             <div class="row toolbar">
@@ -78,7 +79,7 @@ export function Logs(): JSX.Element {
             </div>
             <div class="editor-box">
               <Suspense fallback={<div class="body"><Waiting /></div>}>
-                <Editor value={query} onChange={setQuery} onRun={(part) => void latest.current(part ?? query)} />
+                <Editor value={query} turn={turn} onChange={setQuery} onRun={(part) => void latest.current(part ?? query)} />
               </Suspense>
             </div>
           </Card>
