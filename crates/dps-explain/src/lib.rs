@@ -6,6 +6,7 @@
 pub mod catalogue;
 mod known;
 mod rules;
+pub mod timeline;
 
 pub use catalogue::{Entry, Family};
 pub use known::{Authority, Known, Near, NearKind, SasMatch, Signer, Wanted, distance};

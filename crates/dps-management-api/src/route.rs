@@ -237,6 +237,8 @@ pub static ROUTES: &[Row] = &[
     alerts("GET", path!(alerts "alerts/{alert}/history"), "Microsoft.AlertsManagement/alerts/history/read", Alerts::History),
     alerts("GET", path!(alerts "alertsSummary"), "Microsoft.AlertsManagement/alertsSummary/read", Alerts::Summary),
     diagnosis("GET", path!(diagnosis "attempts"), "Muster.Diagnosis/attempts/read", diagnosis::Action::Attempts),
+    diagnosis("GET", path!(diagnosis "devices/{registrationId}/timeline"), "Muster.Diagnosis/devices/timeline/read",
+        diagnosis::Action::Timeline),
     diagnosis("POST", path!(diagnosis "rehearsals"), "Muster.Diagnosis/rehearsals/action", diagnosis::Action::Rehearse),
 ];
 
@@ -254,6 +256,8 @@ pub(crate) struct Names {
     pub(crate) setting: String,
     /// Of logs or metrics.
     pub(crate) category: String,
+    /// Of a device.
+    pub(crate) registration_id: String,
     /// Of a rule, an action group or an alert.
     pub(crate) item: String,
     /// Its ARM type.
@@ -272,6 +276,7 @@ impl Names {
             "{operation}" => &mut self.operation,
             "{setting}" => &mut self.setting,
             "{category}" => &mut self.category,
+            "{registrationId}" => &mut self.registration_id,
             "{metricAlert}" => self.item(Kind::MetricAlert.resource_type()),
             "{queryRule}" => self.item(Kind::QueryRule.resource_type()),
             "{actionGroup}" => self.item(Kind::ActionGroup.resource_type()),

@@ -3,6 +3,7 @@
 
 mod attempts;
 mod rehearsals;
+mod timeline;
 
 use std::io;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ const VERSION: &str = "2026-11-01";
 pub(crate) enum Action {
     Rehearse,
     Attempts,
+    Timeline,
 }
 
 /// What operators may ask about devices.
@@ -47,6 +49,9 @@ pub struct Diagnosis {
 pub trait Attempts: Send + Sync + 'static {
     /// Finds lines, newest first.
     async fn find(&self, lookup: Lookup) -> io::Result<Found>;
+
+    /// Hubs whose connections are in the log.
+    fn telling_hubs(&self) -> Vec<String>;
 }
 
 /// Names the causes of how an attempt ended.
@@ -74,6 +79,9 @@ impl ManagementApi {
                 self.rehearse(&instance, &body, call.record.peer).await
             }
             Action::Attempts => self.attempts(&instance, head).await,
+            Action::Timeline => {
+                self.timeline(&instance, &route.names.registration_id, head, call.time()).await
+            }
         }
     }
 }

@@ -17,3 +17,4 @@ mod refusals;
 mod rehearsals;
 mod rights;
 mod services;
+mod timeline;

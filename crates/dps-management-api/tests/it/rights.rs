@@ -23,7 +23,7 @@ use crate::page::short;
 const MISSING: &str = "nobody";
 
 /// Every route with what whoever is let in is answered on `second`, and whether that changes anything.
-const CASES: [(&str, &str, u16, bool); 68] = [
+const CASES: [(&str, &str, u16, bool); 69] = [
     ("GET", "/providers/Microsoft.Devices/operations", 200, false),
     ("POST", "{subscription}/checkProvisioningServiceNameAvailability", 200, false),
     ("GET", "{subscription}/provisioningServices", 200, false),
@@ -108,6 +108,7 @@ const CASES: [(&str, &str, u16, bool); 68] = [
     ),
     ("GET", "/subscriptions/{subscription}/providers/Microsoft.AlertsManagement/alertsSummary", 200, false),
     ("GET", "{service}{diagnosis}/attempts", 200, false),
+    ("GET", "{service}{diagnosis}/devices/{registrationId}/timeline", 200, false),
     ("POST", "{service}{diagnosis}/rehearsals", 200, false),
 ];
 
@@ -164,7 +165,7 @@ impl Ground {
         })
     }
 
-    fn names(&self) -> [(&'static str, &str); 17] {
+    fn names(&self) -> [(&'static str, &str); 18] {
         [
             ("{subscription}", "s-1"),
             ("{resourceGroup}", "fleet"),
@@ -177,6 +178,7 @@ impl Ground {
             ("{connection}", "one"),
             ("{setting}", "files"),
             ("{category}", "AllMetrics"),
+            ("{registrationId}", "dev-1"),
             ("{metricAlert}", "refused"),
             ("{queryRule}", "asked"),
             ("{actionGroup}", "ops"),

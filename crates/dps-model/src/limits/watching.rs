@@ -102,6 +102,10 @@ pub const MAX_POLL_TALLIES: usize = 10_000;
 pub const POLL_TALLY_MS: i64 = 60_000;
 /// Recorded attempts in one answer; the rest is asked for by its position.
 pub const MAX_ATTEMPTS_FOUND: usize = 1_000;
+/// Milliseconds after which a timeline misses what should have followed.
+pub const GAP_PATIENCE_MS: i64 = 60_000;
+/// Groups, and devices of hubs, whose lines are looked up for a timeline.
+pub const MAX_TIMELINE_RELATED: usize = 16;
 /// Questions about recorded attempts that read files at once; others wait.
 pub const ATTEMPT_LOOKUPS_AT_ONCE: usize = 4;
 /// Lines read for one answer, fitting or not.

@@ -256,6 +256,7 @@ async fn site(
         bounds: Bounds::default(),
         queries: None,
         http: vec![Arc::clone(&front) as _],
+        telling_hubs: own.hubs.names().map(|name| name.as_str().to_owned()).collect(),
         devices: vec![front as _],
         transport: Arc::clone(&faults.wires) as _,
         before_core: Box::new(|core| core),

@@ -227,6 +227,7 @@ async fn site(
         },
         queries: None,
         http: Vec::new(),
+        telling_hubs: Vec::new(),
         devices: Vec::new(),
         transport: Arc::new(Direct),
         before_core: Box::new(|core| core),

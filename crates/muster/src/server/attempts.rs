@@ -13,12 +13,13 @@ use tokio::sync::Semaphore;
 pub struct AttemptLogFiles {
     reader: AttemptReader,
     places: Semaphore,
+    telling_hubs: Vec<String>,
 }
 
 impl AttemptLogFiles {
-    /// Of that log.
-    pub fn new(reader: AttemptReader) -> Self {
-        Self { reader, places: Semaphore::new(ATTEMPT_LOOKUPS_AT_ONCE) }
+    /// Of that log, in which those hubs tell who connects.
+    pub fn new(reader: AttemptReader, telling_hubs: Vec<String>) -> Self {
+        Self { reader, places: Semaphore::new(ATTEMPT_LOOKUPS_AT_ONCE), telling_hubs }
     }
 }
 
@@ -28,5 +29,8 @@ impl Attempts for AttemptLogFiles {
         let _place = self.places.acquire().await.map_err(io::Error::other)?;
         let reader = self.reader.clone();
         tokio::task::spawn_blocking(move || reader.find(&lookup)).await.map_err(io::Error::other)?
+    }
+    fn telling_hubs(&self) -> Vec<String> {
+        self.telling_hubs.clone()
     }
 }

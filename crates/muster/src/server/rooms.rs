@@ -83,6 +83,8 @@ pub struct Site {
     pub queries: Option<Arc<dyn QueryEngine>>,
     /// HTTP fronts that are asked before the service API.
     pub http: Vec<Arc<dyn HttpFront>>,
+    /// Hubs whose connections are recorded.
+    pub telling_hubs: Vec<String>,
     /// MQTT and AMQP fronts besides the device API.
     pub devices: Vec<Arc<dyn ForeignFront>>,
     /// Who stands between connections and fronts.
@@ -138,6 +140,7 @@ pub async fn join(outside: &Outside, site: Site, place: &WorkspacePlace) -> anyh
         bounds,
         queries,
         mut http,
+        telling_hubs,
         devices,
         transport,
         before_core,
@@ -160,7 +163,7 @@ pub async fn join(outside: &Outside, site: Site, place: &WorkspacePlace) -> anyh
     let provisioning = Arc::new(provisioning.with_regions(Arc::clone(&regions)));
     let enrollments = Enrollments::new(store(), clock(), rings, lane).with_quotas(limits.quotas());
     let enrollments = Arc::new(enrollments.with_plain_webhooks(plain_webhooks));
-    let diagnosis = diagnosis(outside, &instances, &enrollments, regions, webhook)?;
+    let diagnosis = diagnosis(outside, &instances, &enrollments, regions, webhook, telling_hubs)?;
     let insights = insights(outside, queries, Arc::clone(&rules), state, &alerting);
     let allowed = Arc::clone(&access);
     let management =
@@ -188,10 +191,11 @@ fn diagnosis(
     enrollments: &Arc<Enrollments>,
     regions: Arc<dyn Regions>,
     webhook: Arc<dyn Webhook>,
+    telling_hubs: Vec<String>,
 ) -> std::io::Result<Diagnosis> {
     let (clock, enrollments) = (Arc::clone(&outside.clock), Arc::clone(enrollments));
     let rehearsals = Rehearsals::new(Arc::clone(instances), enrollments, clock, regions, webhook)?;
-    let attempts = AttemptLogFiles::new(outside.attempts.clone());
+    let attempts = AttemptLogFiles::new(outside.attempts.clone(), telling_hubs);
     Ok(Diagnosis {
         rehearsals: Some(Arc::new(rehearsals)),
         attempts: Some(Arc::new(attempts)),
