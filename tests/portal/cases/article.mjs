@@ -202,6 +202,33 @@ export default [
     },
   },
   {
+    name: "4b. the editor completes and marks what is wrong where it is",
+    needs: ["analysis"],
+    async run({ open }) {
+      const portal = await open();
+      const { page } = portal;
+      await portal.signIn();
+      await portal.go("#/logs");
+      const editor = page.getByRole("textbox", { name: /^Query in KQL/ });
+      const fill = async (text) => {
+        await editor.click();
+        await page.keyboard.press("Control+A");
+        await page.keyboard.press("Delete");
+        await page.keyboard.type(text);
+      };
+      await fill("AzureDiagnostics | where ResultSig");
+      const options = page.getByRole("listbox", { name: "Completions" });
+      await options.getByRole("option", { name: "ResultSignature" }).waitFor();
+      await page.keyboard.press("Enter");
+      await page.waitForFunction(() => document.querySelector(".editor").shadowRoot.querySelector(".cm-content").textContent.endsWith("where ResultSignature"));
+      await page.keyboard.press("Escape");
+      await fill("AzureDiagnostics | wher x");
+      await page.keyboard.press("Escape");
+      await page.locator(".editor .cm-lintRange-error").first().waitFor();
+      await portal.shot("editor");
+    },
+  },
+  {
     name: "5. find why a device was refused by the tracking id that it was given, and mend it",
     needs: ["queries"],
     async run({ open, known, server }) {

@@ -34,7 +34,7 @@ export default [
       await page.getByRole("button", { name: "Disable" }).click();
       await portal.toast("lathe-7 is disabled");
       await page.getByText("It is disabled.").waitFor();
-      assert.match((await server.provision("lathe-7", key)).said, /403/);
+      assert.match((await server.provision("lathe-7", key)).said, /disabled/);
       await portal.go("#/enrollments");
       await page.getByLabel("Id begins with").fill("LATHE");
       await page.getByRole("row", { name: /lathe-7.*Disabled/ }).waitFor();

@@ -51,4 +51,44 @@ export default [
       await portal.page.getByRole("heading", { name: "Overview" }).waitFor();
     },
   },
+  {
+    name: "who may only read sees everything, and what they may not is not offered",
+    async run({ open, server }) {
+      const owner = await open();
+      await owner.signIn();
+      await owner.go("#/policies");
+      await owner.page.getByRole("button", { name: "New policy" }).click();
+      const form = owner.page.getByRole("dialog");
+      await form.getByLabel("Name", { exact: true }).fill("only-reads");
+      await form.getByRole("button", { name: "Create" }).click();
+      await owner.toast("only-reads is made");
+      await owner.page.getByRole("button", { name: "Keys of only-reads" }).click();
+      await form.getByRole("button", { name: "Show the keys" }).click();
+      const connection = (await form.getByLabel("the primary connection string", { exact: true }).textContent()).trim();
+
+      const portal = await open();
+      const { page } = portal;
+      await portal.signIn(connection);
+      await portal.go("#/enrollments");
+      await page.getByRole("link", { name: "press-1" }).waitFor();
+      assert.ok(await page.getByRole("button", { name: "New enrollment" }).isDisabled());
+      await portal.go("#/enrollment/press-1");
+      for (const name of ["Keys", "Disable", "Edit", "Delete"]) assert.ok(await page.getByRole("button", { name, exact: true }).isDisabled(), name);
+      await portal.go("#/policies");
+      await page.getByText("Your sign-in lacks the right ServiceConfig").waitFor();
+      await portal.go("#/hubs");
+      assert.ok(await page.getByRole("button", { name: "Link a hub" }).isDisabled());
+      await portal.go("#/overview");
+      await page.getByRole("heading", { name: "Registrations and refusals" }).waitFor();
+      assert.equal(await page.locator("main .note.bad").count(), 0);
+
+      // The key is rolled: its session ends with the next call.
+      await form.getByRole("button", { name: "Done" }).click();
+      await owner.page.getByRole("button", { name: "Delete only-reads" }).click();
+      await form.getByRole("button", { name: "Delete", exact: true }).click();
+      await owner.toast("only-reads is deleted");
+      await page.evaluate(() => (location.hash = "#/enrollments"));
+      await page.getByText("Your session has ended").waitFor();
+    },
+  },
 ];

@@ -65,6 +65,7 @@ async function routes(server) {
     attempts: ["GET", `${diagnosis}/attempts${version}`],
     inbox: ["GET", `${diagnosis}/inbox${version}`],
     rehearsals: ["POST", `${diagnosis}/rehearsals${version}`, "{}"],
+    analysis: ["POST", "/portal/kql", '{"text":"print 1"}'],
     clock: ["GET", "/dev/clock"],
     faults: ["GET", "/dev/faults"],
   };

@@ -119,7 +119,6 @@ export function attemptOfRow(row: Record<string, Cell>): Attempt {
   const said = String(row["ResultDescription"] ?? "");
   const properties = parsed(row["properties_s"]);
   const [, code = "", message = said] = /^(\d{6}) (.*)$/s.exec(said) ?? [];
-  const causes = Array.isArray(properties["causes"]) ? (properties["causes"] as Cause[]) : [];
   return {
     trackingId: String(row["CorrelationId"] ?? ""),
     time: String(row["TimeGenerated"] ?? ""),
@@ -130,7 +129,8 @@ export function attemptOfRow(row: Record<string, Cell>): Attempt {
     protocol: typeof properties["protocol"] === "string" ? properties["protocol"] : null,
     result: RESULTS[String(row["ResultType"] ?? "")] ?? "failed",
     error: said === "" ? null : { code, message },
-    causes,
+    // A row has the codes alone; the description says what they come to.
+    causes: [],
     record: { ...row, properties_s: properties },
   };
 }
@@ -151,8 +151,8 @@ export async function readTimeline(registrationId: string, signal?: AbortSignal)
     return await known(get<Timeline>(`${base()}/devices/${segment(registrationId)}/timeline`, { query: VERSION, signal }));
   } catch (error) {
     if (!(error instanceof Unsupported)) throw error;
-    const attempts = await attemptsOfLogs({ registrationId, top: 200 }, signal);
-    return { registrationId, gaps: [], entries: attempts.reverse().map(entryOfAttempt) };
+    const { value } = await readAttempts({ registrationId, top: 200 }, signal);
+    return { registrationId, gaps: [], entries: value.reverse().map(entryOfAttempt) };
   }
 }
 
@@ -196,14 +196,17 @@ export async function rehearse(body: unknown): Promise<Rehearsal> {
 
 export interface InboxItem {
   id: string;
-  kind?: string;
-  registrationId?: string | null;
-  title?: string;
+  kind: string;
+  about?: { issuer?: string; authorityKeyId?: string; thumbprint?: string; endorsementKeyHash?: string; registrationId?: string; idScope?: string };
   count: number;
   firstSeen: string;
   lastSeen: string;
+  samples?: { registrationId: string; count: number; lastSeen: string }[];
+  more?: boolean;
+  protocols?: Record<string, number>;
+  networks?: string[];
+  nearest?: unknown;
   ignored?: boolean;
-  [more: string]: unknown;
 }
 
 export async function readInbox(signal?: AbortSignal): Promise<InboxItem[]> {

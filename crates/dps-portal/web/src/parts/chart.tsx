@@ -232,8 +232,8 @@ export function Ranking({ of, label, tone = "c1" }: { of: readonly { label: stri
   const most = Math.max(1, ...of.map((s) => s.value));
   return (
     <ul class="plain ranking" aria-label={label}>
-      {of.map((s) => (
-        <li key={s.label}>
+      {of.map((s, i) => (
+        <li key={`${s.label}${i}`}>
           <div class="row">
             <span class="grow wrap">{s.href === undefined ? <bdi>{s.label}</bdi> : <a href={s.href}><bdi>{s.label}</bdi></a>}</span>
             <b class="num">{figure(s.value)}</b>

@@ -1,6 +1,6 @@
 // Dialogs: the browser's own, which keeps the focus inside and closes with Escape.
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { asApiError } from "../api/load";
 import type { ApiError } from "../api/client";
 import { Button, Failure } from "./basics";
@@ -8,7 +8,7 @@ import { Button, Failure } from "./basics";
 export function Dialog(p: { title: string; onClose: () => void; children: ComponentChildren; footer?: ComponentChildren; wide?: boolean }): JSX.Element {
   const box = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = box.current;
     if (dialog === null) return;
     const before = document.activeElement;

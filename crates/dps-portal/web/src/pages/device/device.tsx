@@ -123,11 +123,17 @@ export function Device(): JSX.Element {
   );
 }
 
+/** What ends a refusal: the device is let in. */
+const LET_IN = new Set(["assigned", "registration", "AttestationAttempt", "RegistrationAttempt"]);
+
 function lastRefused(of: Timeline | undefined): { entry: TimelineEntry; still: boolean } | null {
-  const known = [...(of?.entries ?? [])].sort((a, b) => Date.parse(a.time) - Date.parse(b.time)).filter((e) => e.result === "refused" || e.result === "failed" || e.result === "ok");
-  const bad = known.filter((e) => e.result !== "ok").pop();
+  const known = [...(of?.entries ?? [])].sort((a, b) => Date.parse(a.time) - Date.parse(b.time));
+  const bad = known.filter((e) => (e.result === "refused" || e.result === "failed") && e.kind !== "enrollmentChange").pop();
   if (bad === undefined) return null;
-  return { entry: bad, still: known[known.length - 1] === bad };
+  // One attempt has several entries; the one that names a cause speaks for it.
+  const named = known.filter((e) => e.trackingId === bad.trackingId && e.result !== "ok" && (e.causes ?? []).length > 0).pop();
+  const after = known.slice(known.indexOf(bad) + 1);
+  return { entry: named ?? bad, still: !after.some((e) => e.result === "ok" && LET_IN.has(e.kind)) };
 }
 
 /** Entries that are drawn at a time. */

@@ -5,11 +5,12 @@ import { useState } from "preact/hooks";
 import { forget, inboxAction, readInbox, Unsupported, type InboxItem } from "../../api/diagnosis";
 import { asApiError, useLoad } from "../../api/load";
 import { may } from "../../api/session";
-import { Button, Card, CodeBox, Empty, Failure, Note, Page, Tag, Waiting } from "../../parts/basics";
+import { Button, Card, Empty, Facts, Failure, Id, Note, Page, Tag, Waiting } from "../../parts/basics";
 import { ActionDialog, Dialog } from "../../parts/dialog";
 import { Check } from "../../parts/form";
 import { Table } from "../../parts/table";
 import { toast } from "../../parts/toast";
+import { link } from "../../shell/route";
 import { figure } from "../../text/number";
 import { ago, at } from "../../text/time";
 
@@ -83,7 +84,7 @@ export function Inbox(): JSX.Element {
       </Card>
       {opened.value !== null && (
         <Dialog title={titleOf(opened.value)} wide onClose={() => (opened.value = null)}>
-          <CodeBox text={JSON.stringify(opened.value, null, 2)} label="what is known" />
+          <Details of={opened.value} />
         </Dialog>
       )}
       {accepting.value !== null && (
@@ -101,7 +102,7 @@ export function Inbox(): JSX.Element {
 }
 
 function Accept({ of, onClose, onDone }: { of: InboxItem; onClose: () => void; onDone: () => void }): JSX.Element {
-  const issuer = kindOf(of).startsWith("Certificate");
+  const issuer = of.kind === "issuer" || of.kind === "certificate";
   const [whole, setWhole] = useState(false);
   return (
     <ActionDialog
@@ -120,14 +121,54 @@ function Accept({ of, onClose, onDone }: { of: InboxItem; onClose: () => void; o
   );
 }
 
-function titleOf(of: InboxItem): string {
-  const samples = of["samples"];
-  const sample = Array.isArray(samples) && typeof samples[0] === "string" ? samples[0] : null;
-  return of.title ?? of.registrationId ?? sample ?? of.id;
+function Details({ of }: { of: InboxItem }): JSX.Element {
+  const about = of.about ?? {};
+  const known: [string, string | undefined][] = [
+    ["Issuer", about.issuer],
+    ["Authority key id", about.authorityKeyId],
+    ["SHA-256", about.thumbprint],
+    ["Endorsement key, SHA-256", about.endorsementKeyHash],
+    ["Registration id", about.registrationId],
+    ["ID scope", about.idScope],
+  ];
+  return (
+    <>
+      <Facts
+        of={[
+          ["Shows", kindOf(of)],
+          ...known.flatMap(([name, value]) => (value === undefined ? [] : [[name, <Id>{value}</Id>] as const])),
+          ["Attempts", figure(of.count)],
+          ["First seen", at(of.firstSeen)],
+          ["Last seen", at(of.lastSeen)],
+          ["Protocols", Object.entries(of.protocols ?? {}).map(([name, n]) => `${name} ${n}`).join(", ")],
+          ["From", <bdi>{(of.networks ?? []).join(", ")}</bdi>],
+        ]}
+      />
+      {(of.samples ?? []).length > 0 && (
+        <Table
+          label="Devices"
+          rows={of.samples ?? []}
+          rowKey={(s) => s.registrationId}
+          columns={[
+            { key: "id", title: "Registration id", by: (s) => s.registrationId, cell: (s) => <a class="open" href={link("device", [s.registrationId])}><bdi class="id">{s.registrationId}</bdi></a> },
+            { key: "count", title: "Attempts", by: (s) => s.count, cell: (s) => figure(s.count), right: true },
+            { key: "last", title: "Last seen", by: (s) => s.lastSeen, cell: (s) => at(s.lastSeen) },
+          ]}
+        />
+      )}
+      {of.more === true && <p class="muted small">More devices were seen than are remembered.</p>}
+    </>
+  );
 }
 
-const KINDS: Record<string, string> = { x509: "Certificate", certificate: "Certificate", issuer: "Certificates of an issuer", tpm: "TPM", symmetricKey: "Symmetric key", idScope: "Unknown ID scope", scope: "Unknown ID scope" };
+function titleOf(of: InboxItem): string {
+  const about = of.about ?? {};
+  const scope = about.idScope === undefined ? undefined : `ID scope ${about.idScope}`;
+  return about.issuer ?? scope ?? about.registrationId ?? of.samples?.[0]?.registrationId ?? of.id;
+}
+
+const KINDS: Record<string, string> = { issuer: "Certificates of an issuer", certificate: "Certificate", tpm: "TPM", symmetricKey: "Symmetric key", noEvidence: "Nothing", idScope: "Unknown ID scope" };
 
 function kindOf(of: InboxItem): string {
-  return KINDS[of.kind ?? ""] ?? of.kind ?? "Unknown";
+  return KINDS[of.kind] ?? of.kind;
 }

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useLoad } from "../../api/load";
 import { ApiError } from "../../api/client";
-import { isOfDevice, readAttempts } from "../../api/diagnosis";
+import { isOfDevice, readAttempts, readCauses } from "../../api/diagnosis";
 import { ask, literal, records } from "../../api/logs";
 import { Card, Empty, Failure, Waiting } from "../../parts/basics";
 import { Ranking } from "../../parts/chart";
@@ -56,6 +56,11 @@ async function ofLogs(ms: number, signal: AbortSignal): Promise<Counted[]> {
 }
 
 export function TopCauses({ ms }: { ms: number }): JSX.Element {
+  const catalogue = useLoad((signal) => readCauses(signal).catch(() => []), []);
+  const titled = (code: string): string => {
+    const title = catalogue.data?.find((c) => c.code === code)?.title;
+    return code === "" ? "Without a reason" : title === undefined ? code : title;
+  };
   const { data, error, reload } = useLoad((signal) => counted(ms, signal), [ms], 15_000);
   return (
     <Card title="Top causes of refusals" span={8}>
@@ -63,7 +68,7 @@ export function TopCauses({ ms }: { ms: number }): JSX.Element {
         data.length === 0 ? (
           <Empty title="No device was refused">In this time every device that asked was let in.</Empty>
         ) : (
-          <Ranking label="Causes" tone="c2" of={data.map((c) => ({ label: c.name === "" ? "Without a reason" : c.name, value: c.count, hint: c.example, href: c.query === null ? link("diagnose") : link("logs", [], { q: c.query }) }))} />
+          <Ranking label="Causes" tone="c2" of={data.map((c) => ({ label: titled(c.name), value: c.count, hint: c.example, href: c.query === null ? link("diagnose") : link("logs", [], { q: c.query }) }))} />
         )
       ) : error instanceof ApiError ? (
         <Failure error={error} retry={reload} />
