@@ -29,7 +29,7 @@ mod route;
 mod service;
 pub mod wanted;
 
-pub use diagnosis::Diagnosis;
+pub use diagnosis::{Diagnosis, Explain};
 pub use insights::Insights;
 pub use instance_resources::InstanceResources;
 pub use request::Body;

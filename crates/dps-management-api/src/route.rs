@@ -239,6 +239,8 @@ pub static ROUTES: &[Row] = &[
     diagnosis("GET", path!(diagnosis "attempts"), "Muster.Diagnosis/attempts/read", diagnosis::Action::Attempts),
     diagnosis("GET", path!(diagnosis "devices/{registrationId}/timeline"), "Muster.Diagnosis/devices/timeline/read",
         diagnosis::Action::Timeline),
+    diagnosis("GET", path!(diagnosis "causes"), "Muster.Diagnosis/causes/read", diagnosis::Action::Causes),
+    diagnosis("GET", path!(diagnosis "causes/{cause}"), "Muster.Diagnosis/causes/read", diagnosis::Action::Cause),
     diagnosis("POST", path!(diagnosis "rehearsals"), "Muster.Diagnosis/rehearsals/action", diagnosis::Action::Rehearse),
 ];
 
@@ -281,6 +283,7 @@ impl Names {
             "{queryRule}" => self.item(Kind::QueryRule.resource_type()),
             "{actionGroup}" => self.item(Kind::ActionGroup.resource_type()),
             "{alert}" => self.item("Microsoft.AlertsManagement/alerts"),
+            "{cause}" => self.item("Muster.Diagnosis/causes"),
             _ => &mut self.other,
         }
     }

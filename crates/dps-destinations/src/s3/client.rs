@@ -71,6 +71,7 @@ impl Client {
     }
 
     /// Where the bucket is, for people.
+    #[cfg(any(test, feature = "objects"))]
     pub fn place(&self) -> String {
         format!("{}/{}", self.base.as_str().trim_end_matches('/'), self.bucket.prefix)
     }

@@ -2,6 +2,7 @@
 //! words for. Owns its api-version; each subject has a file. Must not know how anything is found out or kept.
 
 mod attempts;
+mod causes;
 mod rehearsals;
 mod timeline;
 
@@ -31,6 +32,8 @@ pub(crate) enum Action {
     Rehearse,
     Attempts,
     Timeline,
+    Causes,
+    Cause,
 }
 
 /// What operators may ask about devices.
@@ -55,9 +58,10 @@ pub trait Attempts: Send + Sync + 'static {
 }
 
 /// Names the causes of how an attempt ended.
+#[async_trait]
 pub trait Explain: Send + Sync + 'static {
     /// Notes them in the record.
-    fn explain(&self, record: &mut AttemptRecord);
+    async fn explain(&self, record: &mut AttemptRecord);
 }
 
 impl ManagementApi {
@@ -82,6 +86,8 @@ impl ManagementApi {
             Action::Timeline => {
                 self.timeline(&instance, &route.names.registration_id, head, call.time()).await
             }
+            Action::Causes => Ok(causes::list()),
+            Action::Cause => causes::get(&route.names.item),
         }
     }
 }

@@ -52,7 +52,7 @@ impl ManagementApi {
         let proposed = proposed(&body.get("proposed"))?;
         let mut rehearsal = rehearsals.run(instance, asked, proposed).await?;
         if let Some(explain) = &self.diagnosis.explain {
-            explain.explain(&mut rehearsal.record);
+            explain.explain(&mut rehearsal.record).await;
         }
         encode(rehearsal).map(Answer::shown)
     }

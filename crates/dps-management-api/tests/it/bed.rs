@@ -140,8 +140,9 @@ fn destinations() -> Destinations {
 /// Writes the reason down where it is easily seen.
 struct ByReason;
 
+#[async_trait::async_trait]
 impl Explain for ByReason {
-    fn explain(&self, record: &mut AttemptRecord) {
+    async fn explain(&self, record: &mut AttemptRecord) {
         record.client = record.reason.map(str::to_owned);
     }
 }

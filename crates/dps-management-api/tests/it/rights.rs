@@ -23,7 +23,7 @@ use crate::page::short;
 const MISSING: &str = "nobody";
 
 /// Every route with what whoever is let in is answered on `second`, and whether that changes anything.
-const CASES: [(&str, &str, u16, bool); 69] = [
+const CASES: [(&str, &str, u16, bool); 71] = [
     ("GET", "/providers/Microsoft.Devices/operations", 200, false),
     ("POST", "{subscription}/checkProvisioningServiceNameAvailability", 200, false),
     ("GET", "{subscription}/provisioningServices", 200, false),
@@ -109,6 +109,8 @@ const CASES: [(&str, &str, u16, bool); 69] = [
     ("GET", "/subscriptions/{subscription}/providers/Microsoft.AlertsManagement/alertsSummary", 200, false),
     ("GET", "{service}{diagnosis}/attempts", 200, false),
     ("GET", "{service}{diagnosis}/devices/{registrationId}/timeline", 200, false),
+    ("GET", "{service}{diagnosis}/causes", 200, false),
+    ("GET", "{service}{diagnosis}/causes/{cause}", 200, false),
     ("POST", "{service}{diagnosis}/rehearsals", 200, false),
 ];
 
@@ -165,7 +167,7 @@ impl Ground {
         })
     }
 
-    fn names(&self) -> [(&'static str, &str); 18] {
+    fn names(&self) -> [(&'static str, &str); 19] {
         [
             ("{subscription}", "s-1"),
             ("{resourceGroup}", "fleet"),
@@ -183,6 +185,7 @@ impl Ground {
             ("{queryRule}", "asked"),
             ("{actionGroup}", "ops"),
             ("{alert}", &self.alert),
+            ("{cause}", "SAS_GROUP_KEY_USED"),
             ("{status}", "one"),
             ("{notification}", "one"),
         ]

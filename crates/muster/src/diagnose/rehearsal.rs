@@ -168,14 +168,7 @@ fn shown(told: &Value, width: u16) -> String {
     };
     let steps: Vec<_> = list(&told["steps"]).iter().map(step).collect();
     let mut parts = vec![table(None, steps, width), text(&told["outcome"]["summary"])];
-    for cause in list(&told["causes"]) {
-        let mut lines = vec![format!("{}: {}", text(&cause["code"]), text(&cause["sentence"]))];
-        for fix in list(&cause["fix"]) {
-            lines.push(format!("  {}", text(&fix["text"])));
-            lines.extend(fix["command"].as_str().map(|command| format!("    {}", plain(command))));
-        }
-        parts.push(lines.join("\n"));
-    }
+    parts.extend(list(&told["causes"]).iter().map(super::attempt::cause));
     parts.retain(|part| !part.is_empty());
     parts.join("\n\n")
 }

@@ -4,6 +4,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use dps_attestation::RefusedToken;
 use dps_core::ports::Clock;
 use dps_core::{HeldCertificate, Instances, Known as Records};
@@ -41,6 +42,22 @@ impl Explaining {
                 *place = causes;
             }
         })
+    }
+}
+
+/// Explains what operators rehearse: looked up each time, for they wait for it.
+pub struct ExplainRehearsals(pub Records);
+
+#[async_trait]
+impl dps_management_api::Explain for ExplainRehearsals {
+    async fn explain(&self, record: &mut AttemptRecord) {
+        let event = Event::Attempt(Box::new(record.clone()));
+        let known = gather(&self.0, record, Wanted::of(&event)).await;
+        let known = known.unwrap_or_else(|error| {
+            tracing::debug!(%error, "nothing could be looked up to explain a rehearsal");
+            Known::default()
+        });
+        record.causes = dps_explain::explain(&event, &known);
     }
 }
 
@@ -118,7 +135,7 @@ impl Looking {
 }
 
 /// Looks up what is wanted for an attempt.
-pub async fn gather(records: &Records, attempt: &AttemptRecord, wanted: Wanted) -> Result<Known, Error> {
+async fn gather(records: &Records, attempt: &AttemptRecord, wanted: Wanted) -> Result<Known, Error> {
     let mut known = Known::default();
     if wanted.scopes {
         known.scopes = nearest(&attempt.id_scope, records.id_scopes(), NearKind::Scope);

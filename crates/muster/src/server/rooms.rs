@@ -28,6 +28,7 @@ use dps_store::StoreState;
 use super::alerting;
 use super::attempts::AttemptLogFiles;
 use super::error_pages::ErrorPages;
+use super::explaining::ExplainRehearsals;
 use super::fronts::{Core, Gated, ManagementFront, PortalFront, PortalPages, ServiceFront};
 use super::place::WorkspacePlace;
 use super::plain_apis::PlainApis;
@@ -199,7 +200,7 @@ fn diagnosis(
     Ok(Diagnosis {
         rehearsals: Some(Arc::new(rehearsals)),
         attempts: Some(Arc::new(attempts)),
-        ..Diagnosis::default()
+        explain: Some(Arc::new(ExplainRehearsals(dps_core::Known::new(Arc::clone(instances))))),
     })
 }
 
