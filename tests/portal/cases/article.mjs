@@ -219,6 +219,8 @@ export default [
       await fill("AzureDiagnostics | where ResultSig");
       const options = page.getByRole("listbox", { name: "Completions" });
       await options.getByRole("option", { name: "ResultSignature" }).waitFor();
+      // What has only just appeared is not taken by a key that was on its way.
+      await page.waitForTimeout(200);
       await page.keyboard.press("Enter");
       await page.waitForFunction(() => document.querySelector(".editor").shadowRoot.querySelector(".cm-content").textContent.endsWith("where ResultSignature"));
       await page.keyboard.press("Escape");

@@ -11,6 +11,7 @@ export default [
       const portal = await open();
       const { page } = portal;
       await page.goto(server.portal);
+      await page.waitForFunction(() => document.activeElement?.name === "secret");
       await page.keyboard.type(server.env.MUSTER_SERVICE_CONNECTION_STRING);
       await page.keyboard.press("Enter");
       await page.getByRole("heading", { name: "Overview" }).waitFor();

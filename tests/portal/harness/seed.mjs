@@ -18,6 +18,7 @@ export async function seed(server) {
     await server.muster("enrollment", "delete", "--registration-id", id).catch(() => undefined);
     await server.muster("enrollment", "create", "--registration-id", id, "--attestation-type", "symmetricKey", "--primary-key", keys[id].primary, "--secondary-key", keys[id].secondary);
   }
+  for (const id of ["lathe-7", "drill-9"]) await server.muster("enrollment", "delete", "--registration-id", id).catch(() => undefined);
   await server.provision("press-1", keys["press-1"].primary);
   await server.provision("press-2", keys["press-2"].primary, "https");
   await server.provision("press-1", keys["press-2"].primary);

@@ -61,7 +61,7 @@ export function literal(value: string): string {
 
 export interface Analysis {
   tokens: { from: number; to: number; kind: string }[];
-  errors: { from: number; to: number; code: string; message: string; severity?: string }[];
+  errors: { from: number; to: number; code: string; message: string; severity?: string; suggestion?: string | null }[];
   completions: { label: string; kind: string; detail?: string; insert?: string; from: number; to: number }[];
 }
 

@@ -15,6 +15,9 @@ export interface Rights {
   configure: boolean;
   readRegistrations: boolean;
   writeRegistrations: boolean;
+  /** Alert rules and action groups, which lie beside the service. */
+  writeRules?: boolean;
+  queryWorkspace?: boolean;
 }
 
 export interface Session {
@@ -54,6 +57,8 @@ export const instance = computed<Instance | null>(() => {
 
 const NONE: Rights = { readEnrollments: false, writeEnrollments: false, configure: false, readRegistrations: false, writeRegistrations: false };
 export const may = computed<Rights>(() => session.value?.may ?? NONE);
+
+export const mayWriteRules = computed<boolean>(() => may.value.writeRules ?? may.value.configure);
 
 onSignedOut(() => {
   if (session.value === null || session.value === undefined) return;

@@ -1,6 +1,6 @@
 // Signing in: by a connection string, by a token, or with an identity provider. What is typed is sent once and forgotten.
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api/client";
 import { asApiError } from "../api/load";
 import { farewell, providers, signIn } from "../api/session";
@@ -10,10 +10,12 @@ import { ThemeButton } from "./portal";
 
 export function SignIn(): JSX.Element {
   const [secret, setSecret] = useState("");
+  const field = useRef<HTMLInputElement>(null);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<ApiError | null>(null);
   useEffect(() => {
     document.title = "Sign in · Muster";
+    field.current?.focus();
   }, []);
 
   const wrong = judge(secret);
@@ -61,7 +63,7 @@ export function SignIn(): JSX.Element {
               </>
             }
           >
-            {(ids) => <input {...ids} class="input mono" type="password" name="secret" autocomplete="off" value={secret} onInput={(event) => setSecret(event.currentTarget.value)} autofocus />}
+            {(ids) => <input {...ids} ref={field} class="input mono" type="password" name="secret" autocomplete="off" value={secret} onInput={(event) => setSecret(event.currentTarget.value)} />}
           </Field>
           <Button type="submit" kind={providers.value.length > 0 ? "plain" : "primary"} busy={busy} disabled={secret.trim() === "" || wrong !== null}>
             Sign in

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { resource } from "../../api/arm";
 import { AZURE_NAMESPACE, MUSTER_NAMESPACE, readGroups, readMetricRules, writeMetricRule, enable, type Dimension } from "../../api/insights";
 import { asApiError, useLoad } from "../../api/load";
-import { may } from "../../api/session";
+import { mayWriteRules } from "../../api/session";
 import { Button, Card, Failure, Tag, Waiting } from "../../parts/basics";
 import { Pick } from "../../parts/form";
 import { toast } from "../../parts/toast";
@@ -74,7 +74,7 @@ export function Builtins(): JSX.Element {
               </span>
               <Severity of={b.severity} />
               <Tag tone={on ? "ok" : "plain"}>{on ? "Watches" : rule === undefined ? "Not made" : "Off"}</Tag>
-              <Button small busy={busy === b.name} disabled={!may.value.configure} label={`${on ? "Switch off" : "Switch on"} ${b.name}`} onClick={() => void turn(b, rule?.id, !on)}>
+              <Button small busy={busy === b.name} disabled={!mayWriteRules.value} label={`${on ? "Switch off" : "Switch on"} ${b.name}`} onClick={() => void turn(b, rule?.id, !on)}>
                 {on ? "Switch off" : "Switch on"}
               </Button>
             </li>

@@ -8,7 +8,7 @@ import { ActionDialog } from "../../parts/dialog";
 import { Check, SelectField, TextField } from "../../parts/form";
 import { Table } from "../../parts/table";
 import { toast } from "../../parts/toast";
-import { may } from "../../api/session";
+import { mayWriteRules } from "../../api/session";
 
 export function Groups(): JSX.Element {
   const groups = useLoad(readGroups, []);
@@ -31,7 +31,7 @@ export function Groups(): JSX.Element {
       title="Action groups"
       flush
       actions={
-        <Button small kind="primary" icon="plus" disabled={!may.value.configure} onClick={() => setEditing("new")}>
+        <Button small kind="primary" icon="plus" disabled={!mayWriteRules.value} onClick={() => setEditing("new")}>
           New action group
         </Button>
       }
@@ -104,7 +104,7 @@ function GroupForm({ of, onClose, onDone }: { of: ActionGroup | null; onClose: (
     <ActionDialog
       title={of === null ? "New action group" : of.name}
       action={of === null ? "Create" : "Save"}
-      disabled={name.trim() === "" || short.trim() === "" || wrongUrl !== null || !may.value.configure}
+      disabled={name.trim() === "" || short.trim() === "" || wrongUrl !== null || !mayWriteRules.value}
       onClose={onClose}
       run={async () => {
         const hooks = url.trim() === "" ? [] : [{ name: receiver.trim(), serviceUri: schema === "alertmanager" ? `${url.trim()}#alertmanager` : url.trim(), useCommonAlertSchema: schema === "common" }];

@@ -5,7 +5,7 @@ import { resource } from "../../api/arm";
 import { writeLogRule, type LogRule } from "../../api/insights";
 import { ask, type Rows } from "../../api/logs";
 import { asApiError } from "../../api/load";
-import { may } from "../../api/session";
+import { mayWriteRules } from "../../api/session";
 import { Button, Note } from "../../parts/basics";
 import { ActionDialog } from "../../parts/dialog";
 import { AreaField, SelectField, TextField } from "../../parts/form";
@@ -67,7 +67,7 @@ export function LogRuleForm({ of, groups, onClose, onDone }: RuleFormProps<LogRu
       title={of === null ? "New log rule" : of.name}
       action={of === null ? "Create" : "Save"}
       wide
-      disabled={Object.values(wrong).some((w) => w !== null) || query.trim() === "" || !may.value.configure}
+      disabled={Object.values(wrong).some((w) => w !== null) || query.trim() === "" || !mayWriteRules.value}
       onClose={onClose}
       run={save}
     >

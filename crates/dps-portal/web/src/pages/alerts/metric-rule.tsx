@@ -4,7 +4,7 @@ import { useMemo, useState } from "preact/hooks";
 import { resource } from "../../api/arm";
 import { AZURE_NAMESPACE, readDefinitions, readMetrics, writeMetricRule, type ActionGroup, type Dimension, type MetricRule } from "../../api/insights";
 import { useLoad } from "../../api/load";
-import { may } from "../../api/session";
+import { mayWriteRules } from "../../api/session";
 import { Note } from "../../parts/basics";
 import { TimeChart } from "../../parts/chart";
 import { ActionDialog } from "../../parts/dialog";
@@ -84,7 +84,7 @@ export function MetricRuleForm({ of, groups, onClose, onDone }: RuleFormProps<Me
   };
 
   return (
-    <ActionDialog title={of === null ? "New metric rule" : of.name} action={of === null ? "Create" : "Save"} wide disabled={wrong.name !== null || wrong.threshold !== null || wrong.window !== null || !may.value.configure} onClose={onClose} run={save}>
+    <ActionDialog title={of === null ? "New metric rule" : of.name} action={of === null ? "Create" : "Save"} wide disabled={wrong.name !== null || wrong.threshold !== null || wrong.window !== null || !mayWriteRules.value} onClose={onClose} run={save}>
       <div class="form">
         <TextField label="Name" value={name} onInput={setName} disabled={of !== null} error={wrong.name} required />
         <SelectField label="Severity" value={severity} of={SEVERITY_CHOICES} onChange={setSeverity} />

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { enable, readGroups, readLogRules, readMetricRules, remove, type LogRule, type MetricRule, type RuleKind } from "../../api/insights";
 import { asApiError, useLoad } from "../../api/load";
-import { may } from "../../api/session";
+import { mayWriteRules } from "../../api/session";
 import { Button, Card, Empty, Failure, LinkButton, Tag, Waiting } from "../../parts/basics";
 import { ActionDialog } from "../../parts/dialog";
 import { Table } from "../../parts/table";
@@ -92,10 +92,10 @@ export function Rules(): JSX.Element {
                 title: "",
                 cell: (r) => (
                   <span class="row">
-                    <Button small disabled={!may.value.configure} label={`${r.enabled ? "Disable" : "Enable"} ${r.name}`} onClick={() => void turn(r)}>
+                    <Button small disabled={!mayWriteRules.value} label={`${r.enabled ? "Disable" : "Enable"} ${r.name}`} onClick={() => void turn(r)}>
                       {r.enabled ? "Disable" : "Enable"}
                     </Button>
-                    <Button small kind="quiet" icon="trash" disabled={!may.value.configure} label={`Delete ${r.name}`} onClick={() => setRemoving(r)} />
+                    <Button small kind="quiet" icon="trash" disabled={!mayWriteRules.value} label={`Delete ${r.name}`} onClick={() => setRemoving(r)} />
                   </span>
                 ),
               },

@@ -151,7 +151,7 @@ function Outcome({ of }: { of: Rehearsal }): JSX.Element {
       <Note tone={good ? "ok" : "bad"}>
         <strong>{words(o.status)}</strong>
         {o.summary !== undefined && o.summary !== null && <div class="wrap">{o.summary}</div>}
-        {o.message !== undefined && o.message !== null && (
+        {o.message !== undefined && o.message !== null && !(o.summary ?? "").includes(o.message) && (
           <div class="muted small wrap">
             The device is told: {o.code} {o.message}
           </div>
@@ -161,11 +161,10 @@ function Outcome({ of }: { of: Rehearsal }): JSX.Element {
       <Facts
         of={[
           ["Registration id", <Id>{of.registrationId ?? ""}</Id>],
-          ["Hub", <Id>{of.hub ?? ""}</Id>],
-          ["Device id", <Id>{of.deviceId ?? ""}</Id>],
+          ...([["Hub", of.hub], ["Device id", of.deviceId]] as const).flatMap(([name, value]) => (value === undefined || value === null ? [] : [[name, <Id>{value}</Id>] as const])),
         ]}
       />
-      <ol class="plain timeline">
+      <ol class="plain timeline steps">
         {of.steps.map((s, i) => (
           <li key={i} class={GOOD.test(s.result) ? "ok" : NEUTRAL.test(s.result) ? "info" : "refused"}>
             <span class="num small muted">{typeof s.micros === "number" && s.micros > 0 ? `${s.micros} µs` : ""}</span>

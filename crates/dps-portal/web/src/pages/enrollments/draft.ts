@@ -151,14 +151,15 @@ export function documentOf(d: Draft, kind: Kind, was: Document | null): Record<s
     ...kept,
     ...(kind === "enrollments" ? { registrationId: d.id } : { enrollmentGroupId: d.id }),
     attestation: attestationOf(d, kind, was?.attestation),
-    provisioningStatus: d.enabled ? "enabled" : "disabled",
-    capabilities: { iotEdge: d.iotEdge },
-    reprovisionPolicy: { updateHubAssignment: d.reprovision !== "never", migrateDeviceData: d.reprovision === "migrate" },
   };
   const put = (key: string, value: unknown, there: boolean): void => {
     if (there) out[key] = value;
     else delete out[key];
   };
+  // What stands there by default is written only where it stood before.
+  put("provisioningStatus", d.enabled ? "enabled" : "disabled", !d.enabled || was === null || kept.provisioningStatus !== undefined);
+  put("capabilities", { iotEdge: d.iotEdge }, d.iotEdge || kept.capabilities !== undefined);
+  put("reprovisionPolicy", { updateHubAssignment: d.reprovision !== "never", migrateDeviceData: d.reprovision === "migrate" }, d.reprovision !== "migrate" || kept.reprovisionPolicy !== undefined);
   if (kind === "enrollments") put("deviceId", d.deviceId, d.deviceId !== "");
   put("allocationPolicy", d.allocation, d.allocation !== "");
   put("iotHubs", d.hubs, d.hubs.length > 0);

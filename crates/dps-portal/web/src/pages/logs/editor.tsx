@@ -44,7 +44,7 @@ function decorate(tokens: readonly { from: number; to: number; kind: string }[],
 function diagnosticsOf(analysis: Analysis, length: number): Diagnostic[] {
   return analysis.errors.slice(0, 50).map((e) => {
     const from = Math.min(e.from, length);
-    return { from, to: Math.min(Math.max(e.to, from), length), severity: e.severity === "warning" ? "warning" : "error", message: `${e.code} ${e.message}` };
+    return { from, to: Math.min(Math.max(e.to, from), length), severity: e.severity === "warning" ? "warning" : "error", message: `${e.code} ${e.message}${e.suggestion === undefined || e.suggestion === null ? "" : ` ${e.suggestion}`}` };
   });
 }
 
@@ -80,7 +80,7 @@ async function complete(context: CompletionContext): Promise<CompletionResult | 
 
 const look = EditorView.theme({
   "&": { fontSize: "13px", backgroundColor: "var(--surface)", color: "var(--text)", height: "100%" },
-  "&.cm-focused": { outline: "2px solid var(--focus)", outlineOffset: "-2px" },
+  "&.cm-focused": { outline: "none" },
   ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.55" },
   ".cm-content": { caretColor: "var(--accent)", padding: "10px 0" },
   ".cm-cursor": { borderLeftColor: "var(--accent)" },
