@@ -33,3 +33,5 @@ from cases import (  # noqa: E402, F401
     tpm_tools,
     websocket_by_hand,
 )
+
+import diagnosis  # noqa: E402, F401

@@ -1,0 +1,43 @@
+"""Hubs and webhooks: rows 36, 38, 40, 41, 43 to 45 and 19."""
+
+from cases.provisioning_matrix import SymmetricIndividual
+from diagnosis.scenario import assignment, expect_cause, scenario
+from harness.device_sdks import NodeHttp
+from harness.errors import expect_that, refusal
+from harness.webhook import Webhook
+
+
+def fails(case, answer, code, *named):
+    """A webhook that answers so: the device hears Azure's words, the log names the cause."""
+    webhook = Webhook(case, answer)
+    registration_id = case.name()
+    enrolled = SymmetricIndividual().enroll(case, registration_id, **webhook.fields())
+    refusal(None, NodeHttp().register, case, registration_id, enrolled.primary)
+    row = assignment(case, registration_id)
+    cause = expect_cause(row, code, *named)
+    expect_that(cause["sentence"].startswith("attestation passed"), cause["sentence"])
+    expect_that("s3cret" not in str(row), "the webhook's key is not in the log")
+
+
+@scenario("webhook-without-its-key", 41)
+def webhook_without_its_key(case):
+    """A function whose key is not in the URL answers 401."""
+    fails(case, lambda _: (401, b""), "WEBHOOK_UNAUTHORIZED")
+
+
+@scenario("webhook-that-fails", 43, 44, 45)
+def webhook_that_fails(case):
+    """It refuses a device that it knows."""
+    fails(case, lambda _: (400, {"error": "known already"}), "WEBHOOK_FAILED", "400")
+
+
+@scenario("webhook-that-names-no-hub", 43)
+def webhook_names_no_hub(case):
+    """200 without a hub."""
+    fails(case, lambda _: (200, {}), "WEBHOOK_NAMED_NO_HUB")
+
+
+@scenario("webhook-that-names-a-foreign-hub", 43)
+def webhook_names_a_foreign_hub(case):
+    """A hub that it was not offered."""
+    fails(case, lambda _: (200, {"iotHubHostName": "elsewhere.test"}), "WEBHOOK_NAMED_UNKNOWN_HUB", "elsewhere.test")
