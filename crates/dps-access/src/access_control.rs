@@ -230,6 +230,10 @@ impl AccessControl {
         Ok(provider)
     }
 
+    pub(crate) fn providers(&self) -> &[Arc<Provider>] {
+        &self.providers
+    }
+
     pub(crate) fn provider(&self, issuer: &str) -> Option<&Arc<Provider>> {
         self.providers.iter().find(|provider| provider.settings.issuer == issuer)
     }

@@ -25,5 +25,7 @@ pub use refusal::Refusal;
 pub use resource::without_port;
 pub use rights::allow;
 pub use role::{Action, DataAction, Role};
-pub use session::{Opened, Owner, SESSION_PREFIX, Services, Session, Sessions};
-pub use settings::{IdentityProvider, InvalidSetting, management_audiences, service_audiences};
+pub use session::{Begun, Opened, Owner, Returned, SESSION_PREFIX, Services, Session, Sessions};
+pub use settings::{
+    IdentityProvider, InvalidSetting, management_audiences, portal_scopes, service_audiences,
+};

@@ -140,6 +140,17 @@ pub enum Refusal {
         /// What would do.
         wanted: String,
     },
+    /// An identity provider sent somebody back who did not leave from here.
+    #[error("the answer of the identity provider is to no sign-in that began in this browser")]
+    SignInElsewhere,
+    /// An identity provider did not say, or not well enough, who somebody is.
+    #[error("the identity provider {issuer:?} signed nobody in: {why}")]
+    SignInRefused {
+        /// Its issuer.
+        issuer: String,
+        /// Why.
+        why: String,
+    },
     /// The session is over, or never was.
     #[error("the session of the portal is over, or never was")]
     SessionUnknown,
@@ -200,6 +211,8 @@ impl Refusal {
             Self::BearerExpired { .. } => "BEARER_EXPIRED",
             Self::BearerNotYetValid { .. } => "BEARER_NOT_YET_VALID",
             Self::BearerAudienceMismatch { .. } => "BEARER_AUDIENCE_MISMATCH",
+            Self::SignInElsewhere => "SIGN_IN_ELSEWHERE",
+            Self::SignInRefused { .. } => "SIGN_IN_REFUSED",
             Self::SessionUnknown => "SESSION_UNKNOWN",
             Self::SessionElsewhere { .. } => "SESSION_ELSEWHERE",
             Self::SessionPolicyUnknown { .. } => "SESSION_POLICY_UNKNOWN",

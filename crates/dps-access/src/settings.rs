@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use dps_model::limits::{MAX_PROVIDER_URL, MAX_ROLE_ASSIGNMENTS};
+use dps_model::limits::{MAX_PORTAL_CLIENT_TEXT, MAX_PORTAL_SCOPES, MAX_PROVIDER_URL, MAX_ROLE_ASSIGNMENTS};
 use reqwest::Url;
 use serde::Deserialize;
 
@@ -28,6 +28,20 @@ pub struct IdentityProvider {
     /// Who may do what.
     #[serde(default)]
     pub role_assignments: Vec<RoleAssignment>,
+    /// The portal as the provider knows it (`client_id`); without it nobody signs in to the portal there.
+    pub portal_client_id: Option<String>,
+    /// A file with its secret, read at each sign-in; clients without one prove themselves by PKCE alone.
+    pub portal_client_secret_file: Option<PathBuf>,
+    /// What the portal asks for, besides `openid`.
+    #[serde(default = "portal_scopes")]
+    pub portal_scopes: Vec<String>,
+    /// How the sign-in page calls it; its host without.
+    pub portal_name: Option<String>,
+}
+
+/// What names somebody.
+pub fn portal_scopes() -> Vec<String> {
+    vec!["profile".to_owned()]
 }
 
 /// What Azure's service clients ask tokens for.
@@ -64,7 +78,17 @@ impl IdentityProvider {
             jwks_url: None,
             jwks_file: None,
             role_assignments: Vec::new(),
+            portal_client_id: None,
+            portal_client_secret_file: None,
+            portal_scopes: portal_scopes(),
+            portal_name: None,
         }
+    }
+
+    /// How the sign-in page calls it.
+    pub fn shown_name(&self) -> String {
+        let host = || Url::parse(&self.issuer).ok().and_then(|url| url.host_str().map(str::to_owned));
+        self.portal_name.clone().or_else(host).unwrap_or_else(|| self.issuer.clone())
     }
 
     /// Finds the first member that cannot be. `plain_loopback` allows `http` on a loopback address.
@@ -86,6 +110,7 @@ impl IdentityProvider {
                 return invalid(member, "an empty audience would be everybody's; leave it out");
             }
         }
+        self.check_portal(plain_loopback)?;
         if self.role_assignments.len() > MAX_ROLE_ASSIGNMENTS {
             return invalid("role_assignments", "there are more than a server takes; assign roles to groups");
         }
@@ -93,6 +118,32 @@ impl IdentityProvider {
             if assignment.claim.is_empty() || assignment.value.is_empty() {
                 return invalid(format!("role_assignments[{index}]"), "claim and value must not be empty");
             }
+        }
+        Ok(())
+    }
+}
+
+impl IdentityProvider {
+    fn check_portal(&self, plain_loopback: bool) -> Result<(), InvalidSetting> {
+        let Some(client) = &self.portal_client_id else {
+            return match (&self.portal_client_secret_file, &self.portal_name) {
+                (None, None) => Ok(()),
+                _ => invalid("portal_client_id", "name the client, or leave the other portal_ keys out"),
+            };
+        };
+        let short = |text: &str| !text.trim().is_empty() && text.len() <= MAX_PORTAL_CLIENT_TEXT;
+        if !short(client) {
+            return invalid("portal_client_id", "write the id that the provider gave the portal");
+        }
+        if !self.portal_name.as_deref().is_none_or(short) {
+            return invalid("portal_name", "write a short name, or leave it out");
+        }
+        if !may_be_asked(&self.issuer, plain_loopback) {
+            return invalid("issuer", "signing in needs an https:// URL with a discovery document below it");
+        }
+        let word = |scope: &String| short(scope) && !scope.contains(|c: char| c.is_whitespace() || c == '"');
+        if self.portal_scopes.len() > MAX_PORTAL_SCOPES || !self.portal_scopes.iter().all(word) {
+            return invalid("portal_scopes", "write a short list of single words");
         }
         Ok(())
     }
@@ -166,6 +217,7 @@ mod tests {
         assert!(read(&format!("{assignment}role = 'King'")).unwrap_err().contains("Data Reader"));
         assert!(read(&format!("{assignment}role = 'Owner'\nscope = ''")).unwrap_err().contains("scope"));
         let issuer = IdentityProvider::new;
+        let client = |provider, id: &str| IdentityProvider { portal_client_id: Some(id.into()), ..provider };
         let url = |url: &str| IdentityProvider { jwks_url: Some(url.into()), ..issuer("any") };
         for (provider, member) in [
             (issuer(""), "issuer"),
@@ -174,6 +226,13 @@ mod tests {
             (url("ftp://x"), "jwks_url"),
             (IdentityProvider { jwks_file: Some("f".into()), ..url("https://x") }, "jwks_file"),
             (IdentityProvider { audiences: vec!["/".into()], ..issuer("https://x") }, "audiences"),
+            (IdentityProvider { portal_name: Some("Us".into()), ..issuer("https://x") }, "portal_client_id"),
+            (client(issuer("https://x"), " "), "portal_client_id"),
+            (client(IdentityProvider { jwks_file: Some("f".into()), ..issuer("joe") }, "c"), "issuer"),
+            (
+                IdentityProvider { portal_scopes: vec!["a b".into()], ..client(issuer("https://x"), "c") },
+                "portal_scopes",
+            ),
         ] {
             assert_eq!(provider.check(true).unwrap_err().member, member, "{provider:?}");
         }

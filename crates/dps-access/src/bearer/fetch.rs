@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_model::limits::KEY_FETCH_TIMEOUT;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Client;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use reqwest::redirect::Policy;
 
 use crate::settings::may_be_asked;
@@ -31,6 +33,22 @@ pub enum FetchError {
 pub trait KeyFetch: Send + Sync {
     /// The document at that URL, if it has no more than `limit` bytes.
     async fn get(&self, url: &str, limit: usize) -> Result<Vec<u8>, FetchError>;
+
+    /// The answer to a form that is posted to that URL, with that `Authorization` if there is one.
+    async fn post(
+        &self,
+        _url: &str,
+        _form: &[(&str, &str)],
+        _authorization: Option<&str>,
+        _limit: usize,
+    ) -> Result<Vec<u8>, FetchError> {
+        Err(FetchError::Forbidden)
+    }
+
+    /// May that URL be asked, by a browser too?
+    fn takes(&self, url: &str) -> bool {
+        may_be_asked(url, false)
+    }
 }
 
 /// The client could not be made.
@@ -64,18 +82,47 @@ impl KeyFetch for HttpKeys {
         if !may_be_asked(url, self.plain_loopback) {
             return Err(FetchError::Forbidden);
         }
-        let unreachable = |error: reqwest::Error| FetchError::Unreachable(error.without_url().to_string());
-        let mut answer = self.client.get(url).send().await.map_err(unreachable)?;
-        if !answer.status().is_success() {
-            return Err(FetchError::Status(answer.status().as_u16()));
-        }
-        let mut read = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
-            if read.len() + chunk.len() > limit {
-                return Err(FetchError::TooLarge(limit));
-            }
-            read.extend_from_slice(&chunk);
-        }
-        Ok(read)
+        read(self.client.get(url), limit).await
     }
+
+    async fn post(
+        &self,
+        url: &str,
+        form: &[(&str, &str)],
+        authorization: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<u8>, FetchError> {
+        if !may_be_asked(url, self.plain_loopback) {
+            return Err(FetchError::Forbidden);
+        }
+        let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+        let pairs: Vec<String> =
+            form.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+        let mut request = self.client.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        request = request.header(ACCEPT, "application/json").body(pairs.join("&"));
+        if let Some(text) = authorization {
+            request = request.header(AUTHORIZATION, text);
+        }
+        read(request, limit).await
+    }
+
+    fn takes(&self, url: &str) -> bool {
+        may_be_asked(url, self.plain_loopback)
+    }
+}
+
+async fn read(request: reqwest::RequestBuilder, limit: usize) -> Result<Vec<u8>, FetchError> {
+    let unreachable = |error: reqwest::Error| FetchError::Unreachable(error.without_url().to_string());
+    let mut answer = request.send().await.map_err(unreachable)?;
+    if !answer.status().is_success() {
+        return Err(FetchError::Status(answer.status().as_u16()));
+    }
+    let mut read = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
+        if read.len() + chunk.len() > limit {
+            return Err(FetchError::TooLarge(limit));
+        }
+        read.extend_from_slice(&chunk);
+    }
+    Ok(read)
 }

@@ -12,7 +12,7 @@ use dps_model::limits::{KEY_FETCH_INTERVAL, KEY_FETCH_TIMEOUT, KEYS_FRESH, KEYS_
 use serde::Deserialize;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::fetch::KeyFetch;
+use super::fetch::{FetchError, KeyFetch};
 use super::keys::KeySet;
 use super::token::BearerToken;
 use crate::settings::IdentityProvider;
@@ -23,6 +23,22 @@ pub(crate) struct Provider {
     fetch: Arc<dyn KeyFetch>,
     known: ArcSwapOption<Known>,
     asked: Arc<Mutex<Asked>>,
+    doors: Mutex<Doors>,
+}
+
+/// Where a browser signs in, and where its code is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoints {
+    pub(crate) authorization: String,
+    pub(crate) token: String,
+}
+
+/// What is known of them, since when.
+#[derive(Default)]
+struct Doors {
+    known: Option<(Timestamp, Endpoints)>,
+    asked: Option<Timestamp>,
+    failure: String,
 }
 
 /// Keys and when they came.
@@ -72,7 +88,13 @@ fn may_ask(last: Option<Timestamp>, now: Timestamp) -> bool {
 
 impl Provider {
     pub(crate) fn new(settings: IdentityProvider, fetch: Arc<dyn KeyFetch>) -> Self {
-        Self { settings, fetch, known: ArcSwapOption::empty(), asked: Arc::default() }
+        Self {
+            settings,
+            fetch,
+            known: ArcSwapOption::empty(),
+            asked: Arc::default(),
+            doors: Mutex::default(),
+        }
     }
 
     /// The keys that the token is to be checked with.
@@ -144,12 +166,67 @@ impl Provider {
                     .map_err(|error| error.to_string())??
             }
             (None, Some(url)) => self.get(url).await?,
-            (None, None) => {
-                let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-                self.get(&discovered(&self.get(&url).await?, issuer)?).await?
-            }
+            (None, None) => self.get(&discovered(&self.get(&self.discovery()).await?, issuer)?).await?,
         };
         KeySet::parse(&document).map_err(|error| format!("the key set cannot be read: {error}"))
+    }
+
+    /// Where people sign in. Asked for as seldom as keys are, whoever begins to sign in.
+    pub(crate) async fn endpoints(&self, now: Timestamp) -> Result<Endpoints, String> {
+        let mut doors = self.doors.lock().await;
+        if let Some((at, endpoints)) = &doors.known
+            && freshness(*at, now) == Freshness::Fresh
+        {
+            return Ok(endpoints.clone());
+        }
+        if may_ask(doors.asked, now) {
+            doors.asked = Some(now);
+            let timeout = Duration::from_secs(KEY_FETCH_TIMEOUT);
+            let found = tokio::time::timeout(timeout, self.found_endpoints()).await;
+            match found.unwrap_or_else(|_| Err("it did not answer in time".to_owned())) {
+                Ok(endpoints) => doors.known = Some((now, endpoints)),
+                Err(failure) => doors.failure = failure,
+            }
+        }
+        match &doors.known {
+            Some((at, endpoints)) if freshness(*at, now) != Freshness::Gone => Ok(endpoints.clone()),
+            _ => Err(doors.failure.clone()),
+        }
+    }
+
+    async fn found_endpoints(&self) -> Result<Endpoints, String> {
+        #[derive(Deserialize)]
+        struct Document {
+            issuer: String,
+            authorization_endpoint: String,
+            token_endpoint: String,
+        }
+        let document = self.get(&self.discovery()).await?;
+        let Document { issuer, authorization_endpoint: authorization, token_endpoint: token } =
+            serde_json::from_slice(&document)
+                .map_err(|_| "the discovery document has no endpoints to sign in at".to_owned())?;
+        if issuer != self.settings.issuer {
+            return Err("the discovery document is another issuer's".to_owned());
+        }
+        if [&authorization, &token].iter().any(|url| !self.fetch.takes(url)) {
+            return Err("the discovery document names an endpoint without https".to_owned());
+        }
+        Ok(Endpoints { authorization, token })
+    }
+
+    /// What it answers to a form.
+    pub(crate) async fn post(
+        &self,
+        url: &str,
+        form: &[(&str, &str)],
+        authorization: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<u8>, FetchError> {
+        self.fetch.post(url, form, authorization, limit).await
+    }
+
+    fn discovery(&self) -> String {
+        format!("{}/.well-known/openid-configuration", self.settings.issuer.trim_end_matches('/'))
     }
 
     async fn get(&self, url: &str) -> Result<Vec<u8>, String> {

@@ -18,6 +18,7 @@ use crate::bearer::Claims;
 use crate::caller::Caller;
 use crate::refusal::{Refusal, shown};
 use crate::role::{Action, DataAction, Role};
+use crate::settings::IdentityProvider;
 use crate::{rights, sas};
 
 /// What only a policy that configures the service is shown of what lies beside it: addresses of webhooks are secrets.
@@ -52,6 +53,7 @@ impl AccessControl {
             return sessions.open(Owner::ManagementToken, life_from(now), now);
         }
         let (provider, token) = self.proven(text, Plane::Either, now).await?;
+        has_some_role(token.subject(), token.claims(), &provider.settings)?;
         let owner = Owner::Token {
             subject: shown(token.subject()),
             issuer: shown(&provider.settings.issuer),
@@ -61,14 +63,17 @@ impl AccessControl {
         sessions.open(owner, ends, now)
     }
 
-    /// Opens a session of somebody whom a provider of that issuer has signed in, with what it said of them.
-    ///
-    /// # Errors
-    /// 500 when the system has no randomness.
-    pub fn sign_in_person(&self, issuer: &str, claims: Claims, now: Timestamp) -> Result<Opened, Error> {
+    /// Opens a session of somebody whom that provider has signed in, with what it said of them.
+    pub(super) fn sign_in_person(
+        &self,
+        provider: &IdentityProvider,
+        claims: Claims,
+        now: Timestamp,
+    ) -> Result<Opened, Error> {
+        has_some_role(claims.text("sub").unwrap_or_default(), &claims, provider)?;
         let subject = shown(claims.text("sub").unwrap_or_default());
         let name = claims.first_text(&["preferred_username", "email", "name"]).map_or(subject.clone(), shown);
-        let owner = Owner::Person { name, subject, issuer: shown(issuer), claims };
+        let owner = Owner::Person { name, subject, issuer: shown(&provider.issuer), claims };
         self.sessions()?.open(owner, life_from(now), now)
     }
 
@@ -279,6 +284,19 @@ fn policy_may(rights: &[Right], own: &str, alone: bool, action: &str, resource_i
     let secret =
         action.get(..SECRET_BESIDE.len()).is_some_and(|start| start.eq_ignore_ascii_case(SECRET_BESIDE));
     alone && watching.allows(asked) && (configures || !secret)
+}
+
+/// Who has no role anywhere is no user of this server, though their provider knows them.
+fn has_some_role(subject: &str, claims: &Claims, provider: &IdentityProvider) -> Result<(), Refusal> {
+    let mut assignments = provider.role_assignments.iter();
+    if assignments.any(|assignment| claims.has(&assignment.claim, &assignment.value)) {
+        return Ok(());
+    }
+    Err(Refusal::RoleMissing {
+        principal: shown(subject),
+        action: "Muster.Portal/sessions/write".to_owned(),
+        scope: "/".to_owned(),
+    })
 }
 
 fn life_from(now: Timestamp) -> i64 {

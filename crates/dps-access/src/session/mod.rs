@@ -4,6 +4,7 @@
 mod attempts;
 mod decision;
 mod held;
+mod oidc;
 mod owner;
 
 use std::net::IpAddr;
@@ -17,6 +18,7 @@ use dps_model::{Error, ErrorCode, Secret, Timestamp};
 
 use self::attempts::Attempts;
 use self::held::{Held, Mark};
+pub use self::oidc::{Begun, Returned};
 pub use self::owner::Owner;
 
 /// What stands before a session's id where a bearer token would stand.

@@ -6,6 +6,7 @@ mod bearer;
 mod hostile;
 mod issuer;
 mod keys;
+mod oidc;
 mod sas;
 mod session;
 mod site;

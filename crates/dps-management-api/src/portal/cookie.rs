@@ -1,6 +1,7 @@
 //! The portal's cookie, read and written, and whether a request comes from the portal's own pages. Must not know sessions.
 
 use dps_access::SESSION_PREFIX;
+use dps_model::limits::SIGN_IN_TIME;
 use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use http::request::Parts;
 
@@ -11,19 +12,30 @@ const NAME: &str = "muster_session";
 /// What the pages send with every call, and no other site can.
 const OWN_PAGE: HeaderName = HeaderName::from_static("x-muster-portal");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// What a browser keeps while its owner signs in at an identity provider.
+const SIGN_IN: &str = "muster_sign_in";
 /// Longest id that is looked at; ours have 43 characters.
 const MAX_ID: usize = 64;
 
 /// The id in the request's cookies.
 pub(super) fn session(headers: &HeaderMap) -> Option<&str> {
+    value(headers, NAME)
+}
+
+/// What is kept of a sign-in that is under way.
+pub(super) fn sign_in(headers: &HeaderMap) -> Option<&str> {
+    value(headers, SIGN_IN)
+}
+
+fn value<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = cookies.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut ids = pairs.filter(|(name, _)| *name == NAME).map(|(_, id)| id);
+    let mut ids = pairs.filter(|(name, _)| *name == wanted).map(|(_, id)| id);
     ids.find(|id| (1..=MAX_ID).contains(&id.len()) && id.bytes().all(is_of_an_id))
 }
 
 fn is_of_an_id(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
 /// The credential that the cookie stands for.
@@ -44,6 +56,22 @@ pub(super) fn given(id: &str, secure: bool) -> Option<HeaderValue> {
 pub(super) fn taken(secure: bool) -> HeaderValue {
     let text = format!("{NAME}=; Max-Age=0; {}", attributes(secure));
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("muster_session=; Max-Age=0; Path=/"))
+}
+
+/// Keeps a sign-in that is under way: Lax, since the provider's page leads back here.
+pub(super) fn kept(text: &str, secure: bool) -> Option<HeaderValue> {
+    let secure = if secure { "; Secure" } else { "" };
+    let cookie = format!(
+        "{SIGN_IN}={text}; Max-Age={SIGN_IN_TIME}; Path=/portal/oidc; HttpOnly; SameSite=Lax{secure}"
+    );
+    let mut value = HeaderValue::from_str(&cookie).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Forgets it.
+pub(super) fn forgotten() -> HeaderValue {
+    HeaderValue::from_static("muster_sign_in=; Max-Age=0; Path=/portal/oidc; HttpOnly; SameSite=Lax")
 }
 
 fn attributes(secure: bool) -> &'static str {

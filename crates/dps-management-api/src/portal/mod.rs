@@ -5,6 +5,7 @@
 mod cookie;
 mod gate;
 mod kql;
+mod oidc;
 mod session;
 
 use std::sync::Arc;
@@ -14,7 +15,10 @@ use dps_core::ports::Clock;
 use dps_core::{Instances, Lifecycle};
 use dps_events::{EventSink, Outcome};
 use dps_model::{Channel, Error, ErrorCode, TrackingId};
-use http::header::{CONTENT_TYPE, HeaderValue, SET_COOKIE, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE, USER_AGENT,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use serde_json::Value;
@@ -25,6 +29,8 @@ use crate::reject::{Shape, reject};
 use crate::request::{self, Body};
 
 pub use self::gate::Gate;
+
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// What the pages are told of the server.
 #[derive(Clone, Debug)]
@@ -57,31 +63,52 @@ pub struct PortalApi {
 enum Route {
     Session,
     Kql,
+    /// To the identity provider of that number.
+    Leave(usize),
+    /// Back from one.
+    Return,
 }
 
 /// What a route gives back.
+#[derive(Clone)]
 struct Reply {
     status: StatusCode,
     body: Option<Value>,
     cookies: Vec<HeaderValue>,
+    /// Where the browser goes on.
+    location: Option<HeaderValue>,
+    /// A page instead of JSON.
+    page: Option<String>,
 }
 
 impl Reply {
+    fn bare(status: StatusCode) -> Self {
+        Self { status, body: None, cookies: Vec::new(), location: None, page: None }
+    }
+
     fn shown(status: StatusCode, body: Value) -> Self {
-        Self { status, body: Some(body), cookies: Vec::new() }
+        Self { body: Some(body), ..Self::bare(status) }
     }
 
     fn gone(cookie: HeaderValue) -> Self {
-        Self { status: StatusCode::NO_CONTENT, body: None, cookies: vec![cookie] }
+        Self { cookies: vec![cookie], ..Self::bare(StatusCode::NO_CONTENT) }
     }
 
     fn render(&self, tracking_id: TrackingId) -> Response<Body> {
-        let mut response =
-            Response::new(answer::text(self.body.as_ref().map(Value::to_string).unwrap_or_default()));
+        let text = self.page.clone().or_else(|| self.body.as_ref().map(Value::to_string));
+        let mut response = Response::new(answer::text(text.unwrap_or_default()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         if self.body.is_some() {
             headers.insert(CONTENT_TYPE, JSON);
+        }
+        if self.page.is_some() {
+            headers.insert(CONTENT_TYPE, HTML);
+            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"));
+        }
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        if let Some(location) = &self.location {
+            headers.insert(LOCATION, location.clone());
         }
         for cookie in &self.cookies {
             headers.append(SET_COOKIE, cookie.clone());
@@ -97,7 +124,8 @@ impl Route {
         match path {
             "/portal/session" => Some(Self::Session),
             "/portal/kql" => Some(Self::Kql),
-            _ => None,
+            "/portal/oidc/callback" => Some(Self::Return),
+            _ => path.strip_prefix("/portal/oidc/")?.parse().ok().map(Self::Leave),
         }
     }
 
@@ -105,6 +133,7 @@ impl Route {
         match self {
             Self::Session => "GET, POST, DELETE",
             Self::Kql => "POST",
+            Self::Leave(_) | Self::Return => "GET",
         }
     }
 }
@@ -138,6 +167,10 @@ impl PortalApi {
             }
             (Some(Route::Session), &Method::POST | &Method::DELETE) => self.sign(&head, &mut body).await,
             (Some(Route::Kql), &Method::POST) => (self.kql(&head, &mut body).await, TrackingId::fresh()),
+            (Some(Route::Leave(number)), &Method::GET) => {
+                (Ok(self.leave(number, &head).await), TrackingId::fresh())
+            }
+            (Some(Route::Return), &Method::GET) => self.come_back(&head).await,
             (Some(_), _) => (Err(Error::new(ErrorCode::MethodNotAllowed)), TrackingId::fresh()),
             (None, _) => (Err(Error::new(ErrorCode::RouteNotFound)), TrackingId::fresh()),
         };
@@ -152,11 +185,29 @@ impl PortalApi {
         response
     }
 
-    /// Signs in or out, as exactly one event.
-    async fn sign(&self, head: &Parts, body: &mut Body) -> (Result<Reply, Error>, TrackingId) {
+    /// Somebody is back from an identity provider, as exactly one event.
+    async fn come_back(&self, head: &Parts) -> (Result<Reply, Error>, TrackingId) {
+        let mut call = self.opened_call(head);
+        let opened = self.back(head, &mut call).await;
+        let reply = match &opened {
+            Ok(reply) => reply.clone(),
+            Err(error) => oidc::refused(error),
+        };
+        let tracking_id = call.tracking_id();
+        call.close(Outcome::of(&opened));
+        (Ok(reply), tracking_id)
+    }
+
+    fn opened_call(&self, head: &Parts) -> Call {
         let channel = head.extensions.get::<Arc<Channel>>();
         let mut call = Call::open(&self.sink, &self.clock, channel.map(AsRef::as_ref));
         call.record.client = request::header(&head.headers, &USER_AGENT).as_deref().map(kept);
+        call
+    }
+
+    /// Signs in or out, as exactly one event.
+    async fn sign(&self, head: &Parts, body: &mut Body) -> (Result<Reply, Error>, TrackingId) {
+        let mut call = self.opened_call(head);
         let reply = if head.method == Method::POST {
             self.sign_in(head, body, &mut call).await
         } else {

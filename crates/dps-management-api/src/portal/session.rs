@@ -9,6 +9,7 @@ use dps_model::instance::{Instance, Right};
 use dps_model::limits::{MAX_BEARER_TOKEN, MAX_CONNECTION_STRING};
 use dps_model::{Channel, Error, ErrorCode, Timestamp};
 use http::StatusCode;
+use http::header::HeaderValue;
 use http::request::Parts;
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ use super::{PortalApi, Reply, cookie};
 use crate::call::{Call, kept};
 use crate::request::{self, Body};
 
-const SIGN_IN: &str = "Muster.Portal/sessions/write";
+pub(super) const SIGN_IN: &str = "Muster.Portal/sessions/write";
 const SIGN_OUT: &str = "Muster.Portal/sessions/delete";
 const WRITE_SERVICE: &str = "Microsoft.Devices/provisioningServices/write";
 const READ_SERVICE: &str = "Microsoft.Devices/provisioningServices/read";
@@ -36,10 +37,13 @@ impl PortalApi {
             Some(id) if !cookie::is_of_another_site(head) => self.access.session(id, now).await,
             _ => None,
         };
-        match session {
-            Some(session) => Reply::shown(StatusCode::OK, self.described(head, &session, now).await),
-            None => Reply::shown(StatusCode::UNAUTHORIZED, json!({ "providers": [] })),
+        if let Some(session) = session {
+            return Reply::shown(StatusCode::OK, self.described(head, &session, now).await);
         }
+        let providers = self.access.portal_providers().into_iter();
+        let named = |(number, name)| json!({ "name": name, "url": format!("/portal/oidc/{number}") });
+        let providers: Vec<Value> = providers.map(named).collect();
+        Reply::shown(StatusCode::UNAUTHORIZED, json!({ "providers": providers }))
     }
 
     pub(super) async fn sign_in(
@@ -62,13 +66,7 @@ impl PortalApi {
         if opened.is_ok() || unjudged {
             sessions.forgive(peer, now);
         }
-        let Opened { id, session } = opened?;
-        call.record.caller = Some(kept(session.owner().name()));
-        call.record.auth = Some("PortalSession");
-        call.record.credential = Some(session.owner().kind().to_owned());
-        let id = std::str::from_utf8(id.expose()).map_err(Error::internal)?;
-        let given = cookie::given(id, is_secure(head));
-        Ok(Reply::gone(given.ok_or_else(|| Error::internal("a session's id is no cookie"))?))
+        Ok(Reply::gone(given(head, &opened?, call)?))
     }
 
     async fn opened(
@@ -177,8 +175,18 @@ impl PortalApi {
     }
 }
 
+/// The cookie of a session that was opened, of which the event is told.
+pub(super) fn given(head: &Parts, opened: &Opened, call: &mut Call) -> Result<HeaderValue, Error> {
+    let Opened { id, session } = opened;
+    call.record.caller = Some(kept(session.owner().name()));
+    call.record.auth = Some("PortalSession");
+    call.record.credential = Some(session.owner().kind().to_owned());
+    let id = std::str::from_utf8(id.expose()).map_err(Error::internal)?;
+    cookie::given(id, is_secure(head)).ok_or_else(|| Error::internal("a session's id is no cookie"))
+}
+
 /// Came the request over TLS?
-fn is_secure(head: &Parts) -> bool {
+pub(super) fn is_secure(head: &Parts) -> bool {
     head.extensions.get::<Arc<Channel>>().is_some_and(|channel| !channel.tls.version.is_empty())
 }
 

@@ -20,3 +20,15 @@ pub const MAX_SIGN_IN_ADDRESSES: usize = 4_096;
 pub const MAX_KQL_TEXT: usize = 64 * 1024;
 /// Queries that are looked at at once while they are written.
 pub const MAX_ASSISTED_AT_ONCE: usize = 4;
+/// Bytes of a client id, a scope or a name of the portal at an identity provider.
+pub const MAX_PORTAL_CLIENT_TEXT: usize = 256;
+/// Scopes that the portal asks an identity provider for.
+pub const MAX_PORTAL_SCOPES: usize = 16;
+/// Bytes of the portal's secret at an identity provider.
+pub const MAX_PORTAL_SECRET: usize = 4 * 1024;
+/// Bytes of the code that an identity provider sends a browser back with; Entra's has about 1,500.
+pub const MAX_SIGN_IN_CODE: usize = 8 * 1024;
+/// Bytes of an identity provider's answer to that code: it holds tokens.
+pub const MAX_TOKEN_ANSWER: usize = 128 * 1024;
+/// Seconds that somebody has to sign in at an identity provider.
+pub const SIGN_IN_TIME: i64 = 600;

@@ -1,7 +1,9 @@
 //! Identity providers and who may do what with their tokens, as the file has them. Owns the reading; what a token must
 //! hold is dps-access's.
 
-use dps_access::{IdentityProvider, Role, RoleAssignment, Scope, management_audiences, service_audiences};
+use dps_access::{
+    IdentityProvider, Role, RoleAssignment, Scope, management_audiences, portal_scopes, service_audiences,
+};
 
 use super::section::{At, Section};
 
@@ -19,6 +21,10 @@ pub fn read(section: &Section<'_>) -> Option<IdentityProvider> {
     provider.jwks_url = section.text("jwks_url").map(|url| url.value);
     provider.jwks_file = section.path("jwks_file").map(|path| path.value);
     provider.role_assignments = section.tables("role").iter().filter_map(role).collect();
+    provider.portal_client_id = section.text("portal_client_id").map(|text| text.value);
+    provider.portal_client_secret_file = section.path("portal_client_secret_file").map(|path| path.value);
+    provider.portal_scopes = texts("portal_scopes", portal_scopes);
+    provider.portal_name = section.text("portal_name").map(|text| text.value);
     issuer?;
     if let Err(error) = provider.check(false) {
         reading.wrong(section.at, error.to_string());

@@ -340,6 +340,20 @@ static IDENTITY_PROVIDER: Shape = Shape {
             "where its keys are; without it and a file, its discovery document says",
         ),
         key("jwks_file", Path, Optional, "its keys as a file"),
+        key(
+            "portal_client_id",
+            Text,
+            Optional,
+            "the portal as the provider knows it: people sign in there; its redirect URI is `https://HOST/portal/oidc/callback`",
+        ),
+        key(
+            "portal_client_secret_file",
+            Path,
+            Optional,
+            "its secret, read at each sign-in; without it PKCE alone proves the portal",
+        ),
+        key("portal_scopes", Texts, Optional, "what it asks for besides `openid`; `profile` without it"),
+        key("portal_name", Text, Optional, "how the sign-in page calls the provider; its host without"),
         key("role", Tables(&ROLE), Optional, ""),
     ],
 };

@@ -14,12 +14,19 @@ use tokio::io::{
 pub struct Answer {
     pub status: u16,
     pub headers: HashMap<String, String>,
+    /// All of `Set-Cookie`.
+    cookies: Vec<String>,
     pub body: Vec<u8>,
 }
 
 impl Answer {
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
+    /// Each `Set-Cookie`.
+    pub fn cookies(&self) -> &[String] {
+        &self.cookies
     }
 }
 
@@ -65,17 +72,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http<S> {
         let status = self.line().await?;
         let status =
             status.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(|| broken(&status))?;
-        let mut headers = HashMap::new();
+        let (mut headers, mut cookies) = (HashMap::new(), Vec::new());
         loop {
             let line = self.line().await?;
             let Some((name, value)) = line.split_once(':') else { break };
+            if name.eq_ignore_ascii_case("set-cookie") {
+                cookies.push(value.trim().to_owned());
+            }
             headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
         }
         let length =
             headers.get("content-length").map_or(Ok(0), |text| text.parse().map_err(|_| broken(text)))?;
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).await?;
-        Ok(Answer { status, headers, body })
+        Ok(Answer { status, headers, cookies, body })
     }
 
     async fn line(&mut self) -> io::Result<String> {

@@ -1,4 +1,5 @@
 //! The portal of a running server: its pages, and the APIs beside them on both ports.
 
+mod oidc;
 mod pages;
 mod sessions;
