@@ -91,4 +91,22 @@ export default [
       await page.getByText("Your session has ended").waitFor();
     },
   },
+  {
+    name: "whoever sees two provisioning services switches between them",
+    async run({ open, server }) {
+      await server.muster("instance", "create", "--name", "second-works", "--location", "local");
+      const portal = await open();
+      const { page } = portal;
+      await portal.signIn(server.env.MUSTER_BEARER_TOKEN);
+      await portal.go("#/enrollments");
+      await page.getByRole("link", { name: "press-1" }).waitFor();
+      await page.getByLabel("Provisioning service").selectOption({ label: "second-works" });
+      await page.getByText("No device is enrolled yet").waitFor();
+      await portal.go("#/hubs");
+      await page.getByText("No hub is linked").waitFor();
+      await page.getByLabel("Provisioning service").selectOption({ label: "muster-dev" });
+      await page.getByRole("row", { name: /hub-1.localhost/ }).waitFor();
+      await server.muster("instance", "delete", "--name", "second-works");
+    },
+  },
 ];

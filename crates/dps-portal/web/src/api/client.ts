@@ -36,8 +36,15 @@ export function onSignedOut(then: () => void): void {
   signedOut = then;
 }
 
+let service: () => string | null = () => null;
+/** Says which provisioning service a call is for; the service API's paths do not. */
+export function onService(named: () => string | null): void {
+  service = named;
+}
+
 export async function call<T>(method: string, path: string, what: Call = {}): Promise<Answer<T>> {
   const url = path + queryString(what.query);
+  const named = service();
   for (let tries = 0; ; tries++) {
     let response: Response;
     try {
@@ -46,6 +53,7 @@ export async function call<T>(method: string, path: string, what: Call = {}): Pr
         headers: {
           Accept: "application/json",
           "X-Muster-Portal": "1",
+          ...(named === null ? {} : { "X-Muster-Service": named }),
           ...(what.body === undefined ? {} : { "Content-Type": "application/json" }),
           ...what.headers,
         },

@@ -81,6 +81,7 @@ export interface AttemptSearch {
   trackingId?: string | undefined;
   refused?: boolean | undefined;
   after?: string | undefined;
+  before?: string | undefined;
   top?: number;
 }
 
@@ -88,6 +89,25 @@ export interface Attempts {
   value: Attempt[];
   /** Where the newest one stands; asked `after` it, the log tells what came since. */
   position?: string;
+  nextLink?: string;
+}
+
+/** Pages that are looked through for what devices did, when services did much meanwhile. */
+const MOST_PAGES = 5;
+
+/** The latest of what devices did. */
+export async function readLatest(of: AttemptSearch, enough: number, signal?: AbortSignal): Promise<Attempts> {
+  const value: Attempt[] = [];
+  let position: string | undefined;
+  let before: string | undefined;
+  for (let pages = 0; pages < MOST_PAGES && value.length < enough; pages++) {
+    const got = await readAttempts({ ...of, before, top: 200 }, signal);
+    position ??= got.position;
+    value.push(...got.value.filter(isOfDevice));
+    before = got.nextLink === undefined ? undefined : (new URL(got.nextLink).searchParams.get("before") ?? undefined);
+    if (before === undefined) break;
+  }
+  return position === undefined ? { value: value.slice(0, enough) } : { value: value.slice(0, enough), position };
 }
 
 /** The attempt log, or, where the server has no such route, the same rows out of the workspace. */
@@ -152,7 +172,7 @@ export async function readTimeline(registrationId: string, signal?: AbortSignal)
   } catch (error) {
     if (!(error instanceof Unsupported)) throw error;
     const { value } = await readAttempts({ registrationId, top: 200 }, signal);
-    return { registrationId, gaps: [], entries: value.reverse().map(entryOfAttempt) };
+    return { registrationId, gaps: [], entries: value.filter(isOfDevice).reverse().map(entryOfAttempt) };
   }
 }
 

@@ -1,6 +1,6 @@
 // Who is signed in, and to which provisioning service the pages speak.
 import { computed, signal } from "@preact/signals";
-import { ApiError, call, get, list, object, onSignedOut, text } from "./client";
+import { ApiError, call, get, list, object, onService, onSignedOut, text } from "./client";
 
 export interface Instance {
   name: string;
@@ -99,14 +99,8 @@ export async function signOut(): Promise<void> {
   }
 }
 
-/** A service that answers on another host has its own portal there; the service API is found by host. */
 export function choose(resourceId: string): void {
-  const found = session.value?.instances.find((i) => i.resourceId === resourceId);
-  if (found === undefined) return;
-  const here = session.value?.instances.find((i) => i.host.split(":")[0] === location.hostname);
-  if (here !== undefined && here.resourceId !== resourceId && found.host.split(":")[0] !== location.hostname) {
-    location.assign(`${location.protocol}//${found.host.split(":")[0]}:${location.port}/portal/`);
-    return;
-  }
-  chosen.value = resourceId;
+  if (session.value?.instances.some((i) => i.resourceId === resourceId) === true) chosen.value = resourceId;
 }
+
+onService(() => instance.peek()?.name ?? null);

@@ -27,7 +27,9 @@ async function orNothing<T>(asked: Promise<T>): Promise<T | null> {
 export function Device(): JSX.Element {
   const id = route.value.parts[0] ?? "";
   const timeline = useLoad((signal) => readTimeline(id, signal), [id], 5000);
-  const registration = useLoad<Registration | null>((signal) => orNothing(readRegistration(id, signal)), [id], 5000);
+  // Each read of the service API is a row of the log, so it is asked again only when something new happened.
+  const newest = (timeline.data?.entries ?? []).reduce((last, e) => (e.time > last ? e.time : last), "");
+  const registration = useLoad<Registration | null>((signal) => (timeline.data === undefined ? new Promise(() => undefined) : orNothing(readRegistration(id, signal))), [id, newest, timeline.data === undefined]);
   const enrollment = useLoad<Enrollment | null>((signal) => orNothing(read<Enrollment>("enrollments", id, signal)), [id]);
   const [removing, setRemoving] = useState(false);
   const last = lastRefused(timeline.data);
@@ -142,7 +144,8 @@ const TONES: Record<TimelineEntry["result"], Tone> = { ok: "ok", refused: "bad",
 
 export function Entries({ of }: { of: readonly TimelineEntry[] }): JSX.Element {
   const [newest, setNewest] = useState(true);
-  const sorted = [...of].sort((a, b) => (newest ? Date.parse(b.time) - Date.parse(a.time) : Date.parse(a.time) - Date.parse(b.time)));
+  // The server has them in order, what belongs to one attempt together.
+  const sorted = newest ? [...of].reverse() : of;
   const [most, setMost] = useState(PAGE);
   const shown = sorted.slice(0, most);
   return (

@@ -1,7 +1,7 @@
 // Diagnose: find an attempt by registration id or tracking id, or rehearse what would happen to a device now.
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
-import { readAttempts, readCauses, Unsupported, type Attempt, type CatalogueCause } from "../../api/diagnosis";
+import { useEffect, useState } from "preact/hooks";
+import { readAttempts, readCauses, readLatest, Unsupported, type Attempt, type CatalogueCause } from "../../api/diagnosis";
 import { useLoad } from "../../api/load";
 import { Button, Card, CodeBox, Empty, Facts, Failure, Id, Note, Page, Tabs, Waiting } from "../../parts/basics";
 import { Causes } from "../../parts/causes";
@@ -40,7 +40,11 @@ function Find(): JSX.Element {
   const tracking = q.get("tracking") ?? "";
   const [text, setText] = useState(tracking);
   const [refused, setRefused] = useState(true);
-  const found = useLoad(async (signal) => (await readAttempts(tracking === "" ? { refused: refused ? true : undefined, top: 30 } : { trackingId: tracking, top: 10 }, signal)).value, [tracking, refused], tracking === "" ? 5000 : 0);
+  // An attempt of this very moment is in the log a moment later.
+  const [there, setThere] = useState(false);
+  const found = useLoad(async (signal) => (tracking === "" ? await readLatest(refused ? { refused } : {}, 30, signal) : await readAttempts({ trackingId: tracking, top: 10 }, signal)).value, [tracking, refused], tracking === "" ? 5000 : there ? 0 : 2000);
+  const some = (found.data ?? []).length > 0;
+  useEffect(() => setThere(some), [some]);
   const search = (event: Event): void => {
     event.preventDefault();
     const wanted = text.trim();

@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { isOfDevice, readAttempts, type Attempt } from "../../api/diagnosis";
+import { isOfDevice, readAttempts, readLatest, type Attempt } from "../../api/diagnosis";
 import { asApiError } from "../../api/load";
 import type { ApiError } from "../../api/client";
 import { Button, Empty, Failure, Tag, Waiting, type Tone } from "../../parts/basics";
@@ -23,7 +23,7 @@ export function Feed(): JSX.Element {
     const turn = async (): Promise<void> => {
       if (!document.hidden && !paused.value) {
         try {
-          const got = await readAttempts({ top: 50, after: last.current }, abort.signal);
+          const got = last.current === undefined ? await readLatest({}, 50, abort.signal) : await readAttempts({ top: 200, after: last.current }, abort.signal);
           const known = new Set((rows.value ?? []).map(keyOf));
           const fresh = got.value.filter((a) => isOfDevice(a) && !known.has(keyOf(a)));
           rows.value = [...fresh, ...(rows.value ?? [])].slice(0, KEPT);
