@@ -5,4 +5,4 @@ no server can tell it. A scenario checks what the device saw, that the right cau
 names the very things.
 """
 
-from diagnosis import allocation, connection, identity, rows, symmetric_key, tpm, x509  # noqa: F401
+from diagnosis import allocation, connection, identity, management, rows, symmetric_key, tpm, x509  # noqa: F401

@@ -9,13 +9,8 @@ ROWS = range(1, 76)
 # Tested elsewhere, with the place; or nothing that a server sees.
 ELSEWHERE = {
     3: "the hint for Windows: dps-explain's rules, by the user agent of the .NET SDK; Schannel does not run here",
-    9: "conformance control-plane/python/proof-of-possession and dps-explain's rules: chain to an unverified CA",
-    10: "CaCertificateInUse: conformance control-plane; who uses it is in the message",
     13: "a bundle uploaded as leaf: conformance service_api, the leaf is picked",
-    15: "conformance control-plane/python/proof-of-possession and dps-explain's rules: POP_WRONG_ISSUER",
-    16: "ETAG_STALE: conformance service_api and dps-explain's rules",
     19: "a hub that refuses: muster's tests of linked hubs over TLS; dps-explain's rules HUB_*",
-    33: "a key that is no base64 is refused by the service API and the CLI with its position: dps-attestation",
     36: "link probes: muster's tests of linked hubs; dps-explain's rules HUB_LINK_UNAUTHORIZED",
     37: "the same",
     38: "links are checked when they are made: conformance control_plane",

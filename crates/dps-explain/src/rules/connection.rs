@@ -1,47 +1,60 @@
 //! Connections that ended before there was a request: TLS by its alerts and errors, MQTT and AMQP by their first frames.
 
-use dps_events::ConnectionRecord;
+use dps_events::{ConnectionRecord, HandshakeRecord};
 
 use super::{Findings, Told as _};
 
 pub(super) fn explain(ended: &ConnectionRecord, findings: &mut Findings) {
     let reason = ended.reason.as_str();
     let code = match ended.stage {
-        "handshake" => handshake(reason),
+        "handshake" => handshake(reason, ended.handshake.as_deref()),
         "accept" => "CONNECTION_LIMIT",
         "fault" => "FAULT_INJECTED",
         "connect" if ended.protocol.as_str().starts_with("Mqtt") => "MQTT_CONNECT_REFUSED",
         "protocol" => "PROTOCOL_ERROR",
         _ => "CONNECTION_REFUSED",
     };
-    let found = findings.add(code, reason).fact("protocol", ended.protocol.as_str());
+    let mut found = findings.add(code, reason).fact("protocol", ended.protocol.as_str());
     if let Some(claimed) = &ended.claimed {
-        found.fact("claimed to be", claimed.clone());
+        found = found.fact("claimed to be", claimed.clone());
+    }
+    let Some(handshake) = &ended.handshake else { return };
+    if let Some(alert) = &handshake.alert {
+        found = found.fact("alert", alert.clone());
+    }
+    if let Some(name) = &handshake.sni {
+        found = found.fact("server name asked for", name.clone());
+    }
+    if let Some(served) = &handshake.served {
+        found =
+            found.fact("certificate served", served.subject.clone()).fact("issued by", served.issuer.clone());
+    }
+    if !handshake.offered.is_empty() {
+        found.fact("versions offered", handshake.offered.join(", "));
     }
 }
 
-/// What the TLS library said, by the names that it has for alerts and errors.
-fn handshake(reason: &str) -> &'static str {
-    const ABOUT_CERTIFICATE: [&str; 6] = [
-        "BadCertificate",
-        "UnsupportedCertificate",
-        "CertificateRevoked",
-        "CertificateExpired",
-        "CertificateUnknown",
-        "UnrecognisedName",
-    ];
-    let alert = reason.split_once("fatal alert: ").map(|(_, alert)| alert);
+/// By the alert that the client sent, else by the names that the TLS library has for errors.
+fn handshake(reason: &str, known: Option<&HandshakeRecord>) -> &'static str {
+    let alert = known.and_then(|handshake| handshake.alert.as_deref());
     match alert {
-        Some(alert) if alert.starts_with("UnknownCA") => "TLS_CLIENT_ALERT_UNKNOWN_CA",
-        Some(alert) if ABOUT_CERTIFICATE.iter().any(|name| alert.starts_with(name)) => {
-            "TLS_CLIENT_ALERT_CERTIFICATE"
-        }
+        Some("unknown_ca") => "TLS_CLIENT_ALERT_UNKNOWN_CA",
+        // RFC 8446 section 6.2.
+        Some(
+            "bad_certificate"
+            | "unsupported_certificate"
+            | "certificate_revoked"
+            | "certificate_expired"
+            | "certificate_unknown"
+            | "unrecognized_name",
+        ) => "TLS_CLIENT_ALERT_CERTIFICATE",
+        Some("protocol_version") => "TLS_VERSION",
         Some(_) => "TLS_CLIENT_ALERT",
         None if reason.contains("did not end within") || reason.contains("stalled") => {
             "TLS_HANDSHAKE_TIMEOUT"
         }
-        None if reason.contains("UnsupportedVersion")
-            || reason.contains("SupportedVersionsExtensionRequired") =>
+        None if known
+            .is_some_and(|handshake| handshake.offered.iter().any(|it| it.starts_with("before"))) =>
         {
             "TLS_VERSION"
         }

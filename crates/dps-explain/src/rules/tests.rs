@@ -1,7 +1,7 @@
 use dps_attestation::SasMistake;
 use dps_events::{
     AssignmentRecord, AttemptRecord, Candidate, Cause, CertificateSummary, ConnectionRecord, Enrollment,
-    Event, ManagementCallRecord, Operation, Outcome, SasSummary, WebhookCall,
+    Event, HandshakeRecord, ManagementCallRecord, Operation, Outcome, SasSummary, WebhookCall,
 };
 use dps_model::{Channel, Error, ErrorCode, Protocol, Timestamp, TlsSession, TrackingId};
 
@@ -276,9 +276,9 @@ fn failed_assignment_blames_hub_or_webhook_and_says_that_attestation_passed() {
 #[test]
 fn handshakes_are_told_by_alert_and_error() {
     for (reason, code) in [
-        ("received fatal alert: UnknownCA", "TLS_CLIENT_ALERT_UNKNOWN_CA"),
-        ("received fatal alert: CertificateExpired", "TLS_CLIENT_ALERT_CERTIFICATE"),
-        ("received fatal alert: HandshakeFailure", "TLS_CLIENT_ALERT"),
+        ("unknown_ca", "TLS_CLIENT_ALERT_UNKNOWN_CA"),
+        ("certificate_expired", "TLS_CLIENT_ALERT_CERTIFICATE"),
+        ("handshake_failure", "TLS_CLIENT_ALERT"),
         ("received corrupt message of type InvalidContentType", "TLS_NOT_SPOKEN"),
         ("peer is incompatible: NoCipherSuitesInCommon", "TLS_CIPHERS"),
         ("the TLS handshake did not end within 10 seconds", "TLS_HANDSHAKE_TIMEOUT"),
@@ -295,7 +295,10 @@ fn handshakes_are_told_by_alert_and_error() {
             causes: Vec::new(),
             claimed: None,
             hub_device: None,
-            handshake: None,
+            handshake: Some(Box::new(HandshakeRecord {
+                alert: reason.contains('_').then(|| reason.to_owned()),
+                ..HandshakeRecord::default()
+            })),
         }));
         assert_eq!(codes(&explain(&event, &Known::default())), [code], "{reason}");
     }

@@ -57,10 +57,15 @@ pub(super) fn candidate(
             );
         }
         "X509_CA_NOT_VERIFIED" => {
-            shown.command(
-                "verify it",
-                "muster certificate generate-verification-code --certificate-name NAME, then muster certificate verify",
-            );
+            shown
+                .command(
+                    "get a code for the CA certificate, and sign a certificate with that common name",
+                    "muster certificate generate-verification-code --certificate-name NAME",
+                )
+                .command(
+                    "then send that one",
+                    "muster certificate verify --certificate-name NAME --path PROOF.pem",
+                );
         }
         "X509_LEAF_IS_CA" => {
             shown.command(
@@ -192,7 +197,7 @@ fn uploaded(authority: &Authority, findings: &mut Findings) {
             .command(
                 "make a group of it",
                 format!(
-                    "muster enrollment-group create --enrollment-id NEW-GROUP --ca-name {}",
+                    "muster enrollment-group create --enrollment-id NEW-GROUP --root-ca-name {}",
                     word(&authority.name)
                 ),
             );

@@ -44,3 +44,46 @@ async fn dispatch(command: DiagnoseCommand) -> Result<(), Failure> {
         DiagnoseCommand::Test(options) => rehearsal::run(*options).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    /// What mends a cause is meant to be pasted: each command and option that a rule names is one of this program.
+    #[test]
+    fn commands_of_the_rules_exist() {
+        let rules = [
+            include_str!("../../../dps-explain/src/rules/attempt.rs"),
+            include_str!("../../../dps-explain/src/rules/assignment.rs"),
+            include_str!("../../../dps-explain/src/rules/sas.rs"),
+            include_str!("../../../dps-explain/src/rules/tpm.rs"),
+            include_str!("../../../dps-explain/src/rules/unknown.rs"),
+            include_str!("../../../dps-explain/src/rules/x509.rs"),
+        ];
+        let text = rules.concat().replace("\\\n", " ");
+        let mut seen = 0;
+        for command in text.split("muster ").skip(1) {
+            let command = command.split(['"', '&', '`', '|']).next().unwrap();
+            let mut words = command.split_whitespace().peekable();
+            let mut found = crate::cli::Arguments::command();
+            found.build();
+            while let Some(next) = words.peek().and_then(|word| found.find_subcommand(word)).cloned() {
+                (found, _) = (next, words.next());
+            }
+            // A placeholder of format! stands for a command or an option that is said elsewhere.
+            if words.peek().is_some_and(|word| word.starts_with('{')) {
+                continue;
+            }
+            assert!(found.get_name() != "muster", "no command: muster {command}");
+            for option in words.filter_map(|word| word.strip_prefix("--")) {
+                let known = found.get_arguments().any(|argument| {
+                    argument.get_long() == Some(option)
+                        || argument.get_all_aliases().is_some_and(|aliases| aliases.contains(&option))
+                });
+                assert!(known, "muster {}: no option --{option}", found.get_name());
+            }
+            seen += 1;
+        }
+        assert!(seen > 12, "{seen}");
+    }
+}
