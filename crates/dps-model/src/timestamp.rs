@@ -42,6 +42,11 @@ impl Timestamp {
         jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&self.0).ok()
     }
 
+    /// The instant that such a date names.
+    pub fn of_http_date(text: &str) -> Option<Self> {
+        jiff::fmt::rfc2822::parse(text).ok().map(|date| Self(date.timestamp()))
+    }
+
     /// This instant, so many milliseconds later (or earlier); saturates at the ends of the calendar.
     pub fn plus_millis(self, millis: i64) -> Self {
         Self::from_millis(self.millis().saturating_add(millis))

@@ -10,6 +10,7 @@ use dps_model::limits::Profile;
 use crate::dev::commands::DevControl;
 use crate::device::DeviceCommand;
 use crate::diagnose::DiagnoseCommand;
+use crate::doctor::DoctorOptions;
 use crate::explain_code::ExplainCodeOptions;
 use crate::fleet::FleetCommand;
 use crate::watch::WatchCommand;
@@ -48,6 +49,12 @@ pub enum Command {
     /// Be a device: provision, connect to the hub, send telemetry, read the twin
     #[command(subcommand)]
     Device(Box<DeviceCommand>),
+    /// Look at the network from a device's side: DNS, ports, TLS, clock, proxies, the fallback to port 443, a registration
+    #[command(after_help = "Examples:
+  muster doctor
+  muster doctor --host dps.plant.example --ca plant-root.pem --no-register
+  muster doctor --dev-env muster-data/dev.env --registration-id robot-7 --key @robot-7.key")]
+    Doctor(Box<DoctorOptions>),
     #[command(flatten)]
     Fleet(FleetCommand),
     #[command(flatten)]

@@ -9,6 +9,7 @@ mod demo;
 mod dev;
 mod device;
 mod diagnose;
+mod doctor;
 mod explain_code;
 mod fleet;
 mod health;
@@ -47,6 +48,9 @@ fn run(command: cli::Command) -> anyhow::Result<()> {
         cli::Command::Config(command) => runtime.block_on(serve::config(&command)),
         cli::Command::Health(options) => runtime.block_on(health::run(&options)),
         cli::Command::Device(command) => runtime.block_on(device::run(*command)),
+        cli::Command::Doctor(options) => {
+            Ok(runtime.block_on(fleet::until_interrupted(doctor::run(*options)))?)
+        }
         cli::Command::Demo(options) => runtime.block_on(demo::run(options.into_dev())),
         cli::Command::ExplainCode(options) => explain_code::run(&options),
         cli::Command::Completions { shell } => cli::completions(shell),

@@ -11,6 +11,7 @@ mod device_guide;
 mod device_tpm;
 mod diagnose;
 mod disk;
+mod doctor;
 mod endurance;
 mod error_rows;
 mod fleet;

@@ -54,6 +54,13 @@ impl Output {
         }
     }
 
+    /// Everything that it says, to the end of the stream.
+    pub async fn whole(&self) -> String {
+        // A line has no line feed in it.
+        assert!(self.heard("\n").await.is_none());
+        self.text()
+    }
+
     /// Everything said so far.
     pub fn text(&self) -> String {
         self.lines.lock().unwrap().join("\n")
