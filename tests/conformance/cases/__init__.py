@@ -14,6 +14,7 @@ from cases import (  # noqa: E402, F401
     amqp_links,
     amqp_protocol,
     bad_input,
+    ci_guide,
     control_plane,
     dev_mode,
     device_https,

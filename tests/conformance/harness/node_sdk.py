@@ -20,6 +20,7 @@ class Node:
     """A running worker; calls may come from many threads at once."""
 
     def __init__(self, node_modules, ca_file, log):
+        self.modules = node_modules
         # Node reads NODE_EXTRA_CA_CERTS once, at its start: the SDKs have no option of their own.
         environment = dict(os.environ, NODE_PATH=str(node_modules), NODE_EXTRA_CA_CERTS=str(ca_file))
         self._log = open(log, "ab")  # noqa: SIM115, closed with the process

@@ -15,6 +15,8 @@ import tempfile
 HUBS = ("hub-a.test", "hub-b.test")
 # A second server beside the first, on the same ports.
 PRODUCTION, PRODUCTION_ADDRESS = "production.test", "127.0.0.2"
+# Those of the examples of docs/guides/ci.md.
+CI = {"python": ("ci-python.test", "127.0.0.3"), "node": ("ci-node.test", "127.0.0.4")}
 
 # Provisioning services that cases make: each answers under a host name of its own.
 SERVICES = (
@@ -52,6 +54,8 @@ def enter():
     with tempfile.NamedTemporaryFile("w", prefix="hosts-", encoding="utf-8") as hosts:
         hosts.write("127.0.0.1 localhost " + " ".join(HUBS) + "\n")
         hosts.write(f"{PRODUCTION_ADDRESS} {PRODUCTION}\n")
+        for name, address in CI.values():
+            hosts.write(f"{address} {name}\n")
         hosts.write("127.0.0.1 " + " ".join(f"{name}.localhost" for name in SERVICES) + "\n")
         hosts.flush()
         subprocess.run(["mount", "--bind", hosts.name, "/etc/hosts"], check=True, timeout=30)

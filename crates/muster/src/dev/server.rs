@@ -89,12 +89,11 @@ impl Server {
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let settings = Settings::open(shared.as_ref()).await?;
         let metrics = Arc::new(Metrics::new());
-        let place = place(&settings);
         let plan = Plan {
             store: Arc::clone(&shared),
             clock: Arc::clone(&clock),
             metrics: Arc::clone(&metrics),
-            place,
+            place: place(&settings),
             folder: directory.file("workspace"),
             workspace: &WorkspaceSettings::default(),
             destinations: destinations::open(&[export(&directory, settings.subscription_id)], &clock)?,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use tokio::time::Instant;
 
 use anyhow::Context as _;
 use muster_device::{Attestation, Error, ProvisioningClient, Transport};

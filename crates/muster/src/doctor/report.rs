@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
-use std::time::Instant;
+use tokio::time::Instant;
 
 use serde::Serialize;
 use serde_json::json;

@@ -2,7 +2,7 @@
 //! Owns what a failure of each means; must not know how it is printed.
 
 use std::io;
-use std::time::Instant;
+use tokio::time::Instant;
 
 use dps_model::Timestamp;
 use muster_device::{Clock as _, SystemClock};
