@@ -136,3 +136,22 @@ fn connected_device_is_cut_off_and_comes_back() {
         server.stop();
     });
 }
+
+#[test]
+fn hub_that_is_down_lets_no_device_in_until_it_is_up() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let server = start(folder.path()).server().await;
+        let device = enrolled(&server, "robot").await;
+        device.provision(&server.endpoint).await.unwrap();
+        let at_hub = json!({"operation": "hubConnection", "hub": "localhost"});
+        let rule = fault(&server.endpoint, at_hub, json!({"kind": "hubDown"})).await;
+        let _device = device_client(folder.path(), "robot", &["connect", "--listen"]);
+        let line = logged(folder.path(), &[&rule]).await;
+        assert_eq!((&line["stage"], &line["claimed"]), (&json!("fault"), &json!("localhost/devices/robot")));
+        assert!(!is_connected(&server).await);
+        done(&server.endpoint, "DELETE", &format!("/dev/faults/{rule}"), None).await;
+        until(&server, true).await;
+        server.stop();
+    });
+}
