@@ -158,4 +158,35 @@ export default [
       await portal.toast("hall-3 is deleted");
     },
   },
+  {
+    name: "a long list is continued, and searched at the server",
+    async run({ open }) {
+      const portal = await open();
+      const { page } = portal;
+      await portal.signIn();
+      const statuses = await page.evaluate(async () => {
+        const bulk = async (mode, from) => {
+          const enrollments = Array.from({ length: 10 }, (_, i) => ({ registrationId: `series-${String(from + i).padStart(4, "0")}`, attestation: { type: "symmetricKey" } }));
+          const answer = await fetch("/enrollments?api-version=2021-10-01", { method: "POST", headers: { "Content-Type": "application/json", "X-Muster-Portal": "1" }, body: JSON.stringify({ mode, enrollments }) });
+          return answer.status;
+        };
+        const out = new Set();
+        for (let from = 0; from < 250; from += 10) out.add(await bulk("create", from));
+        return [...out];
+      });
+      assert.deepEqual(statuses, [200]);
+      await portal.go("#/enrollments?q=series");
+      const rows = page.getByRole("row", { name: /series-/ });
+      await rows.first().waitFor();
+      assert.equal(await rows.count(), 100);
+      await page.getByRole("button", { name: "Show more" }).click();
+      await page.getByText("200 shown").waitFor();
+      await page.getByRole("button", { name: "Show more" }).click();
+      await page.getByRole("link", { name: "series-0249" }).waitFor();
+      assert.equal(await rows.count(), 250);
+      await page.getByLabel("Id begins with").fill("series-024");
+      await page.getByRole("link", { name: "series-0100" }).waitFor({ state: "detached" });
+      assert.equal(await rows.count(), 10);
+    },
+  },
 ];
