@@ -1,7 +1,7 @@
 //! The portal's cookie, read and written, and whether a request comes from the portal's own pages. Must not know sessions.
 
 use dps_access::SESSION_PREFIX;
-use dps_model::limits::SIGN_IN_TIME;
+use dps_model::limits::{MAX_PORTAL_COOKIE, SIGN_IN_TIME};
 use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use http::request::Parts;
 
@@ -14,8 +14,6 @@ const OWN_PAGE: HeaderName = HeaderName::from_static("x-muster-portal");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// What a browser keeps while its owner signs in at an identity provider.
 const SIGN_IN: &str = "muster_sign_in";
-/// Longest id that is looked at; ours have 43 characters.
-const MAX_ID: usize = 64;
 
 /// The id in the request's cookies.
 pub(super) fn session(headers: &HeaderMap) -> Option<&str> {
@@ -31,7 +29,7 @@ fn value<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = cookies.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let mut ids = pairs.filter(|(name, _)| *name == wanted).map(|(_, id)| id);
-    ids.find(|id| (1..=MAX_ID).contains(&id.len()) && id.bytes().all(is_of_an_id))
+    ids.find(|id| (1..=MAX_PORTAL_COOKIE).contains(&id.len()) && id.bytes().all(is_of_an_id))
 }
 
 fn is_of_an_id(byte: u8) -> bool {

@@ -49,6 +49,15 @@ impl Gate {
         head.headers.remove(COOKIE);
     }
 
+    /// Is it a call of the portal's pages, by somebody who is signed in?
+    pub async fn knows(&self, head: &Parts) -> bool {
+        let id = cookie::session(&head.headers).filter(|_| cookie::is_of_own_page(head));
+        match id {
+            Some(id) => self.access.session(id, self.clock.now()).await.is_some(),
+            None => false,
+        }
+    }
+
     /// The host of the service that the page or, for want of that, the session names.
     async fn service_host(&self, head: &Parts, id: &str) -> Option<HeaderValue> {
         let named = request::header(&head.headers, &SERVICE);

@@ -32,3 +32,5 @@ pub const MAX_SIGN_IN_CODE: usize = 8 * 1024;
 pub const MAX_TOKEN_ANSWER: usize = 128 * 1024;
 /// Seconds that somebody has to sign in at an identity provider.
 pub const SIGN_IN_TIME: i64 = 600;
+/// Longest cookie of the portal that is looked at; ours have 43 to 46 characters.
+pub const MAX_PORTAL_COOKIE: usize = 64;

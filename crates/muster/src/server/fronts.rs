@@ -1,6 +1,6 @@
 //! The neighbours of the device API on the HTTPS port, each behind the device API's port for them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use dps_core::{DeviceRequest, DeviceResponse, Provisioning};
@@ -9,7 +9,11 @@ use dps_management_api::ManagementApi;
 use dps_management_api::portal::{self, Gate, PortalApi};
 use dps_model::Error;
 use dps_service_api::ServiceApi;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http_body_util::{BodyExt as _, Full};
+
+use super::health::Health;
 
 /// The core as the device API asks for it.
 pub struct Core(pub Arc<Provisioning>);
@@ -64,6 +68,42 @@ impl HttpFront for PortalFront {
 
     async fn http(&self, request: http::Request<Body>) -> http::Response<Body> {
         self.0.serve(request).await
+    }
+}
+
+/// How the server is, once it runs.
+pub type HealthSlot = Arc<OnceLock<Arc<Health>>>;
+
+/// How the server is, on the shared port: for the portal's pages alone, since strangers reach it.
+pub struct HealthFront {
+    /// Once the server runs.
+    pub health: HealthSlot,
+    /// Who knows who is signed in.
+    pub gate: Arc<Gate>,
+}
+
+#[async_trait]
+impl HttpFront for HealthFront {
+    fn claims_http(&self, _host: &str, path: &str) -> bool {
+        path == "/health"
+    }
+
+    async fn http(&self, request: http::Request<Body>) -> http::Response<Body> {
+        let (head, _) = request.into_parts();
+        let report = self.health.get().filter(|_| head.method == http::Method::GET);
+        let (status, text) = match report {
+            Some(health) if self.gate.knows(&head).await => {
+                let (status, report) = health.report();
+                (status, report.to_string())
+            }
+            _ => (StatusCode::NOT_FOUND, "{}".to_owned()),
+        };
+        let mut response = http::Response::new(Full::from(text).map_err(|never| match never {}).boxed());
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
     }
 }
 

@@ -29,7 +29,9 @@ use super::alerting;
 use super::attempts::AttemptLogFiles;
 use super::error_pages::ErrorPages;
 use super::explaining::ExplainRehearsals;
-use super::fronts::{Core, Gated, ManagementFront, PortalFront, PortalPages, ServiceFront};
+use super::fronts::{
+    Core, Gated, HealthFront, HealthSlot, ManagementFront, PortalFront, PortalPages, ServiceFront,
+};
 use super::place::WorkspacePlace;
 use super::plain_apis::PlainApis;
 
@@ -103,6 +105,8 @@ pub struct Rooms {
     pub api: Arc<DeviceApi>,
     /// On the plain port, when only this machine reaches it.
     pub plain: PlainApis,
+    /// For the portal on the shared port, once the server runs.
+    pub health: HealthSlot,
     /// Behind it.
     pub operations: Arc<Operations>,
     /// Of the instances; to be resumed before anybody is served.
@@ -179,11 +183,10 @@ pub async fn join(outside: &Outside, site: Site, place: &WorkspacePlace) -> anyh
         sink(),
         clock(),
     ))));
-    let http = with_portal(http, outside, place, mode, &instances, &life, access);
-    let plain = PlainApis::new(http.clone(), Arc::clone(&instances), life.clone());
+    let Portal { http, plain, health } = with_portal(http, outside, place, mode, &instances, &life, access);
     let core = before_core(Arc::new(Core(provisioning)));
     let api = DeviceApi::bounded(core, sink(), clock(), Fronts { http, devices, transport }, bounds);
-    Ok(Rooms { api, plain, operations, life, instances, hubs, alerting, rules, enrollments })
+    Ok(Rooms { api, plain, health, operations, life, instances, hubs, alerting, rules, enrollments })
 }
 
 fn diagnosis(
@@ -221,6 +224,13 @@ fn insights(
     }
 }
 
+/// What the ports are given because of the portal.
+struct Portal {
+    http: Vec<Arc<dyn HttpFront>>,
+    plain: PlainApis,
+    health: HealthSlot,
+}
+
 /// The fronts behind the portal's gate, and the portal beside them.
 fn with_portal(
     http: Vec<Arc<dyn HttpFront>>,
@@ -230,7 +240,7 @@ fn with_portal(
     instances: &Arc<Instances>,
     life: &Lifecycle,
     access: Arc<AccessControl>,
-) -> Vec<Arc<dyn HttpFront>> {
+) -> Portal {
     let clock = || Arc::clone(&outside.clock);
     let about = About {
         mode,
@@ -247,5 +257,9 @@ fn with_portal(
     http.push(Arc::new(PortalFront(portal)));
     http.push(Arc::new(PortalPages));
     http.push(Arc::new(ErrorPages));
-    http
+    // The plain port shows it to everybody.
+    let plain = PlainApis::new(http.clone(), Arc::clone(instances), life.clone());
+    let health = HealthSlot::default();
+    http.push(Arc::new(HealthFront { health: Arc::clone(&health), gate }));
+    Portal { http, plain, health }
 }

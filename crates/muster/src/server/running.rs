@@ -55,7 +55,7 @@ impl Running {
     /// Serves on every port, takes up operations that were left, and probes linked hubs.
     pub fn start(run: Run) -> Self {
         let Run { rooms, outside, tls, ports, metrics, probe_interval, certificates, certificate_ends } = run;
-        let Rooms { api, plain, operations, instances, hubs, alerting, .. } = rooms;
+        let Rooms { api, plain, health: slot, operations, instances, hubs, alerting, .. } = rooms;
         let links = Arc::default();
         let health = Health::new(Watched {
             throttle: outside.throttle,
@@ -65,6 +65,7 @@ impl Running {
             links: Arc::clone(&links),
             certificates,
         });
+        let _ = slot.set(Arc::clone(&health)); // it is started once
         let (stop, shutdown) = watch::channel(false);
         let mut listeners = JoinSet::new();
         let given = || (Arc::clone(&api), Arc::clone(&tls), shutdown.clone(), health.listening());

@@ -219,6 +219,13 @@ fn session_over_tls_is_kept_to_tls_and_the_servers_token_opens_one() {
         assert_eq!((&shown["name"], &shown["kind"]), (&json!("management-token"), &json!("token")));
         assert_eq!(http.ask("GET", &service(&server), &own, None).await.unwrap().status, 200);
         assert_eq!(http.ask("GET", ENROLLMENT, &own, None).await.unwrap().status, 404);
+        let health = http.ask("GET", "/health", &own, None).await.unwrap();
+        assert_eq!((health.status, &health.json()["status"]), (200, &json!("ok")));
+        assert_eq!(
+            http.ask("GET", "/health", &[], None).await.unwrap().status,
+            404,
+            "strangers are told nothing"
+        );
         let plain = ask(endpoint, "POST", "/portal/session", &[PAGE], Some(by_key(&server))).await;
         assert!(!plain.headers["set-cookie"].contains("Secure"), "a browser would not send it back");
         server.stop();
