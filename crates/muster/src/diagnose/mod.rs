@@ -1,11 +1,13 @@
-//! The commands that find out what a device met, or would meet: its causes, rehearsals.
+//! The commands that find out what a device met, or would meet: its causes, its timeline, attempts, rehearsals.
 //!
 //! Owns options, what is printed and exit statuses, with the connection and the habits of the fleet commands. Must not
 //! know the server: it may run elsewhere.
 
 mod attempt;
+mod attempts;
 mod catalogue;
 mod rehearsal;
+mod timeline;
 
 use crate::fleet::{Failure, until_interrupted};
 
@@ -30,11 +32,26 @@ pub enum DiagnoseCommand {
   muster test --registration-id robot-42 --key @device.key --proposed group.json
   muster test --sas @device.token --from 203.0.113.7 -o json")]
     Test(Box<rehearsal::TestOptions>),
+    /// Tell what happened to a device, from its first connection to the hub, and what is missing
+    #[command(after_help = "Examples:
+  muster timeline robot-42
+  muster timeline robot-42 --from 2026-11-29T08:00:00Z -o json")]
+    Timeline(Box<timeline::TimelineOptions>),
+    /// List attempts, assignments, calls and refused connections, newest first, or as they come
+    #[command(after_help = "Examples:
+  muster attempts --refused --top 20
+  muster attempts --registration-id robot-42
+  muster attempts --refused --follow")]
+    Attempts(Box<attempts::AttemptsOptions>),
 }
 
 /// Runs one of the commands, until Ctrl-C.
 pub async fn run(command: DiagnoseCommand) -> Result<(), Failure> {
-    until_interrupted(dispatch(command)).await
+    let is_endless = matches!(&command, DiagnoseCommand::Attempts(options) if options.is_endless());
+    match until_interrupted(dispatch(command)).await {
+        Err(Failure::Interrupted) if is_endless => Ok(()),
+        ended => ended,
+    }
 }
 
 async fn dispatch(command: DiagnoseCommand) -> Result<(), Failure> {
@@ -42,6 +59,8 @@ async fn dispatch(command: DiagnoseCommand) -> Result<(), Failure> {
         DiagnoseCommand::Diagnose(options) => attempt::run(options).await,
         DiagnoseCommand::Causes(options) => catalogue::run(&options),
         DiagnoseCommand::Test(options) => rehearsal::run(*options).await,
+        DiagnoseCommand::Timeline(options) => timeline::run(*options).await,
+        DiagnoseCommand::Attempts(options) => attempts::run(*options).await,
     }
 }
 

@@ -4,7 +4,7 @@
 //! know the server: it may run elsewhere, and may be Azure's own.
 
 mod alerts;
-mod duration;
+pub mod duration;
 mod limits;
 mod logs;
 mod metrics;
