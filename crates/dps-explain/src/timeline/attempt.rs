@@ -77,7 +77,13 @@ fn matched(line: &Line, attempt: &Attempt) -> Option<Entry> {
     let (title, result) = match &attempt.enrollment {
         Some(enrollment) => (format!("Matched {}", enrollment.words()), Verdict::Ok),
         None if considered.is_empty() && attempt.groups_tried == 0 => return None,
-        None => ("Matched no enrollment".to_owned(), Verdict::Refused),
+        None => {
+            let title = match attempt.candidates.as_slice() {
+                [one] => format!("Not let in by {}", one.enrollment.words()),
+                _ => "No enrollment let it in".to_owned(),
+            };
+            (title, Verdict::Refused)
+        }
     };
     let mut detail = considered.join(" ");
     if attempt.groups_tried > 0 {

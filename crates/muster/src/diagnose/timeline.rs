@@ -69,7 +69,8 @@ fn shown(told: &Value) -> String {
             let _ = writeln!(text, "{date}"); // to a String: it does not fail
             date.clone_into(&mut day);
         }
-        let clock = clock.trim_end_matches('Z');
+        // Milliseconds do.
+        let clock: String = clock.trim_end_matches('Z').chars().take(12).collect();
         let took = match entry["durationMs"].as_f64().unwrap_or(0.0) {
             0.0 => String::new(),
             took => format!("{took:.1} ms"),
@@ -126,7 +127,7 @@ mod tests {
         let text = shown(&told);
         assert!(!text.contains('\u{1b}'), "{text}");
         for part in [
-            "2026-11-29\n  08:00:00.123                         Connected over Mqtt\n",
+            "2026-11-29\n  08:00:00.123                        Connected over Mqtt\n",
             "refused       3.2 ms  Refused",
             "\n2026-11-30\n  08:00:00      MISSING",
             "CLOCK_SKEW: Its clock is late.",

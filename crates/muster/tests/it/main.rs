@@ -32,6 +32,7 @@ mod storm;
 mod swtpm_process;
 mod telemetry;
 mod throttled;
+mod timeline;
 mod tpm;
 mod watch;
 #[cfg(feature = "logs")]
