@@ -28,8 +28,9 @@ export function Device(): JSX.Element {
   const id = route.value.parts[0] ?? "";
   const timeline = useLoad((signal) => readTimeline(id, signal), [id], 5000);
   // Each read of the service API is a row of the log, so it is asked again only when something new happened.
+  const known = timeline.data !== undefined || timeline.error !== null;
   const newest = (timeline.data?.entries ?? []).reduce((last, e) => (e.time > last ? e.time : last), "");
-  const registration = useLoad<Registration | null>((signal) => (timeline.data === undefined ? new Promise(() => undefined) : orNothing(readRegistration(id, signal))), [id, newest, timeline.data === undefined]);
+  const registration = useLoad<Registration | null>((signal) => (known ? orNothing(readRegistration(id, signal)) : new Promise(() => undefined)), [id, newest, known]);
   const enrollment = useLoad<Enrollment | null>((signal) => orNothing(read<Enrollment>("enrollments", id, signal)), [id]);
   const [removing, setRemoving] = useState(false);
   const last = lastRefused(timeline.data);

@@ -8,6 +8,7 @@ import { Causes } from "../../parts/causes";
 import { amend, go, link, route } from "../../shell/route";
 import { ago, at, duration } from "../../text/time";
 import { ResultTag } from "../overview/feed";
+import { familyTitle } from "../logs/saved";
 import { DryRun } from "./dry-run";
 
 type Part = "find" | "dry-run" | "causes";
@@ -147,7 +148,7 @@ function Catalogue(): JSX.Element {
         <span class="muted small">{shown.length} causes</span>
       </div>
       {families.map((family) => (
-        <Card key={family} title={family} flush>
+        <Card key={family} title={familyTitle(family)} flush>
           <ul class="plain attempts">
             {shown
               .filter((c) => c.family === family)

@@ -29,9 +29,23 @@ export const EXAMPLES: Saved[] = [
   { name: "Metrics by the minute", query: "AzureMetrics\n| summarize Total = sum(Total) by bin(TimeGenerated, 5m), MetricName\n| render timechart" },
 ];
 
+const FAMILIES: Record<string, string> = {
+  identity: "Ids and scopes",
+  symmetricKey: "Keys and SAS tokens",
+  x509: "Certificates",
+  tpm: "TPM",
+  hub: "Hubs and webhooks",
+  connection: "Connections",
+  service: "Requests",
+  lifecycle: "Life of a device",
+  management: "Management",
+};
+
+export const familyTitle = (family: string): string => FAMILIES[family] ?? family;
+
 export function ofCauses(causes: readonly CatalogueCause[]): Shelf[] {
   const families = [...new Set(causes.map((c) => c.family))];
-  return families.map((family) => ({ title: family, queries: causes.filter((c) => c.family === family && c.query !== "").map((c) => ({ name: c.title, about: c.code, query: c.query })) }));
+  return families.map((family) => ({ title: familyTitle(family), queries: causes.filter((c) => c.family === family && c.query !== "").map((c) => ({ name: c.title, about: c.code, query: c.query })) }));
 }
 
 const KEY = "muster.queries";
