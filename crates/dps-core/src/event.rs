@@ -37,6 +37,12 @@ impl RegistrationEvent {
         record.registration_id = bounded(&request.registration_id);
         record.api_version = request.api_version.as_deref().map(bounded);
         record.client = request.client.as_deref().map(bounded);
+        if let DeviceOperation::Register(body) | DeviceOperation::RegistrationLookup(body) =
+            &request.operation
+            && let Some(keys) = &body.tpm
+        {
+            record.presented = record.presented.with_endorsement_key(&keys.endorsement_key);
+        }
         let begun = clock.monotonic_micros();
         Self {
             record: Some(Box::new(record)),

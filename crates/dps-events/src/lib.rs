@@ -25,7 +25,7 @@ pub use properties::Properties;
 pub use record::{
     Allocation, AssignmentRecord, AttemptRecord, BulkItemRecord, Candidate, CertificateSummary,
     ConnectionRecord, Enrollment, Event, HandshakeRecord, HubConnectionRecord, HubDeviceName, InjectedFault,
-    LinkProbeRecord, ManagementCallRecord, Operation, Outcome, PollsRecord, SasSummary, Score,
+    LinkProbeRecord, ManagementCallRecord, Operation, Outcome, PollsRecord, Presented, SasSummary, Score,
     ServiceCallRecord, Step, WebhookCall,
 };
 pub use recorder::Recorder;

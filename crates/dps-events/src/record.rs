@@ -3,6 +3,7 @@
 mod handshake;
 mod hub_connection;
 mod polls;
+mod presented;
 
 use std::net::SocketAddr;
 
@@ -12,6 +13,7 @@ use serde::Serialize;
 pub use handshake::HandshakeRecord;
 pub use hub_connection::{HubConnectionRecord, HubDeviceName};
 pub use polls::PollsRecord;
+pub use presented::Presented;
 
 use crate::cause::Cause;
 
@@ -332,6 +334,9 @@ pub struct AttemptRecord {
     pub sni: Option<String>,
     /// Presented chain, leaf first.
     pub chain: Vec<CertificateSummary>,
+    /// What the device showed, whole; not kept with the record.
+    #[serde(skip)]
+    pub presented: Presented,
     /// SAS fields.
     pub sas: Option<SasSummary>,
     /// Name of the presented endorsement key, hex.
@@ -388,6 +393,7 @@ impl AttemptRecord {
             tls_cipher: channel.tls.cipher.clone(),
             sni: channel.tls.sni.clone(),
             chain: Vec::new(),
+            presented: Presented::by(&channel.tls.chain),
             sas: None,
             endorsement_key: None,
             candidates: Vec::new(),

@@ -6,6 +6,7 @@
 
 mod evaluations;
 mod explaining;
+mod inbox;
 mod portal;
 mod queries;
 mod rehearsals;
@@ -14,6 +15,7 @@ mod watching;
 
 pub use evaluations::*;
 pub use explaining::*;
+pub use inbox::*;
 pub use portal::*;
 pub use queries::*;
 pub use rehearsals::*;

@@ -4,6 +4,7 @@
 
 pub mod alerts;
 pub mod destinations;
+pub mod inbox;
 pub mod ingestion;
 pub mod logs;
 pub mod metrics;

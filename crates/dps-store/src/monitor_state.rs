@@ -46,6 +46,7 @@ fn collection(shelf: Shelf) -> Collection {
         | Shelf::Evaluations
         | Shelf::Alerts
         | Shelf::Notifications
+        | Shelf::Inbox
         | Shelf::Places => Collection::Monitoring,
     }
 }

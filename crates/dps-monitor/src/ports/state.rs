@@ -22,13 +22,15 @@ pub enum Shelf {
     Alerts,
     /// Notifications not yet delivered.
     Notifications,
+    /// Groups of unknown devices.
+    Inbox,
     /// What else is kept: places of deliveries, switches.
     Places,
 }
 
 impl Shelf {
     /// Every shelf.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Rollups,
         Self::DiagnosticSettings,
         Self::MetricAlerts,
@@ -37,6 +39,7 @@ impl Shelf {
         Self::Evaluations,
         Self::Alerts,
         Self::Notifications,
+        Self::Inbox,
         Self::Places,
     ];
 
@@ -51,6 +54,7 @@ impl Shelf {
             Self::Evaluations => "evaluations",
             Self::Alerts => "alerts",
             Self::Notifications => "notifications",
+            Self::Inbox => "inbox",
             Self::Places => "places",
         }
     }
