@@ -241,6 +241,14 @@ pub static ROUTES: &[Row] = &[
         diagnosis::Action::Timeline),
     diagnosis("GET", path!(diagnosis "causes"), "Muster.Diagnosis/causes/read", diagnosis::Action::Causes),
     diagnosis("GET", path!(diagnosis "causes/{cause}"), "Muster.Diagnosis/causes/read", diagnosis::Action::Cause),
+    diagnosis("GET", path!(diagnosis "inbox"), "Muster.Diagnosis/inbox/read", diagnosis::Action::Inbox),
+    diagnosis("GET", path!(diagnosis "inbox/{unknown}"), "Muster.Diagnosis/inbox/read", diagnosis::Action::Unknown),
+    diagnosis("DELETE", path!(diagnosis "inbox/{unknown}"), "Muster.Diagnosis/inbox/delete",
+        diagnosis::Action::DeleteUnknown),
+    diagnosis("POST", path!(diagnosis "inbox/{unknown}/accept"), "Muster.Diagnosis/inbox/accept/action",
+        diagnosis::Action::AcceptUnknown),
+    diagnosis("POST", path!(diagnosis "inbox/{unknown}/ignore"), "Muster.Diagnosis/inbox/ignore/action",
+        diagnosis::Action::IgnoreUnknown),
     diagnosis("POST", path!(diagnosis "rehearsals"), "Muster.Diagnosis/rehearsals/action", diagnosis::Action::Rehearse),
 ];
 
@@ -284,6 +292,7 @@ impl Names {
             "{actionGroup}" => self.item(Kind::ActionGroup.resource_type()),
             "{alert}" => self.item("Microsoft.AlertsManagement/alerts"),
             "{cause}" => self.item("Muster.Diagnosis/causes"),
+            "{unknown}" => self.item("Muster.Diagnosis/inbox"),
             _ => &mut self.other,
         }
     }

@@ -3,6 +3,7 @@
 
 mod attempts;
 mod causes;
+mod inbox;
 mod rehearsals;
 mod timeline;
 
@@ -14,8 +15,10 @@ use dps_core::Rehearsals;
 use dps_events::AttemptRecord;
 use dps_events::attempt_log::{Found, Lookup};
 use dps_model::{Error, ErrorCode};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
+pub use self::inbox::Unknown;
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::provisioning_services::named;
@@ -34,6 +37,11 @@ pub(crate) enum Action {
     Timeline,
     Causes,
     Cause,
+    Inbox,
+    Unknown,
+    DeleteUnknown,
+    AcceptUnknown,
+    IgnoreUnknown,
 }
 
 /// What operators may ask about devices.
@@ -45,6 +53,8 @@ pub struct Diagnosis {
     pub explain: Option<Arc<dyn Explain>>,
     /// The attempt log.
     pub attempts: Option<Arc<dyn Attempts>>,
+    /// Devices that no enrollment knows.
+    pub unknown: Option<Unknown>,
 }
 
 /// The attempt log, as it can be asked.
@@ -88,6 +98,18 @@ impl ManagementApi {
             }
             Action::Causes => Ok(causes::list()),
             Action::Cause => causes::get(&route.names.item),
+            Action::Inbox
+            | Action::Unknown
+            | Action::DeleteUnknown
+            | Action::AcceptUnknown
+            | Action::IgnoreUnknown => {
+                let takes_body = matches!(action, Action::AcceptUnknown | Action::IgnoreUnknown);
+                let body = match takes_body && head.headers.contains_key(CONTENT_TYPE) {
+                    true => Some(request::json(&head.headers, body).await?),
+                    false => None,
+                };
+                self.inbox(action, &instance, &route.names.item, body.as_ref()).await
+            }
         }
     }
 }

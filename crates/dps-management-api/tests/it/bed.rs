@@ -11,7 +11,7 @@ use dps_core::ports::{Clock, HostNames, Hosting, NoRegions, NoWebhook, Store};
 use dps_core::{Instances, Lifecycle, Rehearsals};
 use dps_events::attempt_log::{Found, Lookup};
 use dps_events::{AttemptLog, AttemptReader, AttemptRecord, Event, EventSink, ManagementCallRecord};
-use dps_management_api::diagnosis::{Attempts, Explain};
+use dps_management_api::diagnosis::{Attempts, Explain, Unknown};
 use dps_management_api::{Body, Diagnosis, Insights, InstanceResources, ManagementApi};
 use dps_model::enrollment::AllocationPolicy;
 use dps_model::instance::{AccessPolicy, Instance, Resource, Right};
@@ -20,6 +20,7 @@ use dps_model::{Channel, Error, Etag, IdScope, Protocol, Secret, Timestamp, TlsS
 use dps_monitor::alerts::archive::Archive;
 use dps_monitor::alerts::book::RuleBook;
 use dps_monitor::destinations::{Batch, DeliveryError, Destination};
+use dps_monitor::inbox::Inbox;
 use dps_monitor::metrics::Rollups;
 use dps_monitor::settings::{Destinations, SettingsBook, Workspace};
 use dps_monitor::{MonitorState, Notifier, QueryEngine};
@@ -251,6 +252,7 @@ pub struct Bed {
     pub state: Arc<dyn MonitorState>,
     pub rules: Arc<RuleBook>,
     pub enrollments: Arc<Enrollments>,
+    pub inbox: Arc<Inbox>,
     recorder: Arc<Recorder>,
     log: Mutex<(AttemptLog, tempfile::TempDir)>,
 }
@@ -310,17 +312,19 @@ impl Bed {
             Arc::new(NoRegions),
             Arc::new(NoWebhook),
         );
+        let inbox = Arc::new(Inbox::open(Arc::clone(&state)).await.unwrap());
         let folder = tempfile::tempdir().unwrap();
         let log = AttemptLog::open(folder.path()).unwrap();
         let diagnosis = Diagnosis {
             rehearsals: Some(Arc::new(rehearsals.unwrap())),
             explain: Some(Arc::new(ByReason)),
             attempts: Some(Arc::new(Log(log.reader()))),
+            unknown: Some(Unknown { inbox: Arc::clone(&inbox), enrollments: Arc::clone(&enrollments) }),
         };
         let log = Mutex::new((log, folder));
         let api = ManagementApi::new(Arc::clone(&instances), life.clone(), access, insights, sink, clock);
         let api = api.with_diagnosis(diagnosis);
-        Self { api, instances, life, gate, issuer, rollups, state, rules, enrollments, recorder, log }
+        Self { api, instances, life, gate, issuer, rollups, state, rules, enrollments, inbox, recorder, log }
     }
 
     /// What the attempt log has from now on.

@@ -9,6 +9,7 @@ mod bed;
 mod certificates;
 mod diagnostic_settings;
 mod events;
+mod inbox;
 mod issuer;
 mod logs;
 mod metrics;

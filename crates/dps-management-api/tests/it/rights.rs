@@ -23,7 +23,7 @@ use crate::page::short;
 const MISSING: &str = "nobody";
 
 /// Every route with what whoever is let in is answered on `second`, and whether that changes anything.
-const CASES: [(&str, &str, u16, bool); 71] = [
+const CASES: [(&str, &str, u16, bool); 76] = [
     ("GET", "/providers/Microsoft.Devices/operations", 200, false),
     ("POST", "{subscription}/checkProvisioningServiceNameAvailability", 200, false),
     ("GET", "{subscription}/provisioningServices", 200, false),
@@ -111,6 +111,11 @@ const CASES: [(&str, &str, u16, bool); 71] = [
     ("GET", "{service}{diagnosis}/devices/{registrationId}/timeline", 200, false),
     ("GET", "{service}{diagnosis}/causes", 200, false),
     ("GET", "{service}{diagnosis}/causes/{cause}", 200, false),
+    ("GET", "{service}{diagnosis}/inbox", 200, false),
+    ("GET", "{service}{diagnosis}/inbox/{unknown}", 200, false),
+    ("DELETE", "{service}{diagnosis}/inbox/{unknown}", 200, true),
+    ("POST", "{service}{diagnosis}/inbox/{unknown}/accept", 200, true),
+    ("POST", "{service}{diagnosis}/inbox/{unknown}/ignore", 200, true),
     ("POST", "{service}{diagnosis}/rehearsals", 200, false),
 ];
 
@@ -128,6 +133,8 @@ struct Ground {
     operation: String,
     /// The id of an alert about it.
     alert: String,
+    /// The id of a group of unknown devices that asked it.
+    unknown: String,
     /// What is there, as the management token reads it.
     kept: Value,
 }
@@ -154,8 +161,10 @@ impl Ground {
         }
         let alert =
             fired(&bed, &service("second"), &format!("{labels}/metricAlerts/refused")).await.id.to_string();
+        bed.inbox.observe(&crate::inbox::keyed("second", "dev-9"));
+        let unknown = bed.inbox.list(|_| true)[0].id.clone();
         let kept = kept(&bed).await;
-        Self { bed, ca, code, operation, alert, kept }
+        Self { bed, ca, code, operation, alert, unknown, kept }
     }
 
     /// A path of that form on `second`; one name of it may be of something that is not there.
@@ -167,7 +176,7 @@ impl Ground {
         })
     }
 
-    fn names(&self) -> [(&'static str, &str); 19] {
+    fn names(&self) -> [(&'static str, &str); 20] {
         [
             ("{subscription}", "s-1"),
             ("{resourceGroup}", "fleet"),
@@ -186,6 +195,7 @@ impl Ground {
             ("{actionGroup}", "ops"),
             ("{alert}", &self.alert),
             ("{cause}", "SAS_GROUP_KEY_USED"),
+            ("{unknown}", &self.unknown),
             ("{status}", "one"),
             ("{notification}", "one"),
         ]
@@ -315,7 +325,9 @@ async fn kept(bed: &Bed) -> Value {
         let keys = bed.call(ask("POST", &format!("{id}/listkeys"))).await.ok();
         let certificates = bed.get(&format!("{id}/certificates")).await.ok();
         let settings = bed.get(&format!("{id}/providers/Microsoft.Insights/diagnosticSettings")).await.ok();
-        kept.push(json!([shown, keys, certificates, settings]));
+        let uri = format!("{id}/providers/Muster.Diagnosis/inbox?api-version=2026-11-01");
+        let unknown = bed.call(ask("GET", "").uri(&uri)).await.ok();
+        kept.push(json!([shown, keys, certificates, settings, unknown]));
     }
     for (what, version) in [
         ("Microsoft.Insights/metricAlerts", "2018-03-01"),

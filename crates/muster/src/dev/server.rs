@@ -110,6 +110,7 @@ impl Server {
             rollups: Arc::clone(&watching.rollups),
             settings: Arc::clone(&watching.settings),
             attempts: watching.attempts.clone(),
+            inbox: Arc::clone(&watching.inbox),
             metrics: Arc::clone(&metrics),
         };
         let own = OwnHubs::open(&outside, &settings, options, hubs, hook)?;

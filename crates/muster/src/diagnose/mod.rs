@@ -1,4 +1,4 @@
-//! The commands that find out what a device met, or would meet: its causes, its timeline, attempts, rehearsals.
+//! The commands that find out what a device met, or would meet: its causes, its timeline, attempts, rehearsals, the inbox.
 //!
 //! Owns options, what is printed and exit statuses, with the connection and the habits of the fleet commands. Must not
 //! know the server: it may run elsewhere.
@@ -6,6 +6,7 @@
 mod attempt;
 mod attempts;
 mod catalogue;
+mod inbox;
 mod rehearsal;
 mod timeline;
 
@@ -26,6 +27,9 @@ pub enum DiagnoseCommand {
   muster causes SAS_GROUP_KEY_USED
   muster causes --query X509_CHAIN_INCOMPLETE | muster logs query -")]
     Causes(catalogue::CausesOptions),
+    /// Devices that asked and that no enrollment knows: list, show, accept, ignore, delete
+    #[command(subcommand)]
+    Inbox(Box<inbox::Command>),
     /// Tell what would happen to a device, step by step, without writing anything; exit status 1 when it would get no hub
     #[command(after_help = "Examples:
   muster test --cert leaf.pem --chain intermediate.pem
@@ -58,6 +62,7 @@ async fn dispatch(command: DiagnoseCommand) -> Result<(), Failure> {
     match command {
         DiagnoseCommand::Diagnose(options) => attempt::run(options).await,
         DiagnoseCommand::Causes(options) => catalogue::run(&options),
+        DiagnoseCommand::Inbox(command) => inbox::run(*command).await,
         DiagnoseCommand::Test(options) => rehearsal::run(*options).await,
         DiagnoseCommand::Timeline(options) => timeline::run(*options).await,
         DiagnoseCommand::Attempts(options) => attempts::run(*options).await,

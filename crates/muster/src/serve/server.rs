@@ -83,6 +83,7 @@ impl Server {
             rollups: Arc::clone(&watching.rollups),
             settings: Arc::clone(&watching.settings),
             attempts: watching.attempts.clone(),
+            inbox: Arc::clone(&watching.inbox),
             metrics: Arc::clone(&metrics),
         };
         let hosting = OwnHosting::new(Arc::clone(&certificates), &config.instances);

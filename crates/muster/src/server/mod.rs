@@ -22,6 +22,7 @@ pub mod rooms;
 pub mod running;
 pub mod sessions;
 pub mod telemetry;
+mod unknown;
 pub mod watching;
 #[cfg_attr(not(feature = "logs"), path = "no_workspace.rs")]
 pub mod workspace;

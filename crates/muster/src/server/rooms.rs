@@ -12,6 +12,7 @@ use dps_core::{Instances, Lifecycle, Operations, Provisioning, Rehearsals, Throt
 use dps_device_api::foreign::{ForeignFront, HttpFront};
 use dps_device_api::{Bounds, Core as DeviceCore, DeviceApi, Fronts, Transport};
 use dps_events::{AttemptReader, EventSink, Metrics};
+use dps_management_api::diagnosis::Unknown;
 use dps_management_api::portal::{About, Gate, PortalApi};
 use dps_management_api::{Diagnosis, Insights, ManagementApi};
 use dps_model::enrollment::PlainWebhooks;
@@ -19,6 +20,7 @@ use dps_model::limits::Profile;
 use dps_monitor::alerts::alerting::Alerting;
 use dps_monitor::alerts::archive::Archive;
 use dps_monitor::alerts::book::RuleBook;
+use dps_monitor::inbox::Inbox;
 use dps_monitor::metrics::Rollups;
 use dps_monitor::settings::SettingsBook;
 use dps_monitor::{MonitorState, QueryEngine, WebhookPost};
@@ -54,6 +56,8 @@ pub struct Outside {
     pub metrics: Arc<Metrics>,
     /// The attempt log.
     pub attempts: AttemptReader,
+    /// Devices that no enrollment knows.
+    pub inbox: Arc<Inbox>,
 }
 
 /// What differs between the ways to run a server.
@@ -198,11 +202,13 @@ fn diagnosis(
     telling_hubs: Vec<String>,
 ) -> std::io::Result<Diagnosis> {
     let (clock, enrollments) = (Arc::clone(&outside.clock), Arc::clone(enrollments));
+    let unknown = Unknown { inbox: Arc::clone(&outside.inbox), enrollments: Arc::clone(&enrollments) };
     let rehearsals = Rehearsals::new(Arc::clone(instances), enrollments, clock, regions, webhook)?;
     let attempts = AttemptLogFiles::new(outside.attempts.clone(), telling_hubs);
     Ok(Diagnosis {
         rehearsals: Some(Arc::new(rehearsals)),
         attempts: Some(Arc::new(attempts)),
+        unknown: Some(unknown),
         explain: Some(Arc::new(ExplainRehearsals(dps_core::Known::new(Arc::clone(instances))))),
     })
 }

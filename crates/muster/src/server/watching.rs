@@ -10,6 +10,7 @@ use dps_events::recorder::Listener;
 use dps_events::{AttemptLog, AttemptReader, EventSink, Metrics, Recorder};
 use dps_monitor::MonitorState;
 use dps_monitor::destinations::Destination;
+use dps_monitor::inbox::Inbox;
 use dps_monitor::metrics::Rollups;
 use dps_monitor::settings::SettingsBook;
 use dps_store::StoreState;
@@ -22,6 +23,7 @@ use super::place::WorkspacePlace;
 use super::rollups;
 use super::rooms::{Outside, Site};
 use super::telemetry::{Telemetry, Watched};
+use super::unknown;
 use super::workspace::Workspace;
 use crate::config::{TelemetrySettings, WorkspaceSettings};
 
@@ -53,6 +55,8 @@ pub struct Watching {
     pub settings: Arc<SettingsBook>,
     /// The attempt log.
     pub attempts: AttemptReader,
+    /// Devices that no enrollment knows.
+    pub inbox: Arc<Inbox>,
     place: WorkspacePlace,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
@@ -71,11 +75,13 @@ impl Watching {
         let state: Arc<dyn MonitorState> = Arc::new(StoreState::new(store));
         let rollups = Arc::new(Rollups::new(Arc::clone(&state)));
         let diagnostics =
-            DiagnosticSettings::open(state, &place, destinations, &metrics, Arc::clone(&clock)).await?;
+            DiagnosticSettings::open(Arc::clone(&state), &place, destinations, &metrics, Arc::clone(&clock))
+                .await?;
         let workspace = Workspace::open(folder, workspace, &clock)?;
         let telemetry = Telemetry::default();
         let listener = rollups::counting(&rollups, telemetry.recording(listener));
-        let listener = workspace.recording(diagnostics.delivering(listener));
+        let inbox = Arc::new(Inbox::open(state).await?);
+        let listener = unknown::noting(&inbox, workspace.recording(diagnostics.delivering(listener)));
         let attempts = log.reader();
         let explaining = Explaining::default();
         let explainer = explaining.explainer(Arc::clone(&clock));
@@ -85,6 +91,7 @@ impl Watching {
             rollups,
             settings,
             attempts,
+            inbox,
             place,
             clock,
             metrics,
@@ -121,8 +128,9 @@ impl Watching {
 
     /// Works on what is kept, until the end.
     pub fn keep_up(&mut self, instances: Arc<dps_core::Instances>) {
+        let unknown = unknown::keep_up(Arc::clone(&self.inbox), Arc::clone(&instances));
         let export = self.diagnostics.keep_up(Arc::clone(&self.rollups), instances, self.workspace.rows());
-        self.upkeep.extend([export, self.workspace.keep_up(Arc::clone(&self.clock))]);
+        self.upkeep.extend([export, unknown, self.workspace.keep_up(Arc::clone(&self.clock))]);
     }
 
     /// Sends telemetry from now on.
@@ -150,5 +158,6 @@ impl Watching {
         tokio::task::block_in_place(|| self.workspace.close());
         self.telemetry.close().await;
         rollups::close(&self.rollups, self.clock.now()).await;
+        unknown::close(&self.inbox).await;
     }
 }
