@@ -221,7 +221,9 @@ export interface InboxItem {
   count: number;
   firstSeen: string;
   lastSeen: string;
-  samples?: { registrationId: string; count: number; lastSeen: string }[];
+  title?: string;
+  devices?: { registrationId: string; count: number; lastSeen: string }[];
+  accepts?: { individualEnrollment: boolean; enrollmentGroup: boolean };
   more?: boolean;
   protocols?: Record<string, number>;
   networks?: string[];

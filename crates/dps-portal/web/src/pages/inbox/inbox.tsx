@@ -7,7 +7,7 @@ import { asApiError, useLoad } from "../../api/load";
 import { may } from "../../api/session";
 import { Button, Card, Empty, Facts, Failure, Id, Note, Page, Tag, Waiting } from "../../parts/basics";
 import { ActionDialog, Dialog } from "../../parts/dialog";
-import { Check } from "../../parts/form";
+import { Check, SelectField } from "../../parts/form";
 import { Table } from "../../parts/table";
 import { toast } from "../../parts/toast";
 import { link } from "../../shell/route";
@@ -102,20 +102,34 @@ export function Inbox(): JSX.Element {
 }
 
 function Accept({ of, onClose, onDone }: { of: InboxItem; onClose: () => void; onDone: () => void }): JSX.Element {
-  const issuer = of.kind === "issuer" || of.kind === "certificate";
-  const [whole, setWhole] = useState(false);
+  const accepts = of.accepts ?? { individualEnrollment: true, enrollmentGroup: false };
+  const [whole, setWhole] = useState(!accepts.individualEnrollment && accepts.enrollmentGroup);
+  const devices = of.devices ?? [];
+  const [id, setId] = useState(devices[devices.length - 1]?.registrationId ?? "");
+  const nothing = whole ? !accepts.enrollmentGroup : of.kind === "idScope" || (!accepts.individualEnrollment && devices.length < 2);
   return (
     <ActionDialog
       title={`Accept ${titleOf(of)}?`}
       action="Accept"
+      disabled={nothing}
       onClose={onClose}
       run={async () => {
-        await inboxAction(of.id, "accept", whole ? { as: "enrollmentGroup" } : {});
+        await inboxAction(of.id, "accept", whole ? { as: "enrollmentGroup" } : devices.length > 1 ? { id } : {});
         onDone();
       }}
     >
       <p>An enrollment is made from what the device showed. It is let in the next time that it asks.</p>
-      {issuer && <Check label="Accept every device of this issuer" value={whole} onChange={setWhole} hint="Makes an enrollment group of the issuing CA." />}
+      {of.kind === "issuer" && (
+        <Check
+          label="Accept every device of this issuer"
+          value={whole}
+          onChange={setWhole}
+          disabled={!accepts.enrollmentGroup}
+          hint={accepts.enrollmentGroup ? "Makes an enrollment group of the issuing CA." : "No device sent the issuing CA's certificate with its own. Upload it, or let a device send its chain."}
+        />
+      )}
+      {!whole && devices.length > 1 && <SelectField label="Device" value={id} of={devices.map((d) => [d.registrationId, d.registrationId] as const)} onChange={setId} />}
+      {nothing && <Note tone="warn">{of.kind === "idScope" ? "No provisioning service here has this ID scope. Give the device the right one." : "What it showed is not enough for an enrollment."}</Note>}
       <Note>Accept only a device that you know: what it showed says who it is, not that it is yours.</Note>
     </ActionDialog>
   );
@@ -144,10 +158,10 @@ function Details({ of }: { of: InboxItem }): JSX.Element {
           ["From", <bdi>{(of.networks ?? []).join(", ")}</bdi>],
         ]}
       />
-      {(of.samples ?? []).length > 0 && (
+      {(of.devices ?? []).length > 0 && (
         <Table
           label="Devices"
-          rows={of.samples ?? []}
+          rows={of.devices ?? []}
           rowKey={(s) => s.registrationId}
           columns={[
             { key: "id", title: "Registration id", by: (s) => s.registrationId, cell: (s) => <a class="open" href={link("device", [s.registrationId])}><bdi class="id">{s.registrationId}</bdi></a> },
@@ -162,9 +176,10 @@ function Details({ of }: { of: InboxItem }): JSX.Element {
 }
 
 function titleOf(of: InboxItem): string {
+  if (of.title !== undefined && of.title !== "") return of.title;
   const about = of.about ?? {};
   const scope = about.idScope === undefined ? undefined : `ID scope ${about.idScope}`;
-  return about.issuer ?? scope ?? about.registrationId ?? of.samples?.[0]?.registrationId ?? of.id;
+  return about.issuer ?? scope ?? about.registrationId ?? of.devices?.[0]?.registrationId ?? of.id;
 }
 
 const KINDS: Record<string, string> = { issuer: "Certificates of an issuer", certificate: "Certificate", tpm: "TPM", symmetricKey: "Symmetric key", noEvidence: "Nothing", idScope: "Unknown ID scope" };
