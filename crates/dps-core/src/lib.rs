@@ -5,6 +5,7 @@
 //! Must not know any protocol: no status line, topic or link name stands here.
 
 pub mod allocation;
+pub mod drift;
 pub mod enrollment;
 mod event;
 mod evidence;

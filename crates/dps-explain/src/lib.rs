@@ -10,4 +10,4 @@ pub mod timeline;
 
 pub use catalogue::{Entry, Family};
 pub use known::{Authority, Known, Near, NearKind, SasMatch, Signer, Wanted, distance};
-pub use rules::explain;
+pub use rules::{explain, missing_on_hub};

@@ -239,6 +239,8 @@ pub static ROUTES: &[Row] = &[
     diagnosis("GET", path!(diagnosis "attempts"), "Muster.Diagnosis/attempts/read", diagnosis::Action::Attempts),
     diagnosis("GET", path!(diagnosis "devices/{registrationId}/timeline"), "Muster.Diagnosis/devices/timeline/read",
         diagnosis::Action::Timeline),
+    diagnosis("GET", path!(diagnosis "devices/{registrationId}/drift"), "Muster.Diagnosis/devices/drift/read",
+        diagnosis::Action::Drift),
     diagnosis("GET", path!(diagnosis "causes"), "Muster.Diagnosis/causes/read", diagnosis::Action::Causes),
     diagnosis("GET", path!(diagnosis "causes/{cause}"), "Muster.Diagnosis/causes/read", diagnosis::Action::Cause),
     diagnosis("GET", path!(diagnosis "inbox"), "Muster.Diagnosis/inbox/read", diagnosis::Action::Inbox),

@@ -3,7 +3,8 @@
 from cases.provisioning_matrix import SymmetricIndividual
 from diagnosis.scenario import assignment, expect_cause, scenario
 from harness.device_sdks import NodeHttp
-from harness.errors import expect_that, refusal
+from harness.errors import expect, expect_that, refusal
+from harness.raw_https import request
 from harness.webhook import Webhook
 
 
@@ -41,3 +42,22 @@ def webhook_names_no_hub(case):
 def webhook_names_a_foreign_hub(case):
     """A hub that it was not offered."""
     fails(case, lambda _: (200, {"iotHubHostName": "elsewhere.test"}), "WEBHOOK_NAMED_UNKNOWN_HUB", "elsewhere.test")
+
+
+@scenario("device-deleted-on-its-hub", 66)
+def device_deleted_on_its_hub(case):
+    """The registration says assigned; somebody deleted the device on the hub."""
+    registration_id = case.name()
+    enrolled = SymmetricIndividual().enroll(case, registration_id)
+    hub = NodeHttp().register(case, registration_id, enrolled.primary)["assignedHub"]
+    path = f"{case.env['MUSTER_RESOURCE_ID']}/providers/Muster.Diagnosis/devices/{registration_id}/drift"
+    headers = {"Authorization": f"Bearer {case.env['MUSTER_BEARER_TOKEN']}"}
+
+    def drift():
+        return request(case, "GET", f"{path}?api-version=2026-11-01", headers=headers).json
+
+    expect((drift()["onHub"], drift()["causes"]), ("there", []), "while it is there")
+    case.registry(hub, "delete", registration_id)
+    told = drift()
+    expect((told["onHub"], told["causes"][0]["code"]), ("missing", "ASSIGNED_BUT_HUB_MISSING"), "once it is deleted")
+    expect_that(registration_id in told["causes"][0]["sentence"], told["causes"])

@@ -30,7 +30,6 @@ ELSEWHERE = {
     62: "each precondition has a code: docs/reference/causes.md",
     64: "conformance diagnosis/no-tls-at-all and server-certificate-not-trusted",
     65: "conformance tpm_tools: a key without a certificate is accepted",
-    66: "drift between registrations and hubs is not looked for yet",
     68: "conformance allocation: the steps of a move are in the operation's line",
     69: "the timeline's gaps: not retried since",
     72: "conformance service_api: twins are checked and echoed",

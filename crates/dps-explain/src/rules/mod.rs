@@ -46,6 +46,23 @@ fn injected(event: &Event) -> Option<&InjectedFault> {
     }
 }
 
+/// The cause of a registration that says assigned while its hub has no such device.
+pub fn missing_on_hub(registration_id: &str, hub: &str, device_id: &str) -> Vec<Cause> {
+    let mut findings = Findings::default();
+    findings
+        .add(
+            "ASSIGNED_BUT_HUB_MISSING",
+            format!("{registration_id} is assigned to {hub} as {device_id}, and {hub} has no such device"),
+        )
+        .fact("hub", hub)
+        .fact("device id", device_id)
+        .command(
+            "let the device register again, from the beginning",
+            format!("muster registration delete --registration-id {}", word(registration_id)),
+        );
+    findings.ranked()
+}
+
 /// What was found, in the order of its worth.
 #[derive(Default)]
 struct Findings(Vec<Cause>);

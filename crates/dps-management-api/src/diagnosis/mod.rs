@@ -3,6 +3,7 @@
 
 mod attempts;
 mod causes;
+mod drift;
 mod inbox;
 mod rehearsals;
 mod timeline;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dps_core::Rehearsals;
+use dps_core::drift::Drift;
 use dps_events::AttemptRecord;
 use dps_events::attempt_log::{Found, Lookup};
 use dps_model::{Error, ErrorCode};
@@ -42,6 +44,7 @@ pub(crate) enum Action {
     DeleteUnknown,
     AcceptUnknown,
     IgnoreUnknown,
+    Drift,
 }
 
 /// What operators may ask about devices.
@@ -51,6 +54,8 @@ pub struct Diagnosis {
     pub rehearsals: Option<Arc<Rehearsals>>,
     /// Who names causes.
     pub explain: Option<Arc<dyn Explain>>,
+    /// Who compares registrations with hubs.
+    pub drift: Option<Arc<Drift>>,
     /// The attempt log.
     pub attempts: Option<Arc<dyn Attempts>>,
     /// Devices that no enrollment knows.
@@ -96,6 +101,7 @@ impl ManagementApi {
             Action::Timeline => {
                 self.timeline(&instance, &route.names.registration_id, head, call.time()).await
             }
+            Action::Drift => self.drift(&instance, &route.names.registration_id).await,
             Action::Causes => Ok(causes::list()),
             Action::Cause => causes::get(&route.names.item),
             Action::Inbox

@@ -318,6 +318,7 @@ impl Bed {
         let diagnosis = Diagnosis {
             rehearsals: Some(Arc::new(rehearsals.unwrap())),
             explain: Some(Arc::new(ByReason)),
+            drift: None,
             attempts: Some(Arc::new(Log(log.reader()))),
             unknown: Some(Unknown { inbox: Arc::clone(&inbox), enrollments: Arc::clone(&enrollments) }),
         };

@@ -3,10 +3,12 @@
 
 use std::io::IsTerminal as _;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::fleet::Failure;
+use crate::fleet::api::ControlPlane;
 use crate::fleet::connection::InstanceOptions;
 use crate::fleet::output::{Form, line, plain};
 
@@ -43,7 +45,8 @@ pub async fn run(options: DiagnoseOptions) -> Result<(), Failure> {
         }
         Some(id) => {
             let of = ("registrationId", id.clone());
-            json!({ "refusal": ask(&[of.clone(), refused]).await?, "last": ask(&[of]).await? })
+            let (refusal, last) = (ask(&[of.clone(), refused]).await?, ask(&[of]).await?);
+            json!({ "refusal": refusal, "last": last, "hub": on_hub(&control, id).await? })
         }
     };
     if diagnosis["refusal"].is_null() && diagnosis["last"].is_null() {
@@ -54,6 +57,16 @@ pub async fn run(options: DiagnoseOptions) -> Result<(), Failure> {
         Form::Json => line(&format!("{diagnosis:#}")),
         Form::Jsonl => line(&diagnosis.to_string()),
         Form::Table => line(&shown(&diagnosis)),
+    }
+}
+
+/// Whether the device's hub still has it; nothing of a device that never registered.
+async fn on_hub(control: &ControlPlane, id: &str) -> Result<Option<Value>, Failure> {
+    let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
+    match control.diagnosis(Method::GET, &format!("devices/{id}/drift"), &[], None).await {
+        Ok(told) => Ok(Some(told)),
+        Err(Failure::Refused(refusal)) if refusal.status == 404 => Ok(None),
+        Err(failure) => Err(failure),
     }
 }
 
@@ -82,6 +95,7 @@ fn shown(diagnosis: &Value) -> String {
         parts.push(format!("{since}: {}", head(last)));
         parts.extend(last["causes"].as_array().into_iter().flatten().map(cause));
     }
+    parts.extend(diagnosis["hub"]["causes"].as_array().into_iter().flatten().map(cause));
     parts.join("\n\n")
 }
 

@@ -25,7 +25,7 @@ pub enum DiagnoseCommand {
     #[command(after_help = "Examples:
   muster causes
   muster causes SAS_GROUP_KEY_USED
-  muster causes --query X509_CHAIN_INCOMPLETE | muster logs query -")]
+  muster causes --query X509_CHAIN_INCOMPLETE")]
     Causes(catalogue::CausesOptions),
     /// Devices that asked and that no enrollment knows: list, show, accept, ignore, delete
     #[command(subcommand)]

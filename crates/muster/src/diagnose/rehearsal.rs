@@ -197,7 +197,7 @@ mod tests {
              FAILED  Verify the evidence  another key\u{fffd}[2J\n\
              -       Choose the hub\n\n\
              The device would be refused: 401000 Unauthorized\n\n\
-             SAS_WRONG_KEY: Another key.\n  Use this one:\n    muster enrollment show"
+             SAS_WRONG_KEY: Another key.\n  -> Use this one:\n     muster enrollment show"
         );
     }
 

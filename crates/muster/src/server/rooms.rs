@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dps_access::AccessControl;
 use dps_attestation::tpm::ChallengeSecret;
+use dps_core::drift::Drift;
 use dps_core::enrollment::find::Finder;
 use dps_core::enrollment::group_lane::GroupLane;
 use dps_core::enrollment::{Enrollments, KeyRings};
@@ -172,7 +173,11 @@ pub async fn join(outside: &Outside, site: Site, place: &WorkspacePlace) -> anyh
     let provisioning = Arc::new(provisioning.with_regions(Arc::clone(&regions)));
     let enrollments = Enrollments::new(store(), clock(), rings, lane).with_quotas(limits.quotas());
     let enrollments = Arc::new(enrollments.with_plain_webhooks(plain_webhooks));
-    let diagnosis = diagnosis(outside, &instances, &enrollments, regions, webhook, telling_hubs)?;
+    let drift = Drift::new(store(), Arc::clone(&hubs));
+    let diagnosis = Diagnosis {
+        drift: Some(Arc::new(drift)),
+        ..diagnosis(outside, &instances, &enrollments, regions, webhook, telling_hubs)?
+    };
     let insights = insights(outside, queries, Arc::clone(&rules), state, &alerting);
     let allowed = Arc::clone(&access);
     let management =
@@ -210,6 +215,7 @@ fn diagnosis(
         attempts: Some(Arc::new(attempts)),
         unknown: Some(unknown),
         explain: Some(Arc::new(ExplainRehearsals(dps_core::Known::new(Arc::clone(instances))))),
+        drift: None,
     })
 }
 
