@@ -78,6 +78,7 @@ impl Controls {
             hubs,
             rules: Arc::clone(&rooms.rules),
             settings: Arc::clone(settings),
+            inbox: Arc::clone(&outside.inbox),
             faults: Arc::clone(&self.faults.book),
             clock: Arc::clone(&self.clock),
             first,

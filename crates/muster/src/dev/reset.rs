@@ -14,6 +14,7 @@ use dps_model::instance::{Instance, Resource};
 use dps_model::{Error, ErrorCode, Timestamp};
 use dps_monitor::alerts::book::RuleBook;
 use dps_monitor::alerts::document::Kind;
+use dps_monitor::inbox::{Inbox, InboxError};
 use dps_monitor::settings::SettingsBook;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, RwLock};
@@ -108,6 +109,8 @@ pub struct Reset {
     pub rules: Arc<RuleBook>,
     /// Diagnostic settings.
     pub settings: Arc<SettingsBook>,
+    /// Devices that no enrollment knows.
+    pub inbox: Arc<Inbox>,
     /// Fault rules.
     pub faults: Arc<FaultBook>,
     /// The clock.
@@ -199,6 +202,13 @@ impl Reset {
 
     async fn forget_monitoring(&self) -> Result<(), Error> {
         self.settings.forget(|_| false).await.map_err(Error::internal)?;
+        for group in self.inbox.list(|_| true) {
+            match self.inbox.delete(&group.id).await {
+                // It made room for another one meanwhile.
+                Ok(()) | Err(InboxError::Unknown) => {}
+                Err(error) => return Err(Error::internal(error)),
+            }
+        }
         for kind in Kind::ALL {
             loop {
                 let (page, _) = self.rules.list(kind, "", None, RESET_PAGE);
