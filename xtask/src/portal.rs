@@ -98,10 +98,12 @@ fn build(into: &Path) -> Result<()> {
     run_command(&mut vite)
 }
 
-/// Exactly what the lock file pins, without running anything of it.
+/// What the lock file pins, without running anything of it. Not `npm ci`: it refuses a lock that lacks an optional
+/// package of another system, which the registry does not have.
 fn install(folder: &Path) -> Result<()> {
     let mut npm = command("npm");
-    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder);
+    npm.args(["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+        .current_dir(folder);
     run_command(&mut npm)
 }
 
