@@ -24,9 +24,9 @@ pub use metrics::{LinkSample, LoadSample, Metrics};
 pub use properties::Properties;
 pub use record::{
     Allocation, AssignmentRecord, AttemptRecord, BulkItemRecord, Candidate, CertificateSummary,
-    ConnectionRecord, Enrollment, Event, HandshakeRecord, HubConnectionRecord, HubDeviceName, InjectedFault,
-    LinkProbeRecord, ManagementCallRecord, Operation, Outcome, PollsRecord, Presented, SasSummary, Score,
-    ServiceCallRecord, Step, WebhookCall,
+    ConnectionRecord, Enrollment, Event, HandshakeRecord, HubAnswer, HubConnectionRecord, HubDeviceName,
+    InjectedFault, LinkProbeRecord, ManagementCallRecord, Operation, Outcome, PollsRecord, Presented,
+    SasSummary, Score, ServiceCallRecord, Step, WebhookCall, WebhookExchange,
 };
 pub use recorder::Recorder;
 pub use row::{AddressMask, LogRow};

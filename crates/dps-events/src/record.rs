@@ -1,5 +1,6 @@
 //! The records: facts of one unit of work, bounded, free of secrets (a SAS signature only as a hash).
 
+pub mod exchange;
 mod handshake;
 mod hub_connection;
 mod polls;
@@ -10,6 +11,7 @@ use std::net::SocketAddr;
 use dps_model::{Channel, Error, Protocol, Timestamp, TrackingId};
 use serde::Serialize;
 
+pub use exchange::{HubAnswer, WebhookExchange};
 pub use handshake::HandshakeRecord;
 pub use hub_connection::{HubConnectionRecord, HubDeviceName};
 pub use polls::PollsRecord;
@@ -288,6 +290,9 @@ pub struct WebhookCall {
     pub calls: u32,
     /// What the last one came to, in a few words.
     pub answer: String,
+    /// The last one itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<Box<WebhookExchange>>,
 }
 
 /// A fault that a development server was told to cause: what happened is its doing, not the device's or the hub's.
@@ -447,6 +452,9 @@ pub struct AssignmentRecord {
     pub twin: Option<&'static str>,
     /// The custom-allocation webhook, where there is one.
     pub webhook: Option<WebhookCall>,
+    /// What a hub answered last to what it did not do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hub_answer: Option<HubAnswer>,
     /// Attempts made at the hub.
     pub attempts: u32,
     /// True when a crash or a lost lease made this node take it over.

@@ -400,6 +400,7 @@ mod tests {
             moved_from: None,
             twin: None,
             webhook: None,
+            hub_answer: None,
             attempts: 5,
             resumed: false,
             fault: None,

@@ -16,9 +16,32 @@ pub(crate) async fn within(response: &mut Response, most: usize) -> Result<Optio
     Ok(Some(body))
 }
 
-/// The error with its causes. The URL must have been taken out before.
+/// The stage that failed, and the error with its causes. The URL must have been taken out before.
 pub(crate) fn why(error: &reqwest::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    let chain: Vec<String> = causes.map(ToString::to_string).collect();
-    format!("{error} ({})", chain.join(": "))
+    let chain: Vec<String> = causes(error).map(ToString::to_string).collect();
+    format!("{}: {error} ({})", stage(error), chain.join("; "))
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause| (*cause).source())
+}
+
+/// How far a request came: the name, the connection, its TLS, the answer.
+fn stage(error: &reqwest::Error) -> &'static str {
+    if !error.is_connect() {
+        return "HTTP";
+    }
+    // A failed handshake arrives within an error of I/O, which keeps it as what it is about.
+    let of_tls = |cause: &(dyn Error + 'static)| {
+        cause.is::<rustls::Error>()
+            || cause
+                .downcast_ref::<std::io::Error>()
+                .and_then(std::io::Error::get_ref)
+                .is_some_and(|within| within.is::<rustls::Error>())
+    };
+    if causes(error).any(of_tls) {
+        return "TLS";
+    }
+    let of_dns = causes(error).any(|cause| cause.to_string().contains("dns error"));
+    if of_dns { "DNS" } else { "TCP" }
 }

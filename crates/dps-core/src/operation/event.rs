@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
-use dps_events::{AssignmentRecord, Enrollment, Event, EventSink, Outcome, Step, WebhookCall};
+use dps_events::{
+    AssignmentRecord, Enrollment, Event, EventSink, HubAnswer, Outcome, Step, WebhookCall, WebhookExchange,
+};
 use dps_model::{Error, TrackingId};
 
 use super::Admitted;
-use crate::ports::Clock;
+use crate::ports::{Clock, HubError};
 use crate::registration::EnrollmentName;
 
 /// The open wide event of an operation.
@@ -44,6 +46,7 @@ impl OperationEvent {
             moved_from: None,
             twin: None,
             webhook: None,
+            hub_answer: None,
             attempts: 0,
             resumed: admitted.resumed,
             fault: None,
@@ -63,10 +66,24 @@ impl OperationEvent {
     }
 
     /// Notes what a webhook was asked and said.
-    pub(super) fn webhook(&mut self, url: &str, calls: u32, answer: &str) {
+    pub(super) fn webhook(&mut self, url: &str, calls: u32, answer: &str, last: Option<WebhookExchange>) {
         if let Some(record) = &mut self.record {
             let (url, answer) = (url.to_owned(), crate::event::bounded(answer));
-            record.webhook = Some(WebhookCall { url, calls, answer });
+            record.webhook = Some(WebhookCall { url, calls, answer, last: last.map(Box::new) });
+        }
+    }
+
+    /// Notes what a hub answered to what it did not do.
+    pub(super) fn hub_answer(&mut self, error: &HubError) {
+        if let Some(record) = &mut self.record {
+            let status = match error {
+                HubError::Unauthorized(_) => Some(401),
+                HubError::Throttled { .. } => Some(429),
+                HubError::QuotaExceeded(_) => Some(403),
+                HubError::Refused { status, .. } => Some(*status),
+                HubError::NotFound(_) | HubError::Unreachable(_) => None,
+            };
+            record.hub_answer = Some(HubAnswer::new(status, &error.to_string()));
         }
     }
 

@@ -7,16 +7,19 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_events::WebhookExchange;
+use dps_events::record::exchange::{masked, masked_value, stage_of};
 use dps_model::hub::{HubAuthentication, LinkedHub};
 use dps_model::instance::Instance as Service;
 use dps_model::{Error, ErrorCode, HubName, limits};
+use serde_json::json;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::places::Place;
 use super::{Admitted, Held, OperationEvent, Operations};
 use crate::allocation::custom::{self, Next};
 use crate::plan::{Plan, TwinFate, Unfinished};
-use crate::ports::{HubError, TwinTaken, WebhookError};
+use crate::ports::{HubError, TwinTaken, WebhookAnswer, WebhookError};
 use crate::registration::Identity;
 
 /// One registration's operations, one after the other, on a task of their own.
@@ -107,6 +110,7 @@ impl Run {
         loop {
             let Some(ask) = admitted.record.asking().cloned() else { return Ok(()) };
             let operations = Arc::clone(&self.operations);
+            let begun = operations.clock.monotonic_micros();
             let answer = {
                 let webhook = Arc::clone(&operations.webhook);
                 let sealed = ask.sealed.clone();
@@ -121,7 +125,9 @@ impl Run {
                 Ok(answer) => format!("iotHubHostName {:?}", answer.hub.as_deref().unwrap_or_default()),
                 Err(error) => error.to_string(),
             };
-            event.webhook(&ask.shown_url, ask.retries + 1, &said);
+            let micros = operations.clock.monotonic_micros().saturating_sub(begun);
+            let last = ask.sealed.as_ref().map(|sealed| exchange(&sealed.body, &answer, micros));
+            event.webhook(&ask.shown_url, ask.retries + 1, &said, last);
             match custom::judge(answer, &ask.offered, ask.retries).map_err(Stopped::Failed)? {
                 Next::Assign { hub, twin, payload } => {
                     let unfinished = Unfinished::of(&admitted.record);
@@ -241,6 +247,7 @@ impl Run {
                     Ok(done) => return Ok(done),
                     Err(error) => error,
                 };
+            event.hub_answer(&error);
             if !error.is_transient() || attempts >= limits::HUB_ATTEMPTS {
                 return Err(Stopped::Failed(error.into()));
             }
@@ -281,6 +288,24 @@ impl Run {
         self.place = None;
         self.place = wanted.take().await;
     }
+}
+
+/// A call of a webhook as records keep it.
+fn exchange(body: &str, answer: &Result<WebhookAnswer, WebhookError>, micros: u64) -> WebhookExchange {
+    let (response, status, stage) = match answer {
+        Ok(WebhookAnswer { hub, initial_twin, payload }) => {
+            let twin = serde_json::to_value(initial_twin).unwrap_or_default();
+            let said = json!({ "iotHubHostName": hub, "initialTwin": twin, "payload": payload });
+            (Some(masked_value(said)), Some(200), None)
+        }
+        Err(WebhookError::Busy { status, .. } | WebhookError::Refused { status, .. }) => {
+            (None, Some(*status), None)
+        }
+        Err(WebhookError::Unauthorized) => (None, Some(401), None),
+        Err(WebhookError::Unreachable(why)) => (None, None, stage_of(why)),
+        Err(WebhookError::Forbidden(_)) => (None, None, None),
+    };
+    WebhookExchange { request: masked(body), response, status, stage, micros }
 }
 
 /// What a step at a hub needs besides the plan.

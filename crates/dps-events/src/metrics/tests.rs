@@ -87,6 +87,7 @@ pub(super) fn observe_everything(metrics: &Metrics) {
         moved_from: None,
         twin: None,
         webhook: None,
+        hub_answer: None,
         attempts: 1,
         resumed: false,
         fault: None,

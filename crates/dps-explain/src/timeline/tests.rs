@@ -91,6 +91,7 @@ fn assigned(millis: i64) -> AssignmentRecord {
         moved_from: None,
         twin: Some("initial"),
         webhook: None,
+        hub_answer: None,
         attempts: 1,
         resumed: false,
         fault: None,

@@ -69,6 +69,7 @@ fn story() -> Vec<Event> {
         moved_from: None,
         twin: None,
         webhook: None,
+        hub_answer: None,
         attempts: 1,
         resumed: false,
         fault: None,

@@ -102,6 +102,8 @@ pub const MAX_POLL_TALLIES: usize = 10_000;
 pub const POLL_TALLY_MS: i64 = 60_000;
 /// Recorded attempts in one answer; the rest is asked for by its position.
 pub const MAX_ATTEMPTS_FOUND: usize = 1_000;
+/// Longest text of a webhook's request or answer in an event.
+pub const MAX_EXCHANGE_TEXT: usize = 4_096;
 /// Milliseconds after which a timeline misses what should have followed.
 pub const GAP_PATIENCE_MS: i64 = 60_000;
 /// Groups, and devices of hubs, whose lines are looked up for a timeline.

@@ -35,6 +35,7 @@ fn assignment() -> AssignmentRecord {
         moved_from: None,
         twin: None,
         webhook: None,
+        hub_answer: None,
         attempts: 1,
         resumed: false,
         fault: None,

@@ -36,6 +36,7 @@ fn assignment(outcome: Outcome) -> AssignmentRecord {
         moved_from: None,
         twin: None,
         webhook: None,
+        hub_answer: None,
         attempts: 0,
         resumed: false,
         fault: None,
@@ -106,7 +107,8 @@ fn assignment_counts_registration_hub_calls_and_webhook_calls() {
     );
     let mut record = assignment(Outcome::failed(&Error::new(ErrorCode::CustomAllocationFailed)));
     record.hub = None;
-    record.webhook = Some(WebhookCall { url: "https://w".into(), calls: 2, answer: "500".into() });
+    record.webhook =
+        Some(WebhookCall { url: "https://w".into(), calls: 2, answer: "500".into(), last: None });
     assert_eq!(
         shown(&Event::Assignment(Box::new(record))),
         ["RegistrationAttempts dps [,Failure] 1", "WebhookCalls dps [Failure] 2"]
