@@ -38,7 +38,7 @@ impl Greeted {
     }
 
     /// What is told of a handshake that failed with that.
-    pub(crate) fn record(self, error: Option<&io::Error>) -> HandshakeRecord {
+    pub(crate) fn told(self, error: Option<&io::Error>) -> HandshakeRecord {
         let failure = error.and_then(|error| error.get_ref()?.downcast_ref::<rustls::Error>());
         let alert = match failure {
             Some(rustls::Error::AlertReceived(alert)) => Some(alert_name(*alert)),

@@ -189,7 +189,7 @@ async fn handshake(
     let patience = Duration::from_secs(limits::HANDSHAKE_TIMEOUT);
     let ended = tokio::time::timeout(patience, attempt).await.unwrap_or(Err(Broken::Late));
     ended.map_err(|broken| {
-        let handshake = Some(Box::new(seen.record(broken.error())));
+        let handshake = Some(Box::new(seen.told(broken.error())));
         Ended { handshake, ..Ended::at("handshake", broken.to_string()) }
     })
 }

@@ -1,5 +1,6 @@
 //! The records: facts of one unit of work, bounded, free of secrets (a SAS signature only as a hash).
 
+mod allocation;
 pub mod exchange;
 mod handshake;
 mod hub_connection;
@@ -11,6 +12,7 @@ use std::net::SocketAddr;
 use dps_model::{Channel, Error, Protocol, Timestamp, TrackingId};
 use serde::Serialize;
 
+pub use allocation::{Allocation, Score};
 pub use exchange::{HubAnswer, WebhookExchange};
 pub use handshake::HandshakeRecord;
 pub use hub_connection::{HubConnectionRecord, HubDeviceName};
@@ -252,32 +254,6 @@ pub struct SasSummary {
     pub policy: Option<String>,
     /// Hash of the signature, hex.
     pub signature_hash: String,
-}
-
-/// How a hub was chosen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Allocation {
-    /// The policy that was asked: `hashed`, `geoLatency`, `static`, `custom`; or `kept` where none was, because the
-    /// reprovision policy keeps the device where it is.
-    pub policy: &'static str,
-    /// The region that the device called from, where the policy asks for it and it is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
-    /// What was known of the candidates; at most `limits::MAX_SCORES`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub scores: Vec<Score>,
-}
-
-/// A candidate hub, as allocation saw it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Score {
-    /// The hub.
-    pub hub: String,
-    /// Expected round trip from the device's region, in milliseconds, where it is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub latency_ms: Option<u32>,
 }
 
 /// What a custom-allocation webhook was asked and said.

@@ -6,7 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use dps_model::{ApiVersion, Timestamp, TrackingId};
 use serde::Serialize;
 
-use crate::record::{AttemptRecord, Event, Operation, Outcome};
+use crate::record::{
+    AttemptRecord, ConnectionRecord, Event, HubConnectionRecord, Operation, Outcome, PollsRecord,
+};
 
 /// How much of a caller's address a row shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -194,17 +196,7 @@ impl Event {
                 correlation_id: call.tracking_id,
                 outcome: &call.outcome,
             },
-            Self::Connection(connection) => Head {
-                category: DEVICE_OPERATIONS,
-                operation_name: "Connection",
-                api_version: None,
-                time: connection.time,
-                micros: connection.micros,
-                peer: Some(connection.peer),
-                instance: None,
-                correlation_id: connection.tracking_id,
-                outcome: &CONNECTION_REFUSED,
-            },
+            Self::Connection(connection) => connection_head(connection),
             Self::LinkProbe(probe) => Head {
                 category: "ServiceOperations",
                 operation_name: "LinkedHubProbe",
@@ -216,33 +208,55 @@ impl Event {
                 correlation_id: probe.tracking_id,
                 outcome: &probe.outcome,
             },
-            Self::Polls(polls) => Head {
-                category: DEVICE_OPERATIONS,
-                operation_name: "OperationStatusLookup",
-                api_version: None,
-                time: polls.time,
-                micros: polls.micros,
-                peer: None,
-                instance: polls.instance.as_deref(),
-                correlation_id: polls.tracking_id,
-                outcome: &Outcome::Success,
-            },
-            Self::HubConnection(connection) => Head {
-                category: DEVICE_OPERATIONS,
-                operation_name: "HubConnection",
-                api_version: None,
-                time: connection.time,
-                micros: connection.micros,
-                peer: Some(connection.peer),
-                instance: None,
-                correlation_id: connection.tracking_id,
-                outcome: &Outcome::Success,
-            },
+            Self::Polls(polls) => polls_head(polls),
+            Self::HubConnection(connection) => hub_connection_head(connection),
         }
     }
 }
 
 const DEVICE_OPERATIONS: &str = "DeviceOperations";
+
+fn connection_head(connection: &ConnectionRecord) -> Head<'_> {
+    Head {
+        category: DEVICE_OPERATIONS,
+        operation_name: "Connection",
+        api_version: None,
+        time: connection.time,
+        micros: connection.micros,
+        peer: Some(connection.peer),
+        instance: None,
+        correlation_id: connection.tracking_id,
+        outcome: &CONNECTION_REFUSED,
+    }
+}
+
+fn polls_head(polls: &PollsRecord) -> Head<'_> {
+    Head {
+        category: DEVICE_OPERATIONS,
+        operation_name: "OperationStatusLookup",
+        api_version: None,
+        time: polls.time,
+        micros: polls.micros,
+        peer: None,
+        instance: polls.instance.as_deref(),
+        correlation_id: polls.tracking_id,
+        outcome: &Outcome::Success,
+    }
+}
+
+fn hub_connection_head(connection: &HubConnectionRecord) -> Head<'_> {
+    Head {
+        category: DEVICE_OPERATIONS,
+        operation_name: "HubConnection",
+        api_version: None,
+        time: connection.time,
+        micros: connection.micros,
+        peer: Some(connection.peer),
+        instance: None,
+        correlation_id: connection.tracking_id,
+        outcome: &Outcome::Success,
+    }
+}
 
 fn attempt_head(attempt: &AttemptRecord) -> Head<'_> {
     Head {

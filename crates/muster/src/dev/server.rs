@@ -97,8 +97,7 @@ impl Server {
             folder: directory.file("workspace"),
             workspace: &WorkspaceSettings::default(),
             destinations: destinations::open(&[export(&directory, settings.subscription_id)], &clock)?,
-            log: AttemptLog::bounded(&directory.file("logs"), ATTEMPTS)
-                .context("cannot open the folder of logs")?,
+            log: attempts(&directory)?,
         };
         let mut watching = Watching::open(plan, listener).await?;
         let env = announce(options, &directory, &ports, &settings, &hubs)?;
@@ -114,8 +113,8 @@ impl Server {
             metrics: Arc::clone(&metrics),
         };
         let own = OwnHubs::open(&outside, &settings, options, hubs, hook)?;
-        let mut site =
-            site(&outside, &directory, &settings, options, &own, &controls.faults, hosting).await?;
+        let faults = &controls.faults;
+        let mut site = site(&outside, &directory, &settings, options, &own, faults, hosting).await?;
         controls.join(&mut site, &outside, settings.bearer_token.clone().into(), &options.hosts);
         let instances = Arc::clone(&site.instances);
         watching.begin(&mut site, &outside)?;
@@ -150,6 +149,10 @@ impl Server {
         self.store.close().await?;
         Ok(())
     }
+}
+
+fn attempts(directory: &DataDir) -> anyhow::Result<AttemptLog> {
+    AttemptLog::bounded(&directory.file("logs"), ATTEMPTS).context("cannot open the folder of logs")
 }
 
 /// Where the workspace is.

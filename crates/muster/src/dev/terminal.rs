@@ -22,6 +22,8 @@ pub fn log_to_stderr() {
         .with_writer(std::io::stderr)
         .with_max_level(tracing::Level::WARN)
         .with_target(false)
+        // On a full disk it would be said by a macro that ends the thread when it cannot say it.
+        .log_internal_errors(false)
         .try_init();
 }
 

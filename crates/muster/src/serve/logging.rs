@@ -39,7 +39,11 @@ impl Logging {
     pub fn start(settings: &LogSettings) -> anyhow::Result<Self> {
         let place = Place(Arc::new(ArcSwap::from_pointee(open(&settings.to)?)));
         let (filter, level) = reload::Layer::new(LevelFilter::from_level(settings.level));
-        let lines = tracing_subscriber::fmt::layer().with_writer(place.clone()).with_target(false);
+        let lines = tracing_subscriber::fmt::layer()
+            .with_writer(place.clone())
+            .with_target(false)
+            // On a full disk it would be said by a macro that ends the thread when it cannot say it.
+            .log_internal_errors(false);
         let lines = if settings.json {
             lines.json().flatten_event(true).boxed()
         } else {

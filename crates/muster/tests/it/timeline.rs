@@ -1,8 +1,6 @@
 //! What the log of attempts and a device's timeline tell of a real server: registering, polling, the hub, a refusal, what
 //! is missing; by the command line, and again after a restart.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dps_model::Secret;
@@ -24,7 +22,8 @@ fn kinds(told: &Value) -> Vec<&str> {
 
 /// Asks until the timeline has an entry of that kind: lines are written a moment after the answer.
 async fn told(site: &Site, id: &str, kind: &str) -> Value {
-    for _ in 0..200 {
+    // Each question is a process of its own, which is pause enough.
+    for _ in 0..400 {
         let said = site.muster(&format!("timeline {id}"));
         if said.status == Some(0) {
             let told = said.json();
@@ -32,7 +31,6 @@ async fn told(site: &Site, id: &str, kind: &str) -> Value {
                 return told;
             }
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("no {kind} in the timeline of {id}: {}", site.muster(&format!("timeline {id}")).text());
 }
