@@ -86,7 +86,7 @@ fn row_that_does_not_fit_its_table_is_refused_with_all_of_its_append() {
         change(&mut bad.cells);
         store.append(vec![row(LOGS, 0, START), bad]).unwrap_err().0
     };
-    assert!(refused(&|cells| drop(cells.pop())).contains("25 cells instead of 26"));
+    assert!(refused(&|cells| drop(cells.pop())).contains("26 cells instead of 27"));
     assert!(refused(&|cells| cells[0] = Value::Long(1)).contains("no datetime in TimeGenerated"));
     assert!(refused(&|cells| cells[0] = Value::DateTime(-1)).contains("TimeGenerated"));
     assert!(refused(&|cells| cells[0] = Value::Null(dps_kql::Type::DateTime)).contains("TimeGenerated"));
