@@ -33,11 +33,8 @@ fn stage(error: &reqwest::Error) -> &'static str {
     }
     // A failed handshake arrives within an error of I/O, which keeps it as what it is about.
     let of_tls = |cause: &(dyn Error + 'static)| {
-        cause.is::<rustls::Error>()
-            || cause
-                .downcast_ref::<std::io::Error>()
-                .and_then(std::io::Error::get_ref)
-                .is_some_and(|within| within.is::<rustls::Error>())
+        let within = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause.is::<rustls::Error>() || within.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
     };
     if causes(error).any(of_tls) {
         return "TLS";

@@ -277,16 +277,14 @@ fn of_issuer(instance: &Instance, group: &Group) -> Result<Value, Error> {
         return Ok(json!({"type": "x509", "x509": {"signingCertificates": primary(certificate)}}));
     }
     let uploaded = instance.certificates.iter().find(|known| known.certificate.info.subject_name == *issuer);
-    match uploaded {
-        Some(known) => Ok(json!({"type": "x509", "x509": {"caReferences": {"primary": known.name}}})),
-        None => {
-            let key = group.about.authority_key_id.as_deref().unwrap_or("unknown");
-            Err(Error::argument(format!(
-                "The certificate of {issuer} (key id {key}) is missing: no device presented it. Upload it as a CA \
-                 certificate, or give it as enrollment.attestation.x509.signingCertificates."
-            )))
-        }
+    if let Some(known) = uploaded {
+        return Ok(json!({"type": "x509", "x509": {"caReferences": {"primary": known.name}}}));
     }
+    let key = group.about.authority_key_id.as_deref().unwrap_or("unknown");
+    Err(Error::argument(format!(
+        "The certificate of {issuer} (key id {key}) is missing: no device presented it. Upload it as a CA certificate, or \
+         give it as enrollment.attestation.x509.signingCertificates."
+    )))
 }
 
 fn primary(der: &[u8]) -> Value {

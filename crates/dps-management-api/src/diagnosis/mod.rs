@@ -110,9 +110,10 @@ impl ManagementApi {
             | Action::AcceptUnknown
             | Action::IgnoreUnknown => {
                 let takes_body = matches!(action, Action::AcceptUnknown | Action::IgnoreUnknown);
-                let body = match takes_body && head.headers.contains_key(CONTENT_TYPE) {
-                    true => Some(request::json(&head.headers, body).await?),
-                    false => None,
+                let body = if takes_body && head.headers.contains_key(CONTENT_TYPE) {
+                    Some(request::json(&head.headers, body).await?)
+                } else {
+                    None
                 };
                 self.inbox(action, &instance, &route.names.item, body.as_ref()).await
             }

@@ -19,7 +19,7 @@ fn attempt(instance: &str, id: &str, chain: &[Vec<u8>]) -> AttemptRecord {
     let time = Timestamp::from_millis(NOW * 1_000);
     let mut record = AttemptRecord::open(TrackingId::fresh(), time, &channel, Operation::Register);
     record.instance = Some(instance.to_owned());
-    record.registration_id = id.to_owned();
+    id.clone_into(&mut record.registration_id);
     record.steps = vec![Step { name: "findEnrollment", micros: 1 }];
     record.outcome = Outcome::failed(&Error::new(ErrorCode::Unauthorized));
     record

@@ -21,7 +21,7 @@ fn kinds(told: &Value) -> Vec<&str> {
 }
 
 /// Asks until the timeline has an entry of that kind: lines are written a moment after the answer.
-async fn told(site: &Site, id: &str, kind: &str) -> Value {
+fn told(site: &Site, id: &str, kind: &str) -> Value {
     // Each question is a process of its own, which is pause enough.
     for _ in 0..400 {
         let said = site.muster(&format!("timeline {id}"));
@@ -48,7 +48,7 @@ fn timeline_goes_from_the_enrollment_to_the_hub_and_survives_a_restart() {
         assert_ne!(site.muster(&format!("device provision {DEVICE} --key {}", key(2))).status, Some(0));
         let connected = site.muster(&format!("device connect {DEVICE} --key {} --send 21", key(1)));
         assert_eq!(connected.status, Some(0), "{}", connected.err);
-        let first = told(&site, "robot-1", "hubConnection").await;
+        let first = told(&site, "robot-1", "hubConnection");
         let kinds = kinds(&first);
         for kind in [
             "enrollmentChange",
@@ -79,7 +79,7 @@ fn timeline_goes_from_the_enrollment_to_the_hub_and_survives_a_restart() {
         let table = site.muster("timeline robot-1 -o table").text();
         assert!(table.contains("for the first time") && table.contains("Polled"), "{table}");
         let site = site.restarted_after(async |_| {}).await;
-        let again = told(&site, "robot-1", "hubConnection").await;
+        let again = told(&site, "robot-1", "hubConnection");
         assert_eq!(again["entries"], first["entries"]);
     });
 }
@@ -95,11 +95,11 @@ fn device_that_neither_polls_nor_connects_is_missed_after_its_time() {
         let device = Device::new("silent-1", Protocol::Mqtt, Proof::Key(secret), endpoint);
         let mut link = device.connect(endpoint).await.unwrap();
         link.register().await.unwrap().operation_id();
-        let soon = told(&site, "silent-1", "assigned").await;
+        let soon = told(&site, "silent-1", "assigned");
         assert_eq!(soon["gaps"], json!([]));
         // The lines of the registration are of before; five minutes later it is missed.
         site.muster("dev clock set --offset-seconds 300").text();
-        let later = told(&site, "silent-1", "neverPolled").await;
+        let later = told(&site, "silent-1", "neverPolled");
         let gaps: Vec<_> = later["gaps"].as_array().unwrap().iter().map(|gap| &gap["kind"]).collect();
         assert_eq!(gaps, ["neverPolled", "neverOnHub"]);
     });

@@ -40,8 +40,9 @@ pub async fn logged(folder: &Path, texts: &[&str]) -> Value {
         let files = std::fs::read_dir(folder.join("logs")).unwrap();
         let all: String =
             files.filter_map(|file| std::fs::read_to_string(file.unwrap().path()).ok()).collect();
-        if let Some(line) = all.lines().find(|line| texts.iter().all(|text| line.contains(text))) {
-            let row: Value = serde_json::from_str(line).unwrap();
+        // The last line may be half written.
+        let mut whole = all.lines().filter(|line| texts.iter().all(|text| line.contains(text)));
+        if let Some(row) = whole.find_map(|line| serde_json::from_str::<Value>(line).ok()) {
             return row["properties"].clone();
         }
         tokio::task::yield_now().await;
