@@ -14,8 +14,10 @@ pub const MAX_KNOWN_GROUPS: usize = 256;
 pub const MAX_KNOWN_HOLDERS: usize = 4;
 /// Events a second for which something is looked up; for more the record alone speaks.
 pub const MAX_LOOKUPS_PER_SECOND: u64 = 50;
+/// Milliseconds of each second after which nothing more is looked up in it: a slow store must not hold the recorder up.
+pub const LOOKUP_TIME_PER_SECOND: u64 = 250;
 /// Milliseconds that the lookups of one event may take.
-pub const EXPLANATION_TIMEOUT: u64 = 500;
+pub const EXPLANATION_TIMEOUT: u64 = 250;
 /// Devices whose last lookup is remembered: one that tries again and again is looked up once.
 pub const MAX_KNOWN_REMEMBERED: u64 = 10_000;
 /// Seconds for which it is.

@@ -34,7 +34,7 @@ impl Explaining {
             .max_capacity(limits::MAX_KNOWN_REMEMBERED)
             .time_to_live(Duration::from_secs(limits::KNOWN_REMEMBERED))
             .build();
-        let mut looking = Looking { remembered, clock, second: 0, done: 0 };
+        let mut looking = Looking { remembered, clock, second: 0, done: 0, spent: 0 };
         Box::new(move |event| {
             let known = looking.known(event, records.get(), &handle);
             let causes = dps_explain::explain(event, &known);
@@ -68,6 +68,8 @@ struct Looking {
     clock: Arc<dyn Clock>,
     second: u64,
     done: u64,
+    /// Microseconds of this second.
+    spent: u64,
 }
 
 /// What a lookup depends on.
@@ -109,8 +111,10 @@ impl Looking {
             return Arc::default();
         }
         let limit = Duration::from_millis(limits::EXPLANATION_TIMEOUT);
+        let begun = self.clock.monotonic_micros();
         let found =
             handle.block_on(async { tokio::time::timeout(limit, gather(records, attempt, wanted)).await });
+        self.spent += self.clock.monotonic_micros().saturating_sub(begun);
         let known = match found {
             Ok(Ok(known)) => Arc::new(known),
             Ok(Err(error)) => {
@@ -123,14 +127,15 @@ impl Looking {
         known
     }
 
-    /// So many in each second: in a storm of refusals the recorder must not fall behind.
+    /// So many, and for so long, in each second: in a storm of refusals, or with a slow store, the recorder must not fall
+    /// behind.
     fn may_look(&mut self) -> bool {
         let second = self.clock.monotonic_micros() / 1_000_000;
         if second != self.second {
-            (self.second, self.done) = (second, 0);
+            (self.second, self.done, self.spent) = (second, 0, 0);
         }
         self.done += 1;
-        self.done <= limits::MAX_LOOKUPS_PER_SECOND
+        self.done <= limits::MAX_LOOKUPS_PER_SECOND && self.spent < limits::LOOKUP_TIME_PER_SECOND * 1_000
     }
 }
 
