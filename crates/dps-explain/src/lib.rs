@@ -9,5 +9,5 @@ mod rules;
 pub mod timeline;
 
 pub use catalogue::{Entry, Family};
-pub use known::{Authority, Known, Near, NearKind, SasMatch, Signer, Wanted, distance};
+pub use known::{Authority, Known, Near, NearKind, SasMatch, Signer, Wanted};
 pub use rules::{explain, missing_on_hub};

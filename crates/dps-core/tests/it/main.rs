@@ -12,6 +12,7 @@ mod herd;
 mod hubs;
 mod instances;
 mod kept_forms;
+mod known;
 mod lifecycle;
 mod operations;
 mod pki;

@@ -4,14 +4,14 @@ use super::limits::MAX_MEASURED_NAME as MAX_LENGTH;
 
 /// The nearest of the names, when it is near: a third of the letters may differ, case aside.
 pub(super) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let wanted: Vec<char> = name.chars().take(MAX_LENGTH + 1).flat_map(char::to_lowercase).collect();
-    if wanted.len() > MAX_LENGTH {
+    if name.len() > MAX_LENGTH {
         return None;
     }
-    let limit = wanted.len() / 3;
+    let wanted = name.to_lowercase();
+    let limit = wanted.chars().count() / 3;
     names
         .filter(|other| other.len() <= MAX_LENGTH && *other != name)
-        .map(|other| (distance(&wanted, other), other))
+        .map(|other| (strsim::levenshtein(&wanted, &other.to_lowercase()), other))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, other)| other)
@@ -20,25 +20,6 @@ pub(super) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> O
 /// As a sentence.
 pub(super) fn suggestion<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
     nearest(name, names).map(|near| format!("Did you mean '{near}'?"))
-}
-
-/// Insertions, deletions and replacements between them.
-fn distance(wanted: &[char], other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=wanted.len()).collect();
-    for (index, letter) in other.chars().flat_map(char::to_lowercase).enumerate() {
-        let mut corner = index;
-        let mut left = index + 1;
-        let mut next = Vec::with_capacity(row.len());
-        next.push(left);
-        for (above, wanted) in row.iter().skip(1).zip(wanted) {
-            let replaced = corner + usize::from(*wanted != letter);
-            left = replaced.min(above + 1).min(left + 1);
-            corner = *above;
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -58,13 +39,5 @@ mod tests {
         assert_eq!(nearest("xyz", ["ResultType"].into_iter()), None);
         assert_eq!(nearest("", ["a"].into_iter()), None);
         assert_eq!(nearest(&"a".repeat(10_000), ["a"].into_iter()), None);
-    }
-
-    #[test]
-    fn distance_of_known_words_is_known() {
-        let kitten: Vec<char> = "kitten".chars().collect();
-        assert_eq!(distance(&kitten, "sitting"), 3);
-        assert_eq!(distance(&kitten, ""), 6);
-        assert_eq!(distance(&[], "abc"), 3);
     }
 }

@@ -91,9 +91,7 @@ impl ManagementApi {
         let wanted: String =
             group.about.id_scope.as_deref()?.to_ascii_lowercase().chars().take(MAX_ID_SCOPE).collect();
         let instances = self.instances.all();
-        instances
-            .into_iter()
-            .min_by_key(|instance| dps_explain::distance(&wanted, &instance.id_scope.key(), MAX_ID_SCOPE))
+        instances.into_iter().min_by_key(|instance| strsim::osa_distance(&wanted, &instance.id_scope.key()))
     }
 
     fn shown(&self, group: &Group, instance: &Instance) -> Value {
@@ -106,11 +104,13 @@ impl ManagementApi {
                     "registrationId": sample.registration_id,
                     "count": sample.count,
                     "lastSeen": sample.last_seen,
+                    "nearest": sample.nearest,
                     "hasCertificate": sample.certificate.is_some(),
                 })
             })
             .collect();
-        let nearest = self.nearest(group).map(|nearest| nearest.id_scope.as_str().to_owned());
+        let scope = self.nearest(group).map(|nearest| nearest.id_scope.as_str().to_owned());
+        let enrollment = || group.samples.iter().rev().find_map(|sample| sample.nearest.clone());
         let missing = |wanted| input(instance, group, wanted, &Map::new(), None).err();
         json!({
             "id": group.id,
@@ -118,7 +118,8 @@ impl ManagementApi {
             "title": title(group),
             "about": group.about,
             "registrationId": group.about.registration_id.as_deref().or(ids.last().copied()),
-            "nearest": nearest,
+            "nearest": scope.or_else(enrollment),
+            "cause": group.cause,
             "count": group.count,
             "firstSeen": group.first_seen,
             "lastSeen": group.last_seen,

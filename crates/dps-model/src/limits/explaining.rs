@@ -2,8 +2,10 @@
 
 /// Instances among which an unknown id scope or an enrollment is looked for.
 pub const MAX_KNOWN_SCOPES: usize = 256;
-/// Ids among which a typing error is looked for, from each of two places.
-pub const MAX_KNOWN_IDS: usize = 500;
+/// Places of the ids that a search for a typing error goes to, for each number of letters that may differ.
+pub const MAX_NEAR_SEEKS: usize = 512;
+/// Ids read at each.
+pub const NEAR_SEEK_IDS: usize = 32;
 /// Letters that may differ between an unknown id and the one that was meant.
 pub const MAX_NEAR_DISTANCE: usize = 2;
 /// Near ids that an explanation names.

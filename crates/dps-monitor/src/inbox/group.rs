@@ -66,6 +66,15 @@ pub struct About {
     pub id_scope: Option<String>,
 }
 
+/// The best explanation of the last attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Because {
+    /// Code of the catalogue of causes.
+    pub code: String,
+    /// What the cause says of this device.
+    pub sentence: String,
+}
+
 /// A device of a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -76,6 +85,9 @@ pub struct Sample {
     pub count: u64,
     /// The last of them.
     pub last_seen: Timestamp,
+    /// The enrolled registration id that is nearly its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<String>,
     /// Its certificate in DER, where it is kept.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "der")]
     pub certificate: Option<Vec<u8>>,
@@ -107,6 +119,9 @@ pub struct Group {
     pub protocols: BTreeMap<String, u64>,
     /// Networks that they came from; not all of them.
     pub networks: Vec<String>,
+    /// Why nobody knew the last device that asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Because>,
     /// Nobody wants to see it.
     pub ignored: bool,
     /// The issuer's certificate in DER, where a device presented it.
@@ -132,6 +147,7 @@ impl Group {
             more: false,
             protocols: BTreeMap::new(),
             networks: Vec::new(),
+            cause: None,
             ignored: false,
             issuer_certificate: None,
             endorsement_key: None,
@@ -155,6 +171,8 @@ impl Group {
         if self.endorsement_key.is_none() {
             self.endorsement_key = sighting.endorsement_key.map(str::to_owned);
         }
+        // In a storm not everything is explained: what was known before still holds.
+        self.cause = sighting.cause().or(self.cause.take());
         self.sample(sighting);
     }
 
@@ -169,11 +187,13 @@ impl Group {
                 registration_id: sighting.registration_id.to_owned(),
                 count: 0,
                 last_seen: sighting.time,
+                nearest: None,
                 certificate: None,
             },
         };
         sample.count = sample.count.saturating_add(1);
         sample.last_seen = sample.last_seen.max(sighting.time);
+        sample.nearest = sighting.nearest().or(sample.nearest);
         let kept = self.samples.iter().filter(|sample| sample.certificate.is_some()).count();
         if sample.certificate.is_some() || kept < MAX_INBOX_CERTIFICATES {
             sample.certificate = sighting.certificate.map(<[u8]>::to_vec).or(sample.certificate);
@@ -204,11 +224,12 @@ impl Group {
         self.samples.is_empty() && !self.more
     }
 
-    /// Bytes that certificates and keys take up.
+    /// Bytes that certificates, keys and explanations take up.
     pub(super) fn bytes(&self) -> usize {
         let certificates = self.samples.iter().filter_map(|sample| sample.certificate.as_ref());
         let certificates = certificates.chain(&self.issuer_certificate).map(Vec::len).sum::<usize>();
-        certificates + self.endorsement_key.as_ref().map_or(0, String::len)
+        let cause = self.cause.as_ref().map_or(0, |cause| cause.sentence.len());
+        certificates + cause + self.endorsement_key.as_ref().map_or(0, String::len)
     }
 }
 

@@ -7,4 +7,4 @@ mod group;
 mod sighting;
 
 pub use book::{Inbox, InboxError};
-pub use group::{About, Group, Kind, Sample};
+pub use group::{About, Because, Group, Kind, Sample};

@@ -3,15 +3,18 @@
 use std::net::IpAddr;
 
 use aws_lc_rs::digest;
-use dps_events::{AttemptRecord, CertificateSummary, ConnectionRecord, Event, Operation, Outcome};
+use dps_events::{AttemptRecord, Cause, CertificateSummary, ConnectionRecord, Event, Operation, Outcome};
 use dps_model::{ErrorCode, Protocol, Timestamp};
 
-use super::group::{About, Kind};
+use super::group::{About, Because, Kind};
 
 /// Reasons of groups that a chain only seems to lead to.
 const SIGNER_UNKNOWN: [&str; 2] = ["X509_SIGNER_NOT_IN_CHAIN", "X509_CHAIN_INCOMPLETE"];
 /// Between an id scope and a registration id, in addresses of AMQP and user names of MQTT.
 const REGISTRATIONS: &str = "/registrations/";
+/// Cause of a device whose id is nearly an enrolled one, and the fact that names that.
+const NEAR_MISS: &str = "ENROLLMENT_NEAR_MISS";
+const NEAREST: &str = "nearest";
 
 /// One attempt.
 pub(super) struct Sighting<'a> {
@@ -25,6 +28,7 @@ pub(super) struct Sighting<'a> {
     pub(super) certificate: Option<&'a [u8]>,
     pub(super) issuer_certificate: Option<&'a [u8]>,
     pub(super) endorsement_key: Option<&'a str>,
+    pub(super) causes: &'a [Cause],
 }
 
 /// What an event says of unknown devices.
@@ -97,6 +101,17 @@ impl Sighting<'_> {
         }
         hex::encode(context.finish().as_ref()).chars().take(32).collect()
     }
+
+    /// The best explanation of why nobody knows it.
+    pub(super) fn cause(&self) -> Option<Because> {
+        self.causes.first().map(|cause| Because { code: cause.code.into(), sentence: cause.sentence.clone() })
+    }
+
+    /// The individual enrollment whose registration id is nearly the device's.
+    pub(super) fn nearest(&self) -> Option<String> {
+        let near = self.causes.iter().find(|cause| cause.code == NEAR_MISS)?;
+        near.evidence.iter().find(|fact| fact.name == NEAREST).map(|fact| fact.value.clone())
+    }
 }
 
 fn of_evidence(record: &AttemptRecord) -> Sighting<'_> {
@@ -163,6 +178,7 @@ fn bare(record: &AttemptRecord, kind: Kind) -> Sighting<'_> {
         certificate: None,
         issuer_certificate: None,
         endorsement_key: None,
+        causes: &record.causes,
     }
 }
 
@@ -185,6 +201,7 @@ fn of_connection(record: &ConnectionRecord) -> Option<Sighting<'_>> {
         certificate: None,
         issuer_certificate: None,
         endorsement_key: None,
+        causes: &record.causes,
     })
 }
 

@@ -210,42 +210,15 @@ pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> O
         return None;
     }
     let lower = name.to_ascii_lowercase();
-    let (distance, near) =
-        names.map(|known| (distance(&lower, &known.to_ascii_lowercase()), known)).min_by_key(|(d, _)| *d)?;
+    let (distance, near) = names
+        .map(|known| (strsim::levenshtein(&lower, &known.to_ascii_lowercase()), known))
+        .min_by_key(|(d, _)| *d)?;
     (distance <= 1 + lower.len() / 4).then_some(near)
-}
-
-/// Letters to insert, remove or replace on the way from one word to the other (Levenshtein).
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, b) in row.iter_mut().skip(1).zip(&to) {
-            let above = *cell;
-            left = (diagonal + usize::from(a != *b)).min(above + 1).min(left + 1);
-            (diagonal, *cell) = (above, left);
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{distance, nearest};
-
-    #[test]
-    fn distance_counts_letters() {
-        for (from, to, expected) in
-            [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("abc", "abc", 0)]
-        {
-            assert_eq!(distance(from, to), expected, "{from} {to}");
-        }
-    }
+    use super::nearest;
 
     #[test]
     fn nearest_only_when_near() {

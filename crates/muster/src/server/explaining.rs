@@ -10,7 +10,7 @@ use dps_core::ports::Clock;
 use dps_core::{HeldCertificate, Instances, Known as Records};
 use dps_events::recorder::Explainer;
 use dps_events::{AttemptRecord, Event};
-use dps_explain::{Authority, Known, Near, NearKind, SasMatch, Signer, Wanted, distance};
+use dps_explain::{Authority, Known, Near, NearKind, SasMatch, Signer, Wanted};
 use dps_model::{Error, IdScope, RegistrationId, limits};
 use moka::sync::Cache;
 use tokio::runtime::Handle;
@@ -52,11 +52,10 @@ pub struct ExplainRehearsals(pub Records);
 impl dps_management_api::Explain for ExplainRehearsals {
     async fn explain(&self, record: &mut AttemptRecord) {
         let event = Event::Attempt(Box::new(record.clone()));
-        let known = gather(&self.0, record, Wanted::of(&event)).await;
-        let known = known.unwrap_or_else(|error| {
-            tracing::debug!(%error, "nothing could be looked up to explain a rehearsal");
-            Known::default()
-        });
+        let mut known = Known::default();
+        if let Err(error) = gather(&self.0, record, Wanted::of(&event), &mut known).await {
+            tracing::debug!(%error, "not everything could be looked up to explain a rehearsal");
+        }
         record.causes = dps_explain::explain(&event, &known);
     }
 }
@@ -112,17 +111,16 @@ impl Looking {
         }
         let limit = Duration::from_millis(limits::EXPLANATION_TIMEOUT);
         let begun = self.clock.monotonic_micros();
-        let found =
-            handle.block_on(async { tokio::time::timeout(limit, gather(records, attempt, wanted)).await });
+        let mut known = Known::default();
+        let found = handle.block_on(async {
+            tokio::time::timeout(limit, gather(records, attempt, wanted, &mut known)).await
+        });
         self.spent += self.clock.monotonic_micros().saturating_sub(begun);
-        let known = match found {
-            Ok(Ok(known)) => Arc::new(known),
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "nothing could be looked up to explain a refusal");
-                return Arc::default();
-            }
-            Err(_) => return Arc::default(),
-        };
+        // What was found until then holds all the same.
+        if let Ok(Err(error)) = found {
+            tracing::debug!(%error, "not everything could be looked up to explain a refusal");
+        }
+        let known = Arc::new(known);
         self.remembered.insert(shown, Arc::clone(&known));
         known
     }
@@ -139,18 +137,17 @@ impl Looking {
     }
 }
 
-/// Looks up what is wanted for an attempt.
-async fn gather(records: &Records, attempt: &AttemptRecord, wanted: Wanted) -> Result<Known, Error> {
-    let mut known = Known::default();
+/// Looks up what is wanted for an attempt, what takes longest last.
+async fn gather(
+    records: &Records,
+    attempt: &AttemptRecord,
+    wanted: Wanted,
+    known: &mut Known,
+) -> Result<(), Error> {
     if wanted.scopes {
-        known.scopes = nearest(&attempt.id_scope, records.id_scopes(), NearKind::Scope);
+        known.scopes = near_scopes(&attempt.id_scope, records.id_scopes());
     }
-    let Some(rows) = attempt.instance.as_ref().and_then(|name| records.rows(name)) else { return Ok(known) };
-    if wanted.near {
-        let key = attempt.registration_id.to_ascii_lowercase();
-        known.near = nearest(&key, records.ids_near(&rows, &key).await?, NearKind::Enrollment);
-        known.elsewhere = records.enrolled_elsewhere(&rows, &key).await?;
-    }
+    let Some(rows) = attempt.instance.as_ref().and_then(|name| records.rows(name)) else { return Ok(()) };
     if wanted.sas {
         known.sas = sas(records, &rows, attempt).await?;
     }
@@ -161,20 +158,29 @@ async fn gather(records: &Records, attempt: &AttemptRecord, wanted: Wanted) -> R
     if let (true, Some(name)) = (wanted.key_holders, &attempt.endorsement_key) {
         known.key_holders = records.key_holders(&rows, name).await?;
     }
-    Ok(known)
+    if wanted.near {
+        let key = attempt.registration_id.to_ascii_lowercase();
+        known.elsewhere = records.enrolled_elsewhere(&rows, &key).await?;
+        let near = |(name, distance)| Near { name, kind: NearKind::Enrollment, distance };
+        known.near = records.ids_near(&rows, &key).await?.into_iter().map(near).collect();
+    }
+    Ok(())
 }
 
-/// The few names that are nearly that one, nearest first.
-fn nearest(name: &str, others: Vec<String>, kind: NearKind) -> Vec<Near> {
+/// The few id scopes that are nearly that one, nearest first.
+fn near_scopes(scope: &str, others: Vec<String>) -> Vec<Near> {
     // Of a short name everything short is near.
-    let most = limits::MAX_NEAR_DISTANCE.min(name.len() / 4);
-    let near = |other: String| {
-        let distance = distance(name, &other, most);
-        (1..=most).contains(&distance).then_some(Near { name: other, kind, distance })
+    let most = limits::MAX_NEAR_DISTANCE.min(scope.len() / 4);
+    if scope.len() > limits::MAX_ID_SCOPE + most {
+        return Vec::new();
+    }
+    let scope = scope.to_ascii_lowercase();
+    let near = |name: String| {
+        let distance = strsim::osa_distance(&scope, &name.to_ascii_lowercase());
+        (1..=most).contains(&distance).then_some(Near { name, kind: NearKind::Scope, distance })
     };
     let mut near: Vec<Near> = others.into_iter().filter_map(near).collect();
     near.sort_by(|one, other| (one.distance, &one.name).cmp(&(other.distance, &other.name)));
-    near.dedup();
     near.truncate(limits::MAX_NEAR);
     near
 }

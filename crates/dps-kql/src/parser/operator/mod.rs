@@ -281,31 +281,14 @@ fn takes_settings(keyword: &str) -> bool {
 
 /// The operator whose name differs least, if by little.
 fn nearest(word: &str) -> Option<&'static str> {
+    /// Longer words are like none.
+    const LONGEST: usize = 32;
+    if word.len() > LONGEST {
+        return None;
+    }
     let lower = word.to_ascii_lowercase();
-    let spelled = |operator: &str| distance(lower.as_bytes(), operator.as_bytes());
+    let spelled = |operator: &str| strsim::levenshtein(&lower, operator);
     let (operator, apart) =
         OPERATORS.iter().map(|operator| (operator, spelled(operator))).min_by_key(|pair| pair.1)?;
     (apart * 3 <= lower.len()).then_some(operator)
-}
-
-/// How many characters must be put in, left out, or replaced.
-fn distance(from: &[u8], to: &[u8]) -> usize {
-    /// Longer words are like none.
-    const LONGEST: usize = 32;
-    if from.len() > LONGEST {
-        return usize::MAX / 3;
-    }
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (at, left) in from.iter().enumerate() {
-        let mut diagonal = at;
-        let mut before = at + 1;
-        let mut next = vec![before];
-        for (above, right) in row.iter().skip(1).zip(to) {
-            before = (diagonal + usize::from(left != right)).min(above + 1).min(before + 1);
-            diagonal = *above;
-            next.push(before);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }

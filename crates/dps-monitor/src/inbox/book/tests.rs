@@ -2,8 +2,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use dps_events::{
-    AttemptRecord, Candidate, CertificateSummary, ConnectionRecord, Enrollment, Event, Operation, Outcome,
-    SasSummary, Step,
+    AttemptRecord, Candidate, Cause, CertificateSummary, ConnectionRecord, Enrollment, Event, Fact,
+    Operation, Outcome, SasSummary, Step,
 };
 use dps_model::limits::{
     INBOX_GROUPS_LEFT, MAX_INBOX_BYTES, MAX_INBOX_CERTIFICATES, MAX_INBOX_GROUPS, MAX_INBOX_NETWORKS,
@@ -11,6 +11,7 @@ use dps_model::limits::{
 };
 use dps_model::{Channel, Error, ErrorCode, Protocol, Timestamp, TlsSession, TrackingId};
 
+use super::super::group::Because;
 use super::super::sighting::sha256;
 use super::{Group, Inbox, InboxError, Kind};
 use crate::metrics::fixtures::{Break, MemoryState};
@@ -183,6 +184,37 @@ async fn connection_that_ends_for_its_id_scope_is_of_the_same_group() {
     let group = only(&inbox);
     let ids: Vec<_> = group.samples.iter().map(|sample| sample.registration_id.as_str()).collect();
     assert_eq!((group.count, ids), (2, vec!["lost-1", "lost-2"]));
+}
+
+#[tokio::test]
+async fn what_explains_the_attempt_is_told_with_the_nearest_enrollment() {
+    let (inbox, _) = inbox().await;
+    let cause = |code, sentence: &str, evidence| Cause {
+        code,
+        title: "",
+        sentence: sentence.into(),
+        inferred: true,
+        evidence,
+        fix: Vec::new(),
+        docs: String::new(),
+    };
+    let mut record = keyed("pmup-1", [192, 0, 2, 1], 0);
+    record.causes = vec![
+        cause(
+            "ENROLLMENT_NEAR_MISS",
+            "nobody is pmup-1",
+            vec![Fact { name: "nearest", value: "pump-1".into() }],
+        ),
+        cause("ENROLLMENT_NOT_FOUND", "nobody", Vec::new()),
+    ];
+    inbox.observe(&event(record));
+    // Not each attempt is explained.
+    inbox.observe(&event(keyed("pmup-1", [192, 0, 2, 1], 1)));
+    let group = inbox.list(|_| true).remove(0);
+    assert_eq!(group.count, 2);
+    assert_eq!(group.device("pmup-1").unwrap().nearest.as_deref(), Some("pump-1"));
+    let because = Because { code: "ENROLLMENT_NEAR_MISS".into(), sentence: "nobody is pmup-1".into() };
+    assert_eq!(group.cause, Some(because));
 }
 
 #[tokio::test]

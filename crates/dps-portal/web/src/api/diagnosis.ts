@@ -217,17 +217,18 @@ export async function rehearse(body: unknown): Promise<Rehearsal> {
 export interface InboxItem {
   id: string;
   kind: string;
-  about?: { issuer?: string; authorityKeyId?: string; thumbprint?: string; endorsementKeyHash?: string; registrationId?: string; idScope?: string };
+  about?: { issuer?: string; authorityKeyId?: string; thumbprint?: string; endorsementKeyName?: string; registrationId?: string; idScope?: string };
   count: number;
   firstSeen: string;
   lastSeen: string;
   title?: string;
-  devices?: { registrationId: string; count: number; lastSeen: string }[];
+  devices?: { registrationId: string; count: number; lastSeen: string; nearest?: string | null }[];
   accepts?: { individualEnrollment: boolean; enrollmentGroup: boolean };
   more?: boolean;
   protocols?: Record<string, number>;
   networks?: string[];
-  nearest?: unknown;
+  nearest?: string | null;
+  cause?: { code: string; sentence: string } | null;
   ignored?: boolean;
 }
 

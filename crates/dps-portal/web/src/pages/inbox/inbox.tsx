@@ -57,7 +57,7 @@ export function Inbox(): JSX.Element {
             rowKey={(i) => i.id}
             sort={{ key: "last", down: true }}
             columns={[
-              { key: "what", title: "Who", by: titleOf, cell: (i) => <button type="button" class="open" onClick={() => (opened.value = i)}><bdi>{titleOf(i)}</bdi></button> },
+              { key: "what", title: "Who", by: titleOf, cell: (i) => <Who of={i} onOpen={() => (opened.value = i)} /> },
               { key: "kind", title: "Shows", by: kindOf, cell: (i) => <Tag dot={false}>{kindOf(i)}</Tag> },
               { key: "count", title: "Attempts", by: (i) => i.count, cell: (i) => figure(i.count), right: true },
               { key: "first", title: "First seen", by: (i) => i.firstSeen, cell: (i) => <span title={at(i.firstSeen)}>{ago(i.firstSeen)}</span> },
@@ -101,6 +101,20 @@ export function Inbox(): JSX.Element {
   );
 }
 
+type Device = NonNullable<InboxItem["devices"]>[number];
+
+// With why nobody knows it: what differs from what was meant is often one letter.
+function Who({ of, onOpen }: { of: InboxItem; onOpen: () => void }): JSX.Element {
+  return (
+    <>
+      <button type="button" class="open" onClick={onOpen}>
+        <bdi>{titleOf(of)}</bdi>
+      </button>
+      {of.cause != null && <bdi class="muted small wrap because">{of.cause.sentence}</bdi>}
+    </>
+  );
+}
+
 function Accept({ of, onClose, onDone }: { of: InboxItem; onClose: () => void; onDone: () => void }): JSX.Element {
   const accepts = of.accepts ?? { individualEnrollment: true, enrollmentGroup: false };
   const [whole, setWhole] = useState(!accepts.individualEnrollment && accepts.enrollmentGroup);
@@ -141,12 +155,19 @@ function Details({ of }: { of: InboxItem }): JSX.Element {
     ["Issuer", about.issuer],
     ["Authority key id", about.authorityKeyId],
     ["SHA-256", about.thumbprint],
-    ["Endorsement key, SHA-256", about.endorsementKeyHash],
+    ["Name of the endorsement key", about.endorsementKeyName],
     ["Registration id", about.registrationId],
     ["ID scope", about.idScope],
+    [of.kind === "idScope" ? "Nearest ID scope here" : "Nearest enrollment", of.nearest ?? undefined],
   ];
+  const enrolled = (of.devices ?? []).some((d) => d.nearest != null);
   return (
     <>
+      {of.cause != null && (
+        <Note>
+          <bdi class="wrap">{of.cause.sentence}</bdi> <span class="id muted">{of.cause.code}</span>
+        </Note>
+      )}
       <Facts
         of={[
           ["Shows", kindOf(of)],
@@ -165,6 +186,7 @@ function Details({ of }: { of: InboxItem }): JSX.Element {
           rowKey={(s) => s.registrationId}
           columns={[
             { key: "id", title: "Registration id", by: (s) => s.registrationId, cell: (s) => <a class="open" href={link("device", [s.registrationId])}><bdi class="id">{s.registrationId}</bdi></a> },
+            ...(enrolled ? [{ key: "near", title: "Nearest enrollment", cell: (s: Device) => s.nearest != null && <a class="open" href={link("enrollment", [s.nearest])}><bdi class="id">{s.nearest}</bdi></a> }] : []),
             { key: "count", title: "Attempts", by: (s) => s.count, cell: (s) => figure(s.count), right: true },
             { key: "last", title: "Last seen", by: (s) => s.lastSeen, cell: (s) => at(s.lastSeen) },
           ]}

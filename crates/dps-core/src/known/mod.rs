@@ -2,6 +2,8 @@
 //! used wrongly, certificates that a chain may lead to. Owns bounded lookups off the registration's path; must not know
 //! what is concluded from them.
 
+mod near;
+
 use std::sync::Arc;
 
 use dps_attestation::{EnrollmentKind, RefusedToken, SasMistake, x509};
@@ -57,24 +59,9 @@ impl Known {
         Ok(names)
     }
 
-    /// Ids of individual enrollments among which a typing error is looked for: those that begin as the key does, and the
-    /// first of all.
-    pub async fn ids_near(&self, rows: &str, key: &str) -> Result<Vec<String>, Error> {
-        let half = key.char_indices().nth(key.chars().count() / 2).map_or(0, |(at, _)| at);
-        let begin = key.get(..half).unwrap_or_default();
-        let mut ids = Vec::new();
-        // Greater than the beginning itself is everything that goes on from there.
-        for after in [(half > 0).then_some(begin), None] {
-            let page = Page {
-                collection: Collection::Enrollments,
-                instance: rows,
-                owner: None,
-                after,
-                limit: limits::MAX_KNOWN_IDS,
-            };
-            ids.extend(self.instances.store().page(page).await?.into_iter().map(|document| document.id));
-        }
-        Ok(ids)
+    /// Ids of individual enrollments that are nearly that key, and by how many letters they differ, the nearest first.
+    pub async fn ids_near(&self, rows: &str, key: &str) -> Result<Vec<(String, usize)>, Error> {
+        near::near(self.instances.store().as_ref(), rows, key).await
     }
 
     /// Enrollments whose keys, used wrongly, made the signature; a group by its id, the device's own by none.
