@@ -19,11 +19,11 @@ use tokio::task::JoinSet;
 use crate::{devices, tpm};
 
 /// Writes that share a commit.
-const BATCH: usize = 512;
+pub const BATCH: usize = 512;
 /// Batches on their way at once.
-const AT_ONCE: usize = 8;
+pub const AT_ONCE: usize = 8;
 /// When everything was enrolled: 2026-01-01.
-const ENROLLED: i64 = 1_767_225_600_000;
+pub const ENROLLED: i64 = 1_767_225_600_000;
 
 /// Enrollments to write.
 pub enum Enroll {

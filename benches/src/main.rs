@@ -11,6 +11,7 @@ mod muster;
 mod peers;
 mod process;
 mod report;
+mod seed;
 mod tpm;
 
 use std::path::PathBuf;
@@ -43,7 +44,7 @@ struct Cli {
     measurement: Option<Measurement>,
 }
 
-#[derive(Subcommand, Clone, Copy, PartialEq, Eq)]
+#[derive(Subcommand, Clone, PartialEq, Eq)]
 enum Measurement {
     /// Full registration over a new mutual-TLS connection, against two static answers of nginx.
     Registration,
@@ -66,6 +67,9 @@ enum Measurement {
     /// Clients in a process of their own; reads its plan on standard input.
     #[command(hide = true)]
     Load,
+    /// Fills the data directory of a server that does not run, for tests.
+    #[command(hide = true)]
+    Fill(seed::Options),
 }
 
 fn scale(text: &str) -> Result<f64, String> {
@@ -77,7 +81,11 @@ fn scale(text: &str) -> Result<f64, String> {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = if cli.measurement == Some(Measurement::Load) { load::run() } else { run(&cli) };
+    let done = match &cli.measurement {
+        Some(Measurement::Load) => load::run(),
+        Some(Measurement::Fill(options)) => seed::run(options),
+        _ => run(&cli),
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

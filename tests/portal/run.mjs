@@ -1,8 +1,8 @@
 // Drives the portal of a `muster dev` with a browser: every page, every step of the article, what a hostile id can do.
 //
-//   node run.mjs --muster PATH [-k NAME] [--shots DIR] [--require ROUTES]
+//   node run.mjs --muster PATH [--seeder PATH] [--full] [-k NAME] [--shots DIR] [--require ROUTES]
 //   node run.mjs --muster PATH --env DEV.ENV --url http://127.0.0.1:8080    against a server that runs already
-import { mkdirSync, mkdtempSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -12,7 +12,7 @@ import { seed } from "./harness/seed.mjs";
 import { attach, start } from "./harness/server.mjs";
 
 const { values: asked } = parseArgs({
-  options: { muster: { type: "string" }, env: { type: "string" }, url: { type: "string" }, shots: { type: "string" }, k: { type: "string", short: "k" }, require: { type: "string" } },
+  options: { muster: { type: "string" }, seeder: { type: "string" }, full: { type: "boolean" }, env: { type: "string" }, url: { type: "string" }, shots: { type: "string" }, k: { type: "string", short: "k" }, require: { type: "string" } },
 });
 if (asked.muster === undefined) {
   console.error("--muster PATH names the binary to test");
@@ -21,6 +21,10 @@ if (asked.muster === undefined) {
 const muster = resolve(asked.muster);
 const shots = resolve(asked.shots ?? mkdtempSync(join(tmpdir(), "muster-portal-shots-")));
 mkdirSync(shots, { recursive: true });
+
+// `cargo build` puts the program that fills stores beside the server.
+const seeder = resolve(asked.seeder ?? join(dirname(muster), "muster-bench"));
+const full = asked.full === true || process.env.MUSTER_PORTAL_FULL === "1";
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), "cases");
 const cases = [];
@@ -36,6 +40,7 @@ const left = [];
 let passed = 0;
 try {
   const known = await seed(server);
+  if (existsSync(seeder)) known.has.add("seeder");
   const lacks = (asked.require ?? "").split(",").filter((name) => name !== "" && !known.has.has(name));
   if (lacks.length > 0) failed.push(`this server has no ${lacks.join(", no ")}`) && console.log(`FAILED    ${failed[0]}`);
   for (const one of cases) {
@@ -48,7 +53,18 @@ try {
     }
     const began = Date.now();
     const portals = [];
-    const context = { server, known, shots, open: async (options) => (portals.push(await open(browser, server, shots, options)), portals[portals.length - 1]) };
+    const ends = [];
+    const context = {
+      server,
+      known,
+      shots,
+      muster,
+      seeder,
+      full,
+      open: async (options) => (portals.push(await open(browser, options?.server ?? server, shots, options)), portals[portals.length - 1]),
+      /** Something that is ended with the case, however that ends. */
+      lasting: (made) => (ends.push(made), made),
+    };
     try {
       await one.run(context);
       for (const portal of portals.splice(0)) await portal.close();
@@ -63,6 +79,7 @@ try {
         await portal.context.close();
       }
     }
+    for (const end of ends.reverse()) await end.stop();
   }
 } finally {
   await browser.close();

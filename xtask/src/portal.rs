@@ -22,13 +22,13 @@ pub struct TestOptions {
     /// A `muster` to test; built in the dev profile when not given.
     #[arg(long, value_name = "FILE")]
     muster: Option<PathBuf>,
-    /// Passed on to `run.mjs`, for example `-k NAME` or `--shots FOLDER`.
+    /// Passed on to `run.mjs`, for example `-k NAME`, `--shots FOLDER`, or `--full` for a store of a million devices.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
 
-/// Routes that CI's build has, so that no case that needs one is left out unseen.
-pub const ROUTES: &str = "queries,causes,attempts,rehearsals,inbox,analysis,clock,faults";
+/// Routes that CI's build has, and the program beside it that fills stores, so that no case that needs one is left out unseen.
+pub const ROUTES: &str = "queries,causes,attempts,rehearsals,inbox,analysis,clock,faults,seeder";
 
 /// Programs the build uses, with their Debian packages.
 const BUILD: &[(&str, &str)] = &[("node", "nodejs"), ("npm", "npm")];
@@ -67,7 +67,9 @@ pub fn test(options: &TestOptions) -> Result<()> {
     if let Some(muster) = &options.muster {
         return test_against(&std::path::absolute(muster)?, &options.rest);
     }
+    // One call for each: features are joined over what is built together, and `muster` alone has others.
     run_command(&mut cargo(&["build", "--locked", "-p", "muster", "--bin", "muster"]))?;
+    run_command(&mut cargo(&["build", "--locked", "-p", "muster-bench", "--bin", "muster-bench"]))?;
     test_against(&shell::target_dir().join("debug/muster"), &options.rest)
 }
 

@@ -120,7 +120,7 @@ pub async fn run(cli: &Cli) -> Result<()> {
         folder: folder.context("cannot make a folder for the servers' data")?,
     };
     describe(&bench).await;
-    let wanted = |one| cli.measurement.is_none_or(|measurement| measurement == one);
+    let wanted = |one| cli.measurement.as_ref().is_none_or(|measurement| *measurement == one);
     if wanted(Measurement::Registration) {
         registration::run(&bench).await?;
     }

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use dps_core::Enrollments;
-use dps_core::enrollment::Enrolled;
+use dps_core::enrollment::{Enrolled, Reach};
 use dps_model::Error;
 use dps_model::enrollment::Keys;
 use dps_model::instance::Instance;
@@ -49,8 +49,7 @@ pub(crate) async fn enrollments<E: Enrolled>(
     let specification: Specification = json::read(&request::json_body(&head.headers, body).await?)?;
     let asked = Asked::read(head, instance, rows, "", &specification)?;
     let mut taken = Taken::new(&asked);
-    let next =
-        core.visit::<E>(instance, asked.after.clone(), |row| taken.take(&row.shown(Keys::Hidden))).await?;
+    let next = core.visit::<E>(instance, asked.reach(), |row| taken.take(&row.shown(Keys::Hidden))).await?;
     Ok(taken.answer(next))
 }
 
@@ -73,7 +72,7 @@ pub(crate) async fn registrations(
         Ok(row) => taken.take(&row),
         Err(_) => ControlFlow::Continue(()),
     };
-    let next = core.visit_registrations(instance, group_id, asked.after.clone(), visit).await?;
+    let next = core.visit_registrations(instance, group_id, asked.reach(), visit).await?;
     Ok(taken.answer(next))
 }
 
@@ -101,6 +100,10 @@ impl<'a> Asked<'a> {
         let token = request::header(&head.headers, &CONTINUATION);
         let after = token.filter(|token| !token.is_empty()).map(|token| bound.read(&token)).transpose()?;
         Ok(Self { rows, bound, query, limit, after })
+    }
+
+    fn reach(&self) -> Reach {
+        Reach { after: self.after.clone(), prefix: self.query.id_prefix() }
     }
 }
 

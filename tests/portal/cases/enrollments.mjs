@@ -179,13 +179,20 @@ export default [
       const rows = page.getByRole("row", { name: /series-/ });
       await rows.first().waitFor();
       assert.equal(await rows.count(), 100);
-      await page.getByRole("button", { name: "Show more" }).click();
-      await page.getByText("200 shown").waitFor();
-      await page.getByRole("button", { name: "Show more" }).click();
+      const next = page.getByRole("button", { name: "Next" });
+      await next.click();
+      await page.getByText("101–200", { exact: true }).waitFor();
+      await next.click();
       await page.getByRole("link", { name: "series-0249" }).waitFor();
-      assert.equal(await rows.count(), 250);
+      await page.getByText("201–250 of 250").waitFor();
+      assert.equal(await rows.count(), 50);
+      assert.ok(await next.isDisabled());
+      await page.getByRole("button", { name: "Previous" }).click();
+      await page.getByText("101–200", { exact: true }).waitFor();
+      await page.getByRole("button", { name: "First" }).click();
+      await page.getByRole("link", { name: "series-0000" }).waitFor();
       await page.getByLabel("Id begins with").fill("series-024");
-      await page.getByRole("link", { name: "series-0100" }).waitFor({ state: "detached" });
+      await page.getByRole("link", { name: "series-0000" }).waitFor({ state: "detached" });
       assert.equal(await rows.count(), 10);
     },
   },

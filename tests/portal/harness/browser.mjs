@@ -14,7 +14,7 @@ export const DESKTOP = { width: 1400, height: 900 };
 export const PHONE = { width: 390, height: 800 };
 
 /** A browser of its own for a case, and what a case does with it. */
-export async function open(browser, server, shots, { viewport = DESKTOP, theme = "light" } = {}) {
+export async function open(browser, server, shots, { viewport = DESKTOP, theme = "light", origins = [] } = {}) {
   const context = await browser.newContext({ viewport, colorScheme: theme, locale: "en-GB", timezoneId: "UTC", ignoreHTTPSErrors: true, permissions: ["clipboard-read", "clipboard-write"] });
   context.setDefaultTimeout(15_000);
   const page = await context.newPage();
@@ -33,10 +33,23 @@ export async function open(browser, server, shots, { viewport = DESKTOP, theme =
     void dialog.dismiss();
   });
   page.on("request", (request) => {
-    if (!request.url().startsWith(new URL(server.portal).origin) && !/^(data|blob):/.test(request.url())) faults.push(`the page asked elsewhere: ${request.url()}`);
+    const known = [new URL(server.portal).origin, ...origins];
+    if (!known.includes(new URL(request.url()).origin) && !/^(data|blob):/.test(request.url())) faults.push(`the page asked elsewhere: ${request.url()}`);
+  });
+
+  page.on("console", (message) => {
+    // What the server refuses the browser says too, and what breaks the policy is judged above.
+    if (message.type() === "error" && !/Failed to load resource|Content Security Policy/.test(message.text())) faults.push(`the console says: ${message.text()}`);
+  });
+  const answers = [];
+  page.on("requestfinished", async (request) => {
+    const sizes = await request.sizes().catch(() => undefined);
+    if (sizes !== undefined) answers.push({ path: new URL(request.url()).pathname, bytes: sizes.responseBodySize });
   });
 
   const portal = {
+    /** Path and size of every answer that the page was given. */
+    answers,
     page,
     context,
     faults,
@@ -55,6 +68,8 @@ export async function open(browser, server, shots, { viewport = DESKTOP, theme =
     async settled() {
       await page.waitForFunction(() => document.querySelector("main .skeleton") === null, null, { timeout: 20_000 });
     },
+    /** Elements of the page as it is. */
+    nodes: () => page.evaluate(() => document.getElementsByTagName("*").length),
     async toast(text) {
       await page.locator(".toast", { hasText: text }).first().waitFor();
     },

@@ -31,7 +31,7 @@ export async function seed(server) {
 }
 
 /** A register request as bytes, whatever the id is. */
-function register(server, id) {
+export function register(server, id) {
   const { MUSTER_DEVICE_HOST: host, MUSTER_HTTPS_PORT: port, MUSTER_ID_SCOPE: scope } = server.env;
   const body = JSON.stringify({ registrationId: id });
   return new Promise((done) => {

@@ -1,6 +1,6 @@
 // A `muster dev` of the tests' own: free ports, a folder of its own, stopped at the end. Or one that runs already.
 import { execFile, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,8 +8,9 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 const START_MS = 60_000;
+const STOP_MS = 30_000;
 
-function freePort() {
+export function freePort() {
   return new Promise((done, failed) => {
     const server = createServer();
     server.on("error", failed);
@@ -30,30 +31,57 @@ export function readEnv(path) {
   );
 }
 
-/** Starts `muster dev`; `options` are further arguments. */
-export async function start(muster, options = []) {
-  const folder = mkdtempSync(join(tmpdir(), "muster-portal-"));
+/** Starts `muster dev`; `options` are further arguments. With a folder, on what an earlier one left there, and it stays. */
+export async function start(muster, options = [], kept = undefined) {
+  const folder = kept ?? mkdtempSync(join(tmpdir(), "muster-portal-"));
   const data = join(folder, "data");
   const ports = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
   const names = ["--https-port", "--mqtt-port", "--amqp-port", "--http-port"];
   const args = ["dev", "--data-dir", data, ...names.flatMap((name, i) => [name, String(ports[i])]), ...options];
-  const child = spawn(muster, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const envFile = join(data, "dev.env");
+  const stop = await running(muster, args, (said) => existsSync(envFile) && said.includes("running"));
+  return server(muster, readEnv(envFile), envFile, folder, kept === undefined ? async () => (await stop(), remove(folder)) : stop);
+}
+
+const remove = (folder) => rmSync(folder, { recursive: true, force: true });
+
+/** Starts a program and waits until `ready` likes what it has said; answers what stops it. */
+export async function running(program, args, ready) {
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (said = (said + chunk).slice(-8000)));
   let ended = false;
-  child.on("exit", () => (ended = true));
-  const envFile = join(data, "dev.env");
+  const end = new Promise((done) => child.on("exit", () => done((ended = true))));
   const until = Date.now() + START_MS;
-  while (!(existsSync(envFile) && said.includes("running"))) {
-    if (ended || Date.now() > until) throw new Error(`muster dev did not start:\n${said}`);
+  while (!(await ready(said))) {
+    if (ended || Date.now() > until) {
+      child.kill("SIGKILL");
+      throw new Error(`${program} ${args[0]} did not start:\n${said}`);
+    }
     await new Promise((done) => setTimeout(done, 100));
   }
-  const env = readEnv(envFile);
-  return server(muster, env, envFile, folder, async () => {
+  return async () => {
     child.kill("SIGTERM");
-    for (let i = 0; i < 100 && !ended; i++) await new Promise((done) => setTimeout(done, 50));
-    if (!ended) child.kill("SIGKILL");
-  });
+    const late = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
+    if (!ended) await end;
+    clearTimeout(late);
+  };
+}
+
+/** A `muster dev` that is full: `wanted` are the options of `muster-bench fill`. Its folder goes with it. */
+export async function filled(muster, seeder, wanted, options = []) {
+  const folder = mkdtempSync(join(tmpdir(), "muster-portal-"));
+  try {
+    const first = await start(muster, options, folder);
+    await first.stop();
+    const instance = first.env.MUSTER_RESOURCE_ID.split("/").pop();
+    await run(seeder, ["fill", "--store", join(folder, "data"), "--instance", instance, ...wanted]);
+    const full = await start(muster, options, folder);
+    return { ...full, stop: async () => (await full.stop(), remove(folder)) };
+  } catch (error) {
+    remove(folder);
+    throw error;
+  }
 }
 
 /** One that runs, by its dev.env and the address of its portal. */
@@ -62,7 +90,7 @@ export function attach(muster, envFile, url) {
   return server(muster, { ...readEnv(envFile), MUSTER_PORTAL_URL: url }, envFile, folder, async () => undefined);
 }
 
-function server(muster, env, envFile, folder, stop) {
+export function server(muster, env, envFile, folder, stop) {
   return {
     env,
     folder,

@@ -62,7 +62,11 @@ const ROOMS: &[Room] = &[
     room("muster-device", &["dps-wire", "dps-attestation", "dps-model"], &[]),
     room("muster", EVERYTHING, &[]),
     // The bench fills stores by the thousand before a server opens them.
-    room("muster-bench", &["dps-store", "dps-core", "dps-wire", "dps-attestation", "dps-model"], &[]),
+    room(
+        "muster-bench",
+        &["dps-store", "dps-core", "dps-wire", "dps-attestation", "dps-model", "dps-monitor"],
+        &[],
+    ),
     // Joins the real rooms in one process, and compares what comes out of each door.
     room(
         "muster-parity",

@@ -20,6 +20,7 @@ pub use edit::{Changed, Enrollments};
 pub use key_ring::KeyRings;
 pub use kind::Enrolled;
 pub use mend::mend;
+pub use pages::Reach;
 
 use dps_attestation::EnrollmentKind;
 use dps_model::attestation::Mechanism;

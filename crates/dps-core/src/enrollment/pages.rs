@@ -13,24 +13,36 @@ use super::edit::registration_state;
 use super::kind::Enrolled;
 use crate::ports::{Collection, Document, Page};
 
+/// Which documents are shown.
+#[derive(Clone, Debug, Default)]
+pub struct Reach {
+    /// Those behind this id.
+    pub after: Option<String>,
+    /// Those whose ids, in lower case, begin so. They stand together, and no other is read.
+    pub prefix: String,
+}
+
 /// Whose documents are read.
 #[derive(Clone, Copy)]
 struct Shelf<'a> {
     collection: Collection,
     instance: &'a str,
     owner: Option<&'a str>,
+    prefix: &'a str,
 }
 
 impl Enrollments {
-    /// Shows enrollments behind the id `after` to `visit`, until it breaks off or `MAX_QUERY_SCAN` have been shown.
-    /// Answers the id to go on behind, if there are more.
+    /// Shows enrollments to `visit`, until it breaks off or `MAX_QUERY_SCAN` have been shown. Answers the id to go on
+    /// behind, if there are more.
     pub async fn visit<E: Enrolled>(
         &self,
         instance: &Instance,
-        after: Option<String>,
+        reach: Reach,
         mut visit: impl FnMut(E) -> ControlFlow<()> + Send,
     ) -> Result<Option<String>, Error> {
-        let shelf = Shelf { collection: E::COLLECTION, instance: instance.rows(), owner: None };
+        let Reach { after, prefix } = reach;
+        let shelf =
+            Shelf { collection: E::COLLECTION, instance: instance.rows(), owner: None, prefix: &prefix };
         self.scan(shelf, after, |document| Ok(visit(E::read(document)?))).await
     }
 
@@ -39,12 +51,17 @@ impl Enrollments {
         &self,
         instance: &Instance,
         group_id: &str,
-        after: Option<String>,
+        reach: Reach,
         mut visit: impl FnMut(DeviceRegistrationResult) -> ControlFlow<()> + Send,
     ) -> Result<Option<String>, Error> {
         let owner = EnrollmentGroupId::parse(group_id)?.key();
-        let shelf =
-            Shelf { collection: Collection::Registrations, instance: instance.rows(), owner: Some(&owner) };
+        let Reach { after, prefix } = reach;
+        let shelf = Shelf {
+            collection: Collection::Registrations,
+            instance: instance.rows(),
+            owner: Some(&owner),
+            prefix: &prefix,
+        };
         self.scan(shelf, after, |document| Ok(visit(registration_state(document)?))).await
     }
 
@@ -81,7 +98,20 @@ impl Enrollments {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Document>, Error> {
-        let Shelf { collection, instance, owner } = shelf;
-        Ok(self.store.page(Page { collection, instance, owner, after, limit }).await?)
+        let Shelf { collection, instance, owner, prefix } = shelf;
+        let page = |after, limit| self.store.page(Page { collection, instance, owner, after, limit });
+        if prefix.is_empty() {
+            return Ok(page(after, limit).await?);
+        }
+        let mut documents = Vec::new();
+        if after.is_none() {
+            // The id that is no more than the beginning stands before all others that have it.
+            let first = self.store.get(collection, instance, prefix).await?;
+            documents.extend(first.filter(|first| owner.is_none() || first.owner.as_deref() == owner));
+        }
+        documents.extend(page(after.or(Some(prefix)), limit - documents.len()).await?);
+        let others = documents.iter().position(|document| !document.id.starts_with(prefix));
+        documents.truncate(others.unwrap_or(documents.len()));
+        Ok(documents)
     }
 }

@@ -9,6 +9,7 @@ mod evaluate;
 mod lexer;
 mod members;
 mod parser;
+mod prefix;
 mod print;
 mod syntax;
 
@@ -33,6 +34,11 @@ impl Query {
     /// Is every row wanted?
     pub fn takes_all(&self) -> bool {
         self.condition.is_none()
+    }
+
+    /// What the ids of all wanted rows begin with, in lower case; empty where that is not known.
+    pub fn id_prefix(&self) -> String {
+        self.condition.as_ref().map(prefix::of).unwrap_or_default()
     }
 
     /// Is this row wanted?

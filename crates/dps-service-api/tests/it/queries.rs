@@ -180,9 +180,44 @@ async fn query_that_finds_nothing_looks_at_so_many_rows_a_page() {
         assert_eq!(bed.call(ask("POST", "/enrollmentGroups").json(&body)).await.json()["isSuccessful"], true);
     }
     let last = format!("n-{:05}", count - 1);
-    let text = format!("SELECT * WHERE enrollmentGroupId = '{last}'");
+    let text = format!("SELECT * WHERE ENDSWITH(enrollmentGroupId, '{last}')");
     let (sizes, found) = all(&bed, "/enrollmentGroups/query", &text, "0", "enrollmentGroupId").await;
-    assert_eq!((sizes, found), (vec![0, 1], vec![last]));
+    assert_eq!((sizes, found), (vec![0, 1], vec![last.clone()]));
+    // What says how the id begins looks nowhere else.
+    let text = format!("SELECT * WHERE STARTSWITH(enrollmentGroupId, '{}')", &last[..last.len() - 1]);
+    let (sizes, found) = all(&bed, "/enrollmentGroups/query", &text, "0", "enrollmentGroupId").await;
+    assert_eq!((sizes, found.last()), (vec![count % 10], Some(&last)));
+}
+
+#[tokio::test]
+async fn query_by_how_ids_begin_holds_those_and_the_id_that_is_no_longer() {
+    let bed = Bed::new().await;
+    let group = |n: usize| if n.is_multiple_of(2) { "even" } else { "odd" };
+    fill(&bed, "/enrollments", "registrationId", (0..120).map(|n| format!("N-{n}"))).await;
+    for n in 0..120 {
+        register(&bed, &format!("N-{n}"), Some(group(n)), Status::Failed).await;
+    }
+    let id = "registrationId";
+    let begins = "SELECT * WHERE STARTSWITH(registrationId, 'n-1')";
+    for (path, text, sizes) in [
+        ("/enrollments/query", begins, &[10, 10, 10, 1][..]),
+        ("/enrollments/query", "SELECT * WHERE registrationId = 'n-11'", &[1]),
+        (
+            "/enrollments/query",
+            "SELECT * WHERE STARTSWITH(registrationId, 'n-2') AND registrationId = 'n-1'",
+            &[0],
+        ),
+        ("/enrollments/query", "SELECT * WHERE STARTSWITH(registrationId, 'zz')", &[0]),
+        ("/registrations/odd/query", begins, &[10, 6]),
+        ("/registrations/even/query", begins, &[10, 5]),
+        ("/registrations/even/query", "SELECT * WHERE registrationId = 'n-11'", &[0]),
+    ] {
+        let (found_sizes, found) = all(&bed, path, text, "10", id).await;
+        assert_eq!(found_sizes, sizes, "{path} {text}");
+        let once: BTreeSet<&String> = found.iter().collect();
+        assert_eq!(once.len(), found.len(), "{path} {text}");
+        assert!(found.iter().all(|id| id.starts_with("N-1")), "{found:?}");
+    }
 }
 
 #[tokio::test]

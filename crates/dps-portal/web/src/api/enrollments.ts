@@ -92,23 +92,29 @@ export interface Search {
 /** docs/reference/query.md has the language; a quote in a text is doubled. */
 export function sql(table: "enrollments" | "enrollmentGroups", key: string, of: Search): string {
   const parts: string[] = [];
-  if (of.text !== "") parts.push(`STARTSWITH(${key}, '${of.text.replace(/'/g, "''")}')`);
+  if (of.text !== "") parts.push(begins(key, of.text));
   if (of.status === "disabled") parts.push("provisioningStatus = 'disabled'");
   if (of.status === "enabled") parts.push("provisioningStatus <> 'disabled'");
   if (of.type !== "") parts.push(`attestation.type = '${of.type}'`);
   return `SELECT * FROM ${table}${parts.length === 0 ? "" : ` WHERE ${parts.join(" AND ")}`}`;
 }
 
-export function queryEnrollments(of: Search, from: string | null, signal?: AbortSignal): Promise<PageOf<Enrollment>> {
-  return page("/enrollments/query", { query: sql("enrollments", "registrationId", of) }, from, 100, signal);
+function begins(key: string, text: string): string {
+  return `STARTSWITH(${key}, '${text.replace(/'/g, "''")}')`;
 }
 
-export function queryGroups(of: Search, from: string | null, signal?: AbortSignal): Promise<PageOf<Group>> {
-  return page("/enrollmentGroups/query", { query: sql("enrollmentGroups", "enrollmentGroupId", of) }, from, 100, signal);
+export function queryEnrollments(of: Search, from: string | null, size: number, signal?: AbortSignal): Promise<PageOf<Enrollment>> {
+  return page("/enrollments/query", { query: sql("enrollments", "registrationId", of) }, from, size, signal);
 }
 
-export function queryRegistrations(group: string, from: string | null, signal?: AbortSignal): Promise<PageOf<Registration>> {
-  return page(`/registrations/${segment(group)}/query`, {}, from, 100, signal);
+export function queryGroups(of: Search, from: string | null, size: number, signal?: AbortSignal): Promise<PageOf<Group>> {
+  return page("/enrollmentGroups/query", { query: sql("enrollmentGroups", "enrollmentGroupId", of) }, from, size, signal);
+}
+
+/** Those that a group let in, or those of them whose ids begin so. */
+export function queryRegistrations(group: string, text: string, from: string | null, size: number, signal?: AbortSignal): Promise<PageOf<Registration>> {
+  const query = text === "" ? {} : { query: `SELECT * FROM registrations WHERE ${begins("registrationId", text)}` };
+  return page(`/registrations/${segment(group)}/query`, query, from, size, signal);
 }
 
 export type Kind = "enrollments" | "enrollmentGroups";

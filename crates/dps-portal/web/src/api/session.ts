@@ -59,11 +59,14 @@ const NONE: Rights = { readEnrollments: false, writeEnrollments: false, configur
 export const may = computed<Rights>(() => session.value?.may ?? NONE);
 
 export const mayWriteRules = computed<boolean>(() => may.value.writeRules ?? may.value.configure);
+/** Why no rule can be made; nothing where one can. */
+export const barredFromRules = computed<string | null>(() => (mayWriteRules.value ? null : "Your sign-in may not change alert rules"));
 
 onSignedOut(() => {
   if (session.value === null || session.value === undefined) return;
   farewell.value = "Your session has ended. Sign in again to go on where you were.";
   session.value = null;
+  void learnProviders();
 });
 
 export async function resume(): Promise<void> {
@@ -71,15 +74,28 @@ export async function resume(): Promise<void> {
     session.value = await get<Session>("/portal/session");
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) {
-      providers.value = list(object(error.body)["providers"]).flatMap((p) => {
-        const name = text(object(p)["name"]);
-        const url = text(object(p)["url"]);
-        return name !== null && url !== null && url.startsWith("/") ? [{ name, url }] : [];
-      });
+      providers.value = providersOf(error);
     } else {
       farewell.value = error instanceof Error ? error.message : "The server does not answer.";
     }
     session.value = null;
+  }
+}
+
+function providersOf(refusal: ApiError): Provider[] {
+  return list(object(refusal.body)["providers"]).flatMap((p) => {
+    const name = text(object(p)["name"]);
+    const url = text(object(p)["url"]);
+    return name !== null && url !== null && url.startsWith("/") ? [{ name, url }] : [];
+  });
+}
+
+/** Whoever came with a session, as from an identity provider, was not told yet where one signs in. */
+async function learnProviders(): Promise<void> {
+  try {
+    await get("/portal/session");
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) providers.value = providersOf(error);
   }
 }
 
@@ -96,6 +112,7 @@ export async function signOut(): Promise<void> {
     farewell.value = "You are signed out.";
     chosen.value = null;
     session.value = null;
+    await learnProviders();
   }
 }
 

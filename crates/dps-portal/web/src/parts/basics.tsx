@@ -41,7 +41,15 @@ export function Button(p: ButtonProps): JSX.Element {
   );
 }
 
-export function LinkButton(p: { href: string; children: ComponentChildren; icon?: IconName; primary?: boolean; small?: boolean }): JSX.Element {
+/** Leads somewhere; with `barred` it says why it does not. */
+export function LinkButton(p: { href: string; children: ComponentChildren; icon?: IconName; primary?: boolean; small?: boolean; barred?: string | null }): JSX.Element {
+  if (typeof p.barred === "string") {
+    return (
+      <Button disabled title={p.barred} kind={p.primary === true ? "primary" : "plain"} small={p.small === true} {...(p.icon === undefined ? {} : { icon: p.icon })}>
+        {p.children}
+      </Button>
+    );
+  }
   return (
     <a class={`button${p.primary === true ? " primary" : ""}${p.small === true ? " small" : ""}`} href={p.href}>
       {p.icon !== undefined && <Icon name={p.icon} />}

@@ -38,7 +38,10 @@ export function TimeChart(p: ChartProps): JSX.Element {
   const coloured = useMemo(() => p.series.map((s, i) => ({ ...s, colour: s.colour ?? palette(i) })), [p.series]);
   const shown = useMemo(() => coloured.filter((s) => !hidden.has(s.label)), [coloured, hidden]);
   const stacked = p.stacked ?? p.kind === "bar";
-  const some = p.series.some((s) => s.values.some((v) => v !== null));
+  const some = useMemo(() => p.series.some((s) => s.values.some((v) => v !== null)), [p.series]);
+  // A pointer that moves draws this anew for each point that it passes: what goes through all points is kept.
+  const said = useMemo(() => describe(p.x, coloured), [p.x, coloured]);
+  const sums = useMemo(() => coloured.map((s) => compact(sum(s.values))), [coloured]);
   const paint = painted.value;
   const height = p.height ?? 220;
 
@@ -72,10 +75,10 @@ export function TimeChart(p: ChartProps): JSX.Element {
   }
   return (
     <figure class="chart">
-      <div ref={box} class="canvas" style={{ minHeight: `${height}px` }} role="img" aria-label={`${p.label}. ${describe(p.x, coloured)}`} />
+      <div ref={box} class="canvas" style={{ minHeight: `${height}px` }} role="img" aria-label={`${p.label}. ${said}`} />
       {p.legend !== false && (
         <figcaption class="legend">
-          {coloured.map((s) => (
+          {coloured.map((s, i) => (
             <button
               type="button"
               key={s.label}
@@ -85,7 +88,7 @@ export function TimeChart(p: ChartProps): JSX.Element {
             >
               <i style={{ background: `var(--${s.colour})` }} />
               <bdi>{s.label}</bdi>
-              <b class="num">{hover === null ? compact(sum(s.values)) : figure(s.values[hover])}</b>
+              <b class="num">{hover === null ? sums[i] : figure(s.values[hover])}</b>
             </button>
           ))}
           <span class="muted small num when">{hover === null ? "" : at((p.x[hover] ?? 0) * 1000)}</span>
@@ -176,17 +179,19 @@ function half(u: uPlot): number {
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-const INCREMENTS = [MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY];
+const INCREMENTS = [1, 2, 5, 10, 15, 30, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY];
+const seconds = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 const hours = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
 const days = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 
-/** The hour within a day, the day beyond one; a day that begins is named among hours. */
+/** The second within some minutes, the hour within a day, the day beyond one; a day that begins is named among hours. */
 function whenTicks(u: uPlot, ticks: readonly number[]): string[] {
   const span = (u.scales["x"]?.max ?? 0) - (u.scales["x"]?.min ?? 0);
   return ticks.map((t) => {
     const date = new Date(t * 1000);
     const midnight = date.getHours() === 0 && date.getMinutes() === 0;
-    return span > 4 * DAY || midnight ? days.format(date) : hours.format(date);
+    if (span > 4 * DAY || midnight) return days.format(date);
+    return span < 3 * MINUTE ? seconds.format(date) : hours.format(date);
   });
 }
 

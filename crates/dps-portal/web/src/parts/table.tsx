@@ -1,8 +1,13 @@
-// A list of resources: sorted in the page, continued by the server.
+// A list of resources, a page at a time: of pages of the server, or of what is there already. Sorted in the page.
 import type { ComponentChildren, JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
+import type { Pages } from "../api/pages";
+import { figure } from "../text/number";
 import { Icon } from "./icon";
 import { Button } from "./basics";
+
+/** Rows that are drawn at once of a list that is there as a whole. */
+const AT_ONCE = 200;
 
 export interface Column<T> {
   key: string;
@@ -19,14 +24,32 @@ export interface TableProps<T> {
   rows: readonly T[];
   rowKey: (row: T) => string;
   sort?: { key: string; down: boolean };
-  more?: { busy: boolean; onMore: () => void } | undefined;
+  /** Of a list that comes page by page: where `rows` stand in it. */
+  pages?: Pages<T>;
   empty?: ComponentChildren;
 }
 
 export function Table<T>(p: TableProps<T>): JSX.Element {
   const [sort, setSort] = useState(p.sort ?? null);
-  const rows = useMemo(() => sorted(p.rows, p.columns, sort), [p.rows, p.columns, sort]);
-  if (p.rows.length === 0 && p.empty !== undefined && p.more === undefined) return <>{p.empty}</>;
+  const [asked, setAsked] = useState(0);
+  const all = useMemo(() => sorted(p.rows, p.columns, sort), [p.rows, p.columns, sort]);
+  const last = Math.max(0, Math.ceil(all.length / AT_ONCE) - 1);
+  const here = Math.min(asked, last);
+  const rows = p.pages !== undefined ? all : all.slice(here * AT_ONCE, (here + 1) * AT_ONCE);
+  const turner =
+    p.pages !== undefined ? (
+      <Turner before={p.pages.before} count={rows.length} of={p.pages.hasNext ? null : p.pages.before + rows.length} busy={p.pages.busy} first={p.pages.first} previous={p.pages.hasPrevious ? p.pages.previous : null} next={p.pages.hasNext ? p.pages.next : null} />
+    ) : (
+      <Turner before={here * AT_ONCE} count={rows.length} of={all.length} busy={false} first={() => setAsked(0)} previous={here > 0 ? () => setAsked(here - 1) : null} next={here < last ? () => setAsked(here + 1) : null} />
+    );
+  if (p.rows.length === 0 && p.empty !== undefined) {
+    return (
+      <>
+        {p.empty}
+        {turner}
+      </>
+    );
+  }
   return (
     <>
       <div class="scroller" tabIndex={0} role="region" aria-label={p.label}>
@@ -61,15 +84,43 @@ export function Table<T>(p: TableProps<T>): JSX.Element {
           </tbody>
         </table>
       </div>
-      {p.more !== undefined && (
-        <div class="more">
-          <span class="muted small">{p.rows.length} shown</span>
-          <Button busy={p.more.busy} onClick={p.more.onMore}>
-            Show more
-          </Button>
-        </div>
-      )}
+      {turner}
     </>
+  );
+}
+
+interface TurnerProps {
+  /** Rows before the page. */
+  before: number;
+  /** Rows on it. */
+  count: number;
+  /** All there are; none while that is not known. */
+  of: number | null;
+  busy: boolean;
+  first: () => void;
+  previous: (() => void) | null;
+  next: (() => void) | null;
+}
+
+/** Where the page stands, and the ways to others; nothing where there is only one. */
+function Turner(p: TurnerProps): JSX.Element | null {
+  if (p.previous === null && p.next === null) return null;
+  const rows = p.count === 0 ? "No row here" : `${figure(p.before + 1)}–${figure(p.before + p.count)}`;
+  return (
+    <nav class="more" aria-label="Pages of the list">
+      <Button small disabled={p.previous === null} onClick={p.first}>
+        First
+      </Button>
+      <Button small disabled={p.previous === null} onClick={() => p.previous?.()}>
+        Previous
+      </Button>
+      <span class="muted small num" role="status">
+        {p.busy ? "…" : p.of === null ? rows : `${rows} of ${figure(p.of)}`}
+      </span>
+      <Button small disabled={p.next === null} onClick={() => p.next?.()}>
+        Next
+      </Button>
+    </nav>
   );
 }
 

@@ -59,7 +59,7 @@ function Frame(): JSX.Element {
     return () => document.removeEventListener("keydown", press);
   }, []);
 
-  const place = pages.find((p) => p.page === route.value.page);
+  const place = offered().find((p) => p.page === route.value.page);
   return (
     <div class="shell">
       <a
@@ -103,6 +103,11 @@ function Frame(): JSX.Element {
   );
 }
 
+/** The pages that this server has something for. */
+function offered(): readonly Place[] {
+  return pages.filter((p) => p.devOnly !== true || session.value?.mode === "dev");
+}
+
 function Guard({ of: Show }: { of: FunctionComponent }): JSX.Element {
   const [failed, again] = useErrorBoundary();
   if (failed !== undefined) {
@@ -116,7 +121,7 @@ function Guard({ of: Show }: { of: FunctionComponent }): JSX.Element {
 }
 
 function Navigation({ open, current }: { open: boolean; current: string }): JSX.Element {
-  const shown = pages.filter((p): p is Place & { nav: string; icon: IconName } => p.nav !== undefined && p.icon !== undefined && (p.devOnly !== true || session.value?.mode === "dev"));
+  const shown = offered().filter((p): p is Place & { nav: string; icon: IconName } => p.nav !== undefined && p.icon !== undefined);
   const sections = [...new Set(shown.map((p) => p.section))];
   return (
     <nav class={open ? "nav open" : "nav"} aria-label="Pages">

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { enable, readGroups, readLogRules, readMetricRules, remove, type LogRule, type MetricRule, type RuleKind } from "../../api/insights";
 import { asApiError, useLoad } from "../../api/load";
-import { mayWriteRules } from "../../api/session";
+import { barredFromRules, mayWriteRules } from "../../api/session";
 import { Button, Card, Empty, Failure, LinkButton, Tag, Waiting } from "../../parts/basics";
 import { ActionDialog } from "../../parts/dialog";
 import { Table } from "../../parts/table";
@@ -58,10 +58,10 @@ export function Rules(): JSX.Element {
       flush
       actions={
         <>
-          <LinkButton small href={link("alerts", ["new-log"])} icon="plus">
+          <LinkButton small href={link("alerts", ["new-log"])} icon="plus" barred={barredFromRules.value}>
             Log rule
           </LinkButton>
-          <LinkButton small primary href={link("alerts", ["new-metric"])} icon="plus">
+          <LinkButton small primary href={link("alerts", ["new-metric"])} icon="plus" barred={barredFromRules.value}>
             Metric rule
           </LinkButton>
         </>

@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { erase, mechanism, queryRegistrations, read, write, type Attestation, type CertificateInfo, type Enrollment, type Kind, type Registration } from "../../api/enrollments";
 import { asApiError, useLoad } from "../../api/load";
+import { PAGE, usePages } from "../../api/pages";
 import { may } from "../../api/session";
 import { Button, Card, CodeBox, Copy, Empty, Facts, Failure, Id, LinkButton, Note, Page, Tag, Waiting } from "../../parts/basics";
 import { ActionDialog } from "../../parts/dialog";
@@ -217,34 +218,27 @@ export function RegistrationFacts({ of }: { of: Registration }): JSX.Element {
 }
 
 function Registrations({ group }: { group: string }): JSX.Element {
-  const rows = useSignal<Registration[]>([]);
-  const next = useSignal<string | null>(null);
-  const busy = useSignal(false);
-  const first = useLoad(async (signal) => {
-    const page = await queryRegistrations(group, null, signal);
-    rows.value = page.rows;
-    next.value = page.next;
-    return page;
-  }, [group]);
-  const more = async (): Promise<void> => {
-    busy.value = true;
-    try {
-      const page = await queryRegistrations(group, next.value);
-      rows.value = [...rows.value, ...page.rows];
-      next.value = page.next;
-    } catch (error) {
-      toast(asApiError(error).message, "bad");
-    }
-    busy.value = false;
-  };
+  const [text, setText] = useState("");
+  const wanted = text.trim();
+  const found = usePages<Registration>((from, size, signal) => queryRegistrations(group, wanted, from, size, signal), [group, wanted], text === "" ? 0 : 250);
   return (
-    <Card title="Devices that it let in" span={12} flush>
-      {first.data === undefined ? (
-        <div class="body">{first.error === null ? <Waiting /> : <Failure error={first.error} retry={first.reload} />}</div>
+    <Card title="Devices that it let in" span={12} flush busy={found.busy}>
+      <div class="row toolbar">
+        <input class="input filter" type="search" placeholder="Id begins with" aria-label="Registration id begins with" value={text} maxLength={128} onInput={(event) => setText(event.currentTarget.value)} />
+      </div>
+      {found.error !== null ? (
+        <div class="body">
+          <Failure error={found.error} retry={found.retry} />
+        </div>
+      ) : found.rows === undefined ? (
+        <div class="body">
+          <Waiting />
+        </div>
       ) : (
         <Table
           label="Registrations"
-          rows={rows.value}
+          rows={found.rows}
+          pages={found}
           rowKey={(r) => r.registrationId ?? ""}
           columns={[
             { key: "id", title: "Registration id", by: (r) => r.registrationId, cell: (r) => <a class="open" href={link("device", [r.registrationId ?? ""])}><bdi class="id">{r.registrationId}</bdi></a> },
@@ -252,8 +246,7 @@ function Registrations({ group }: { group: string }): JSX.Element {
             { key: "hub", title: "Hub", by: (r) => r.assignedHub, cell: (r) => <bdi class="id">{r.assignedHub ?? ""}</bdi> },
             { key: "last", title: "Last registered", by: (r) => r.lastUpdatedDateTimeUtc, cell: (r) => ago(r.lastUpdatedDateTimeUtc ?? "") },
           ]}
-          more={next.value === null ? undefined : { busy: busy.value, onMore: () => void more() }}
-          empty={<Empty title="No device of it has registered yet" />}
+          empty={wanted === "" ? <Empty title="No device of it has registered yet" /> : <Empty title="None fits">No device of it that registered has an id that begins so.</Empty>}
         />
       )}
     </Card>
@@ -269,7 +262,7 @@ function Delete({ kind, of, onClose }: { kind: Kind; of: Document; onClose: () =
     let count = 0;
     let next: string | null = null;
     for (let pages = 0; pages < 10; pages++) {
-      const page: { rows: Registration[]; next: string | null } = await queryRegistrations(id, next, signal);
+      const page: { rows: Registration[]; next: string | null } = await queryRegistrations(id, "", next, PAGE, signal);
       count += page.rows.length;
       next = page.next;
       if (next === null) break;

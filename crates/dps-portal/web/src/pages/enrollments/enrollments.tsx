@@ -1,10 +1,9 @@
 // Lists of individual enrollments and of groups: searched at the server, page by page.
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
-import type { ApiError } from "../../api/client";
-import { queryEnrollments, queryGroups, type Enrollment, type Group, type Kind, type PageOf, type Search } from "../../api/enrollments";
-import { asApiError } from "../../api/load";
+import { useEffect, useState } from "preact/hooks";
+import { queryEnrollments, queryGroups, type Kind, type Search } from "../../api/enrollments";
+import { usePages } from "../../api/pages";
 import { may } from "../../api/session";
 import { Button, Card, Empty, Failure, Note, Page, Tag, Waiting } from "../../parts/basics";
 import { Pick } from "../../parts/form";
@@ -16,9 +15,6 @@ import { idOf } from "./draft";
 import { EnrollmentForm } from "./form";
 
 const TYPES = { symmetricKey: "Symmetric key", x509: "X.509", tpm: "TPM", none: "None" } as const;
-/** A search may have to look through many pages that hold nothing. */
-const MOST_EMPTY_PAGES = 40;
-const ENOUGH = 50;
 
 export function Enrollments(): JSX.Element {
   return <List kind="enrollments" />;
@@ -34,45 +30,10 @@ function List({ kind }: { kind: Kind }): JSX.Element {
   const [text, setText] = useState(q.get("q") ?? "");
   const [status, setStatus] = useState<Search["status"]>("");
   const [type, setType] = useState<Search["type"]>("");
-  const rows = useSignal<Document[]>([]);
-  const next = useSignal<string | null>(null);
-  const busy = useSignal(true);
-  const error = useSignal<ApiError | null>(null);
+  const search = { text: text.trim(), status, type };
+  const found = usePages<Document>((from, size, signal) => (group ? queryGroups(search, from, size, signal) : queryEnrollments(search, from, size, signal)), [search], text === "" ? 0 : 250);
   const creating = useSignal(q.get("new") !== null);
-  const running = useRef<AbortController | null>(null);
-
-  const load = async (from: string | null): Promise<void> => {
-    running.current?.abort();
-    const abort = new AbortController();
-    running.current = abort;
-    busy.value = true;
-    error.value = null;
-    const search = { text: text.trim(), status, type };
-    try {
-      let got: Document[] = from === null ? [] : rows.value;
-      const before = got.length;
-      let at = from;
-      for (let pages = 0; pages < MOST_EMPTY_PAGES; pages++) {
-        const page: PageOf<Enrollment | Group> = group ? await queryGroups(search, at, abort.signal) : await queryEnrollments(search, at, abort.signal);
-        got = [...got, ...page.rows];
-        at = page.next;
-        if (at === null || got.length - before >= ENOUGH) break;
-      }
-      rows.value = got;
-      next.value = at;
-    } catch (failed) {
-      if (abort.signal.aborted) return;
-      error.value = asApiError(failed);
-    }
-    busy.value = false;
-  };
-
-  useEffect(() => {
-    const timer = setTimeout(() => void load(null), text === "" ? 0 : 250);
-    amend({ q: text });
-    return () => clearTimeout(timer);
-  }, [text, status, type]);
-  useEffect(() => () => running.current?.abort(), []);
+  useEffect(() => amend({ q: text }), [text]);
 
   if (!may.value.readEnrollments) {
     return (
@@ -92,7 +53,7 @@ function List({ kind }: { kind: Kind }): JSX.Element {
         </Button>
       }
     >
-      <Card flush busy={busy.value}>
+      <Card flush busy={found.busy}>
         <div class="row toolbar">
           <input class="input filter" type="search" placeholder="Id begins with" aria-label="Id begins with" value={text} maxLength={128} onInput={(event) => setText(event.currentTarget.value)} />
           <Pick
@@ -117,18 +78,19 @@ function List({ kind }: { kind: Kind }): JSX.Element {
             onChange={setStatus}
           />
         </div>
-        {error.value !== null ? (
+        {found.error !== null ? (
           <div class="body">
-            <Failure error={error.value} retry={() => void load(null)} />
+            <Failure error={found.error} retry={found.retry} />
           </div>
-        ) : busy.value && rows.value.length === 0 ? (
+        ) : found.rows === undefined ? (
           <div class="body">
             <Waiting lines={6} />
           </div>
         ) : (
           <Table
             label={group ? "Enrollment groups" : "Enrollments"}
-            rows={rows.value}
+            rows={found.rows}
+            pages={found}
             rowKey={idOf}
             columns={[
               { key: "id", title: group ? "Group" : "Registration id", by: idOf, cell: (e) => <a class="open" href={link(group ? "group" : "enrollment", [idOf(e)])}><bdi class="id">{idOf(e)}</bdi></a> },
@@ -138,9 +100,10 @@ function List({ kind }: { kind: Kind }): JSX.Element {
               { key: "policy", title: "Allocation", cell: (e) => e.allocationPolicy ?? <span class="muted">service's</span> },
               { key: "changed", title: "Changed", by: (e) => e.lastUpdatedDateTimeUtc, cell: (e) => <span title={at(e.lastUpdatedDateTimeUtc)}>{ago(e.lastUpdatedDateTimeUtc ?? "")}</span> },
             ]}
-            more={next.value === null ? undefined : { busy: busy.value, onMore: () => void load(next.value) }}
             empty={
-              filtered ? (
+              found.hasNext ? (
+                <Empty title="None so far">No row that was looked at fits. Next looks at those behind them.</Empty>
+              ) : filtered ? (
                 <Empty title="None fits">No id begins so, or none has this status and attestation.</Empty>
               ) : (
                 <Empty title={group ? "No group yet" : "No device is enrolled yet"}>

@@ -7,6 +7,7 @@ import type { ApiError } from "../../api/client";
 import { readCauses } from "../../api/diagnosis";
 import { ask, type Rows } from "../../api/logs";
 import { asApiError, useLoad } from "../../api/load";
+import { barredFromRules, mayWriteRules } from "../../api/session";
 import { Button, Card, Empty, Failure, Note, Page, Segments, Waiting } from "../../parts/basics";
 import { ActionDialog } from "../../parts/dialog";
 import { Pick, TextField } from "../../parts/form";
@@ -73,7 +74,7 @@ export function Logs(): JSX.Element {
               <Button icon="save" onClick={() => (saving.value = true)}>
                 Save
               </Button>
-              <Button icon="alerts" onClick={() => go("alerts", ["new-log"], { q: query })}>
+              <Button icon="alerts" disabled={!mayWriteRules.value} {...(barredFromRules.value === null ? {} : { title: barredFromRules.value })} onClick={() => go("alerts", ["new-log"], { q: query })}>
                 New alert rule
               </Button>
             </div>

@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { AZURE_NAMESPACE, readDefinitions, readMetrics, type Metric, type MetricDefinition, type Point } from "../../api/insights";
 import { useLoad } from "../../api/load";
+import { barredFromRules, mayWriteRules } from "../../api/session";
 import { Button, Card, Failure, Note, Page, Segments, Waiting } from "../../parts/basics";
 import { TimeChart, type ChartKind, type Series } from "../../parts/chart";
 import { Pick } from "../../parts/form";
@@ -82,6 +83,8 @@ function Explorer({ definitions }: { definitions: MetricDefinition[] }): JSX.Ele
               small
               kind="primary"
               icon="alerts"
+              disabled={!mayWriteRules.value}
+              {...(barredFromRules.value === null ? {} : { title: barredFromRules.value })}
               onClick={() => go("alerts", ["new-metric"], { metric: definition.name.value, aggregation, filter: writeFilters(filters), split, threshold: threshold(shown.series) })}
             >
               New alert rule
@@ -129,7 +132,7 @@ function merged(series: Series[]): Series[] {
 }
 
 function threshold(series: readonly Series[]): string {
-  const most = Math.max(0, ...series.flatMap((s) => s.values.map((v) => v ?? 0)));
+  const most = series.reduce((all, s) => s.values.reduce<number>((n, v) => Math.max(n, v ?? 0), all), 0);
   return String(most === 0 ? 0 : Math.ceil(most * 1.2));
 }
 
