@@ -21,3 +21,16 @@ export function certificateAuthority(folder, name) {
     },
   };
 }
+
+/** A server's certificate of a CA that is made for it. */
+export function serverCertificate(folder, host) {
+  const at = mkdtempSync(join(folder, "tls-"));
+  const openssl = (...args) => execFileSync("openssl", args, { cwd: at, stdio: ["ignore", "pipe", "ignore"] });
+  const read = (file) => readFileSync(join(at, file), "utf8");
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+  openssl("req", "-x509", ...key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "90", "-subj", "/CN=Plant Root");
+  openssl("req", "-new", ...key, "-keyout", "leaf.key", "-out", "leaf.csr", "-subj", `/CN=${host}`);
+  writeFileSync(join(at, "leaf.ext"), `basicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth\nsubjectAltName=DNS:${host}\n`);
+  openssl("x509", "-req", "-in", "leaf.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "90", "-extfile", "leaf.ext", "-out", "leaf.pem");
+  return { chain: read("leaf.pem"), key: read("leaf.key"), ca: read("ca.pem") };
+}
