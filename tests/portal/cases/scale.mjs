@@ -2,6 +2,7 @@
 // store. What a page holds and what it is sent must not grow with the store; how long it takes is told, and decides nothing.
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
+import { PHONE } from "../harness/browser.mjs";
 import { filled } from "../harness/server.mjs";
 import { register } from "../harness/seed.mjs";
 
@@ -9,7 +10,8 @@ const FEW = 200;
 /** Whatever the store holds, one answer has no more bytes, and a page no more elements. */
 const MOST_BYTES = 3 * 1024 * 1024;
 const MOST_NODES = 6000;
-const UNKNOWN = 300;
+/** Unknown devices; of a million, more than the inbox remembers. */
+const UNKNOWN = { few: 300, many: 2200 };
 const MASTER = "muster-bench master key, no secret";
 
 const id = (family, number) => `${family}-${String(number).padStart(8, "0")}`;
@@ -104,12 +106,12 @@ function walk(page, path) {
 }
 
 /** A store of that many devices, with some that asked, unknown ones among them. */
-async function store({ muster, seeder, lasting }, devices) {
+async function store({ muster, seeder, lasting }, devices, unknown) {
   const server = lasting(await filled(muster, seeder, amount(devices), dev));
   const asking = id("unit", devices - 4);
   const key = createHmac("sha256", MASTER).update(asking).digest("base64");
   assert.ok((await server.provision(asking, key, "https")).accepted);
-  for (let i = 0; i < UNKNOWN; i++) await register(server, `stranger-${i}`);
+  for (let i = 0; i < unknown; i++) await register(server, `stranger-${i}`);
   return server;
 }
 
@@ -123,11 +125,11 @@ export default [
       const portals = [];
       for (const devices of [FEW, many]) {
         const began = Date.now();
-        const server = await store(context, devices);
+        const server = await store(context, devices, full && devices === many ? UNKNOWN.many : UNKNOWN.few);
         console.log(`          ${devices} enrollments, ${devices} registrations: written in ${((Date.now() - began) / 1000).toFixed(0)} s`);
         const portal = await open({ server });
         await portal.signIn();
-        portals.push([portal, devices]);
+        portals.push([portal, devices, server]);
       }
       const times = [];
       // The first round warms up.
@@ -161,6 +163,7 @@ export default [
       await portal.shot("scale-none-so-far");
       await page.getByLabel("Status").selectOption("");
       await page.getByRole("link", { name: id("device", 0) }).waitFor();
+      await portal.accessible("a page of many");
       await portal.shot("scale-enrollments");
       assert.ok((await page.getByRole("row").count()) <= 101);
 
@@ -175,7 +178,17 @@ export default [
       await page.getByText(/^1–200 of/).waitFor();
       await page.getByRole("button", { name: "Next", exact: true }).click();
       await page.getByText(/^201–/).waitFor();
+      await portal.accessible("a page of the inbox");
       await portal.shot("scale-inbox");
+
+      const phone = await open({ server: portals[1][2], viewport: PHONE });
+      await phone.signIn();
+      for (const hash of ["enrollments", "group/bench-keys", "inbox"]) {
+        await phone.go(`#/${hash}`);
+        await phone.page.getByRole("button", { name: "Next", exact: true }).waitFor();
+        await phone.fits(hash);
+        await phone.shot(`scale-phone-${hash.replace(/\W+/g, "-")}`);
+      }
     },
   },
 ];
