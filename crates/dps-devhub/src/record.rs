@@ -59,8 +59,8 @@ impl DevHubs {
                 device_id: guest.id.as_str().to_owned(),
                 module_id: None,
             },
-            protocol: channel.protocol,
-            peer: channel.peer,
+            protocol: Some(channel.protocol),
+            peer: Some(channel.peer),
         })));
     }
 

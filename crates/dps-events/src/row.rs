@@ -251,7 +251,7 @@ fn hub_connection_head(connection: &HubConnectionRecord) -> Head<'_> {
         api_version: None,
         time: connection.time,
         micros: connection.micros,
-        peer: Some(connection.peer),
+        peer: connection.peer,
         instance: None,
         correlation_id: connection.tracking_id,
         outcome: &Outcome::Success,

@@ -16,7 +16,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::answer::Answer;
 use crate::api_version::ApiVersion;
 use crate::call::{Call, kept};
-use crate::diagnosis::Diagnosis;
+use crate::diagnosis::{Diagnosis, TellingHubs};
 use crate::insights::Insights;
 use crate::insights::rules::Samples;
 use crate::operations::Operation;
@@ -35,7 +35,8 @@ pub struct ManagementApi {
     pub(crate) insights: Insights,
     pub(crate) samples: Samples,
     pub(crate) diagnosis: Diagnosis,
-    sink: Arc<dyn EventSink>,
+    pub(crate) telling: TellingHubs,
+    pub(crate) sink: Arc<dyn EventSink>,
     clock: Arc<dyn Clock>,
 }
 
@@ -50,8 +51,18 @@ impl ManagementApi {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let certificates = CaCertificates::new(Arc::clone(&instances), Arc::clone(&clock));
-        let (samples, diagnosis) = (Samples::default(), Diagnosis::default());
-        Self { instances, life, certificates, access, insights, samples, diagnosis, sink, clock }
+        Self {
+            instances,
+            life,
+            certificates,
+            access,
+            insights,
+            samples: Samples::default(),
+            diagnosis: Diagnosis::default(),
+            telling: TellingHubs::default(),
+            sink,
+            clock,
+        }
     }
 
     /// With what operators may ask about devices.

@@ -1,4 +1,4 @@
-//! What a hub sees of a device: the development hub alone tells it. A device that it refuses is a connection that ended
+//! What a hub sees of a device: the development hub tells it, and any other by its events. A device that it refuses is a connection that ended
 //! before there was a request, with the same name of the device.
 
 use std::net::SocketAddr;
@@ -19,10 +19,12 @@ pub struct HubConnectionRecord {
     /// Which device.
     #[serde(flatten)]
     pub device: HubDeviceName,
-    /// How it came.
-    pub protocol: Protocol,
-    /// Where from.
-    pub peer: SocketAddr,
+    /// How it came; a hub's event does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
+    /// Where from; a hub's event does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<SocketAddr>,
 }
 
 /// A device of a hub, as a connection named it.

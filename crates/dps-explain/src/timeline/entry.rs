@@ -137,8 +137,13 @@ pub(super) fn of_polls(line: &Line, polls: &Polls) -> Entry {
 /// The device at its hub.
 pub(super) fn of_hub_connection(line: &Line, connection: &HubConnection) -> Entry {
     let HubConnection { device, protocol, peer, .. } = connection;
+    let module = device.module_id.as_deref().map(|id| format!(", module {id}")).unwrap_or_default();
+    let how = match (protocol, peer) {
+        (Some(protocol), Some(peer)) => format!("over {protocol}, from {peer}"),
+        _ => "as the hub's event says".to_owned(),
+    };
     Entry {
-        detail: format!("As {} over {protocol}, from {peer}.", device.device_id),
+        detail: format!("As {}{module}, {how}.", device.device_id),
         data: json!({ "hub": device.hub, "deviceId": device.device_id, "protocol": protocol, "peer": peer }),
         ..Entry::of(line, "hubConnection", format!("Connected to {}", device.hub))
     }

@@ -189,8 +189,8 @@ pub struct HubConnection {
     pub(super) micros: u64,
     #[serde(flatten)]
     pub(super) device: HubDevice,
-    pub(super) protocol: String,
-    pub(super) peer: String,
+    pub(super) protocol: Option<String>,
+    pub(super) peer: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

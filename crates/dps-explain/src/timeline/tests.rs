@@ -134,8 +134,8 @@ fn on_hub(millis: i64) -> Event {
         time: at(millis),
         micros: 2_000,
         device: device(None),
-        protocol: Protocol::Mqtt,
-        peer: "10.0.0.9:6".parse().unwrap(),
+        protocol: Some(Protocol::Mqtt),
+        peer: "10.0.0.9:6".parse().ok(),
     }))
 }
 

@@ -4,6 +4,7 @@
 mod attempts;
 mod causes;
 mod drift;
+mod hub_events;
 mod inbox;
 mod rehearsals;
 mod timeline;
@@ -20,6 +21,7 @@ use dps_model::{Error, ErrorCode};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
+pub(crate) use self::hub_events::TellingHubs;
 pub use self::inbox::Unknown;
 use crate::answer::Answer;
 use crate::call::Call;
@@ -45,6 +47,7 @@ pub(crate) enum Action {
     AcceptUnknown,
     IgnoreUnknown,
     Drift,
+    HubEvents,
 }
 
 /// What operators may ask about devices.
@@ -96,6 +99,10 @@ impl ManagementApi {
             Action::Rehearse => {
                 let body = request::json(&head.headers, body).await?;
                 self.rehearse(&instance, &body, call.record.peer).await
+            }
+            Action::HubEvents => {
+                let body = request::json(&head.headers, body).await?;
+                self.hub_events(&instance, &body, call.time())
             }
             Action::Attempts => self.attempts(&instance, head).await,
             Action::Timeline => {

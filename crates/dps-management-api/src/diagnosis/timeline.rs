@@ -69,10 +69,11 @@ impl ManagementApi {
         let Gathered { lines, unreadable, truncated } = gathered;
         let lines: Vec<Line> = lines.into_values().collect();
         let hubs = self.diagnosis.attempts.as_ref().map(|attempts| attempts.telling_hubs());
+        let hubs = self.telling.and(hubs.unwrap_or_default());
         let told = timeline::of(&Sources {
             registration_id,
             lines: &lines,
-            telling_hubs: &hubs.unwrap_or_default(),
+            telling_hubs: &hubs,
             now: to.is_none().then_some(now),
         });
         let mut shown = serde_json::to_value(told).map_err(Error::internal)?;

@@ -58,12 +58,16 @@ impl Clock for StandingClock {
 }
 
 #[derive(Default)]
-struct Recorder(Mutex<Vec<ManagementCallRecord>>);
+struct Recorder {
+    calls: Mutex<Vec<ManagementCallRecord>>,
+    arrivals: Mutex<Vec<Event>>,
+}
 
 impl EventSink for Recorder {
     fn record(&self, event: Event) {
         match event {
-            Event::ManagementCall(record) => self.0.lock().unwrap().push(*record),
+            Event::ManagementCall(record) => self.calls.lock().unwrap().push(*record),
+            Event::HubConnection(_) => self.arrivals.lock().unwrap().push(event),
             other => panic!("the management API recorded {other:?}"),
         }
     }
@@ -379,7 +383,12 @@ impl Bed {
 
     /// The events recorded since the last look.
     pub fn events(&self) -> Vec<ManagementCallRecord> {
-        std::mem::take(&mut *self.recorder.0.lock().unwrap())
+        std::mem::take(&mut *self.recorder.calls.lock().unwrap())
+    }
+
+    /// The arrivals of devices at hubs that were recorded since the last look.
+    pub fn arrivals(&self) -> Vec<Event> {
+        std::mem::take(&mut *self.recorder.arrivals.lock().unwrap())
     }
 }
 

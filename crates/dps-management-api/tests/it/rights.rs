@@ -23,7 +23,7 @@ use crate::page::short;
 const MISSING: &str = "nobody";
 
 /// Every route with what whoever is let in is answered on `second`, and whether that changes anything.
-const CASES: [(&str, &str, u16, bool); 77] = [
+const CASES: [(&str, &str, u16, bool); 78] = [
     ("GET", "/providers/Microsoft.Devices/operations", 200, false),
     ("POST", "{subscription}/checkProvisioningServiceNameAvailability", 200, false),
     ("GET", "{subscription}/provisioningServices", 200, false),
@@ -110,6 +110,7 @@ const CASES: [(&str, &str, u16, bool); 77] = [
     ("GET", "{service}{diagnosis}/attempts", 200, false),
     ("GET", "{service}{diagnosis}/devices/{registrationId}/timeline", 200, false),
     ("GET", "{service}{diagnosis}/devices/{registrationId}/drift", 404, false),
+    ("POST", "{service}{diagnosis}/hubEvents", 200, false),
     ("GET", "{service}{diagnosis}/causes", 200, false),
     ("GET", "{service}{diagnosis}/causes/{cause}", 200, false),
     ("GET", "{service}{diagnosis}/inbox", 200, false),
@@ -223,6 +224,7 @@ impl Ground {
             ("PUT", "{queryRule}") | ("PATCH", "{metricAlert}" | "{queryRule}" | "{actionGroup}") => {
                 json!({"tags": {"plant": "8"}})
             }
+            ("POST", "hubEvents") => json!([]),
             ("POST", "rehearsals") => json!({"registrationId": "dev-1"}),
             ("POST", "metrics") => json!({"region": "westus"}),
             ("POST", "metrics:getBatch") => json!({"resourceids": [service("second")]}),

@@ -91,8 +91,8 @@ fn arrival(second: i64, device_id: &str) -> Event {
         time: at(second),
         micros: 1,
         device: HubDeviceName { hub: "hub.local".into(), device_id: device_id.into(), module_id: None },
-        protocol: Protocol::Mqtt,
-        peer: "192.0.2.9:2".parse().unwrap(),
+        protocol: Some(Protocol::Mqtt),
+        peer: "192.0.2.9:2".parse().ok(),
     }))
 }
 
@@ -148,4 +148,55 @@ async fn timeline_of_an_unknown_device_is_empty_and_a_wrong_question_is_told() {
     assert!(status == 400 && message.contains("from is no time"), "{message}");
     let (status, _, message) = asked(&bed, "x/timeline?api-version=2022-02-05").await.refusal();
     assert!(status == 400 && message.contains("2026-11-01"), "{message}");
+}
+
+#[tokio::test]
+async fn hub_tells_of_its_devices_by_events() {
+    let bed = Bed::new().await;
+    let key = "HostName=north.azure-devices.net;SharedAccessKeyName=iothubowner;SharedAccessKey=AQIDBA==";
+    let hubs = json!([{"connectionString": key, "location": "westus"}]);
+    let wanted = json!({"properties": {"iotHubs": hubs}});
+    let reply = bed.call(ask("PUT", DEFAULT).json(&wanted)).await;
+    assert!(reply.status < 300, "{}", reply.text);
+    let mut story = story();
+    for event in &mut story {
+        if let Event::Assignment(assignment) = event {
+            assignment.hub = Some("north.azure-devices.net".into());
+        }
+    }
+    bed.log(&story);
+    let uri = format!("{DEFAULT}/providers/Muster.Diagnosis/hubEvents?api-version=2026-11-01");
+    let tell = async |body: Value| bed.call(ask("POST", "").uri(&uri).json(&body)).await.ok();
+    let never = async || {
+        let told = asked(&bed, "dev-1/timeline?api-version=2026-11-01").await.ok();
+        (kinds(&told, "gaps", "kind").contains(&"neverOnHub".to_owned()), told)
+    };
+    assert!(!never().await.0, "a hub that tells nothing may have seen it");
+
+    let code = "512d38b6-c7b8-40c8-89fe-f46f9e9622b6";
+    let asks = json!([{
+        "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
+        "data": {"validationCode": code},
+    }]);
+    assert_eq!(tell(asks).await, json!({"validationResponse": code}));
+
+    let connected = |hub: &str, device: &str| {
+        json!({
+            "eventType": "Microsoft.Devices.DeviceConnected",
+            "eventTime": "2026-11-30T23:58:30.1234567Z",
+            "data": {"hubName": hub, "deviceId": device, "moduleId": "camera"},
+        })
+    };
+    let told = tell(json!([connected("NORTH", "other"), connected("elsewhere", "robot")])).await;
+    assert_eq!(told, json!({"taken": 1, "ignored": 1}));
+    bed.log(&bed.arrivals());
+    assert!(never().await.0, "it tells now, and has not told of this one");
+
+    tell(connected("north", "robot")).await;
+    bed.log(&bed.arrivals());
+    let (never, told) = never().await;
+    assert!(!never);
+    let last = told["entries"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["title"], "Connected to north.azure-devices.net, for the first time");
+    assert_eq!(last["detail"], "As robot, module camera, as the hub's event says.");
 }

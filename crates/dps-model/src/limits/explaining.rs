@@ -24,5 +24,7 @@ pub const EXPLANATION_TIMEOUT: u64 = 250;
 pub const MAX_KNOWN_REMEMBERED: u64 = 10_000;
 /// Seconds for which it is.
 pub const KNOWN_REMEMBERED: u64 = 30;
+/// Events of a hub that one call tells: Event Grid sends 5,000 at most, of a quarter of a kilobyte and more.
+pub const MAX_HUB_EVENTS: usize = 5_000;
 /// Causes that an explanation names.
 pub const MAX_CAUSES: usize = 4;
