@@ -102,7 +102,7 @@ impl ManagementApi {
     }
 }
 
-/// A list in Event Grid's form, or one event or a list in that of CloudEvents.
+/// A list in Event Grid's form, or one event or a list in that of `CloudEvents`.
 fn read(body: &Value) -> Result<Vec<Told>, Error> {
     let body = match body {
         Value::Array(_) => json!({"events": body}),
