@@ -42,6 +42,12 @@ impl RegistrationEvent {
             && let Some(keys) = &body.tpm
         {
             record.presented = record.presented.with_endorsement_key(&keys.endorsement_key);
+            if let Some(key) = &keys.storage_root_key {
+                record.presented = record.presented.with_storage_root_key(key);
+            }
+        }
+        if let Some(token) = &request.sas_token {
+            record.presented = record.presented.with_sas_token(token);
         }
         let begun = clock.monotonic_micros();
         Self {

@@ -242,6 +242,8 @@ pub static ROUTES: &[Row] = &[
     diagnosis("GET", path!(diagnosis "devices/{registrationId}/drift"), "Muster.Diagnosis/devices/drift/read",
         diagnosis::Action::Drift),
     diagnosis("POST", path!(diagnosis "hubEvents"), "Muster.Diagnosis/hubEvents/write", diagnosis::Action::HubEvents),
+    diagnosis("GET", path!(diagnosis "devices/{registrationId}/shown"), "Muster.Diagnosis/devices/shown/read",
+        diagnosis::Action::Shown),
     diagnosis("GET", path!(diagnosis "causes"), "Muster.Diagnosis/causes/read", diagnosis::Action::Causes),
     diagnosis("GET", path!(diagnosis "causes/{cause}"), "Muster.Diagnosis/causes/read", diagnosis::Action::Cause),
     diagnosis("GET", path!(diagnosis "inbox"), "Muster.Diagnosis/inbox/read", diagnosis::Action::Inbox),

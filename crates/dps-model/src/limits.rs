@@ -340,6 +340,8 @@ pub const STORE_PROBE_TIMEOUT: u64 = 5;
 pub const LINK_PROBE_INTERVAL: u64 = 60;
 /// Shortest time between two probes of a linked hub.
 pub const MIN_LINK_PROBE_INTERVAL: u64 = 1;
+/// Time between two looks for links that were made or changed, and are asked at once.
+pub const LINK_CHANGE_LOOK: u64 = 1;
 /// Most of that time, in percent, by which chance moves a probe, so that links are not probed all at once.
 pub const LINK_PROBE_JITTER: u64 = 20;
 /// Linked hubs that are probed at once.

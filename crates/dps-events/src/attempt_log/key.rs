@@ -90,6 +90,9 @@ struct Record {
     registration_id: Option<String>,
     #[serde(default)]
     operation_id: Option<String>,
+    /// Of a registration, or of HTTP.
+    #[serde(default)]
+    status: serde_json::Value,
     #[serde(default)]
     hub: Option<String>,
     #[serde(default)]
@@ -123,7 +126,8 @@ pub(super) fn subject(line: &[u8]) -> Option<Subject> {
     let mut keys = vec![Key::instance(instance), Key::tracking(&correlation_id)];
     let of_a_device =
         matches!(record.event.as_str(), "attempt" | "assignment" | "connection" | "hubConnection");
-    if of_a_device && result_type != "Success" {
+    // A device whose enrollment is disabled is answered with success, and gets nowhere.
+    if of_a_device && (result_type != "Success" || record.status == "disabled") {
         keys.push(Key::refused(instance));
     }
     if let Some(id) = record.registration_id.as_deref().filter(|id| !id.is_empty()) {

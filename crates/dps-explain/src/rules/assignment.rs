@@ -15,7 +15,7 @@ pub(super) fn explain(assignment: &AssignmentRecord, findings: &mut Findings) {
             findings
                 .add(
                     "HUB_LINK_UNAUTHORIZED",
-                    format!("attestation passed, but {hub} refused the service's key: {told}"),
+                    format!("attestation passed, but {hub} refused the service's key: {}", said(told)),
                 )
                 .fact("hub", hub)
                 .command(
@@ -71,6 +71,16 @@ pub(super) fn explain(assignment: &AssignmentRecord, findings: &mut Findings) {
             findings.add("INTERNAL", told);
         }
     }
+}
+
+/// What a hub said, out of the JSON that it says it in.
+fn said(told: &str) -> String {
+    let text = told.find('{').and_then(|at| serde_json::from_str::<serde_json::Value>(told.get(at..)?).ok());
+    let message = text.as_ref().and_then(|it| it["Message"].as_str().or_else(|| it["message"].as_str()));
+    message.map_or_else(
+        || told.to_owned(),
+        |message| message.trim_start_matches("ErrorCode:").replace(';', ": "),
+    )
 }
 
 fn webhook(assignment: &AssignmentRecord, name: &str, told: &str, findings: &mut Findings) {

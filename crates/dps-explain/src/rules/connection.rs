@@ -2,7 +2,7 @@
 
 use dps_events::{ConnectionRecord, HandshakeRecord};
 
-use super::{Findings, Told as _};
+use super::{Findings, Told as _, word};
 
 pub(super) fn explain(ended: &ConnectionRecord, findings: &mut Findings) {
     let reason = ended.reason.as_str();
@@ -14,7 +14,8 @@ pub(super) fn explain(ended: &ConnectionRecord, findings: &mut Findings) {
         "protocol" => "PROTOCOL_ERROR",
         _ => "CONNECTION_REFUSED",
     };
-    let mut found = findings.add(code, reason).fact("protocol", ended.protocol.as_str());
+    let mut found =
+        findings.add(code, sentence(code, reason, ended)).fact("protocol", ended.protocol.as_str());
     if let Some(claimed) = &ended.claimed {
         found = found.fact("claimed to be", claimed.clone());
     }
@@ -30,7 +31,32 @@ pub(super) fn explain(ended: &ConnectionRecord, findings: &mut Findings) {
             found.fact("certificate served", served.subject.clone()).fact("issued by", served.issuer.clone());
     }
     if !handshake.offered.is_empty() {
-        found.fact("versions offered", handshake.offered.join(", "));
+        found = found.fact("versions offered", handshake.offered.join(", "));
+    }
+    if code == "TLS_CLIENT_ALERT_UNKNOWN_CA" {
+        found
+            .fix(format!(
+                "install the root certificate of {} on the device; of muster dev that is ca.pem in its data directory",
+                issuer(handshake).unwrap_or("this server")
+            ))
+            .command(
+                "look from where the device is, with the roots that it has",
+                format!("muster doctor --host {} --ca ROOTS.pem", word(handshake.sni.as_deref().unwrap_or("HOST"))),
+            );
+    }
+}
+
+fn issuer(handshake: &HandshakeRecord) -> Option<&str> {
+    handshake.served.as_ref().map(|served| served.issuer.as_str())
+}
+
+fn sentence(code: &str, reason: &str, ended: &ConnectionRecord) -> String {
+    match ended.handshake.as_deref().and_then(issuer) {
+        Some(issuer) if code == "TLS_CLIENT_ALERT_UNKNOWN_CA" => format!(
+            "the device ended the connection with the alert unknown_ca: among the roots that it trusts is none that leads \
+             to {issuer}, which issued the server's certificate"
+        ),
+        _ => reason.to_owned(),
     }
 }
 

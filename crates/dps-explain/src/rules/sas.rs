@@ -9,6 +9,8 @@ use crate::known::Known;
 /// Before this second no clock of a device was ever right: 2015-01-01.
 const FIRST_PLAUSIBLE: i64 = 1_420_070_400;
 const YEAR: i64 = 365 * 86_400;
+/// On a device with systemd.
+const KEEP_TIME: &str = "timedatectl set-ntp true && timedatectl";
 
 /// A signature that no key made: first the mistakes that make it, then the mismatch itself.
 pub(super) fn signature(
@@ -92,7 +94,8 @@ pub(super) fn expired(attempt: &AttemptRecord, told: &str, findings: &mut Findin
                     duration(sas.expiry)
                 ),
             )
-            .fact("se", expiry.clone());
+            .fact("se", expiry.clone())
+            .command("set the device's clock before it registers, and keep it set", KEEP_TIME);
     }
     findings.add("SAS_EXPIRED", told).fact("se", expiry.clone()).fact("expired by", duration(late));
     if sas.expiry >= FIRST_PLAUSIBLE {
@@ -105,7 +108,8 @@ pub(super) fn expired(attempt: &AttemptRecord, told: &str, findings: &mut Findin
                 ),
             )
             .fact("se", expiry)
-            .fact("server time", attempt.time.to_string());
+            .fact("server time", attempt.time.to_string())
+            .command("set the device's clock, and keep it set", KEEP_TIME);
     }
 }
 

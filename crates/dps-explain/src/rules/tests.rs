@@ -276,6 +276,16 @@ fn failed_assignment_blames_hub_or_webhook_and_says_that_attestation_passed() {
 }
 
 #[test]
+fn what_a_hub_says_in_json_is_told_in_its_words() {
+    let told =
+        r#"{"ExceptionMessage":"Tracking ID:1","Message":"ErrorCode:IotHubUnauthorizedAccess;Unauthorized"}"#;
+    let error = Error::new(ErrorCode::HubUnauthorized).because(told);
+    let causes = explain(&assignment(&error, None), &Known::default());
+    let said = "hub-1.example refused the service's key: IotHubUnauthorizedAccess: Unauthorized";
+    assert_eq!(causes[0].sentence, format!("attestation passed, but {said}"));
+}
+
+#[test]
 fn handshakes_are_told_by_alert_and_error() {
     for (reason, code) in [
         ("unknown_ca", "TLS_CLIENT_ALERT_UNKNOWN_CA"),

@@ -154,9 +154,9 @@ pub(super) fn unknown(attempt: &AttemptRecord, known: &Known, findings: &mut Fin
     }
     let sentence = if alone {
         format!(
-            "the device presented its certificate alone; its issuer {} is no enrollment group's certificate, so if one of \
-             them issued that, the certificate of {} has to be sent too",
-            leaf.issuer, leaf.issuer
+            "the device presented its own certificate alone, and no enrollment group has that of its issuer {}: either \
+             the device sends that one too, or a group is made of it",
+            leaf.issuer
         )
     } else {
         format!(
@@ -193,6 +193,7 @@ fn uploaded(authority: &Authority, findings: &mut Findings) {
     if authority.verified {
         findings
             .add("X509_NO_GROUP_FOR_CA", format!("{leads}, which no enrollment group names"))
+            .fact("uploaded as", authority.name.clone())
             .fact("CA certificate", authority.subject.clone())
             .command(
                 "make a group of it",
@@ -204,6 +205,7 @@ fn uploaded(authority: &Authority, findings: &mut Findings) {
     } else {
         findings
             .add("X509_NO_VERIFIED_ANCHOR", format!("{leads}, which is not verified and in no enrollment group"))
+            .fact("uploaded as", authority.name.clone())
             .fact("CA certificate", authority.subject.clone())
             .command(
                 "get a code for it, sign a certificate with that common name, and send it",

@@ -166,6 +166,7 @@ fn allocation(line: &Line, attempt: &Attempt) -> Option<Entry> {
 }
 
 fn answer(line: &Line, attempt: &Attempt) -> Entry {
+    let disabled = attempt.status.as_deref() == Some("disabled");
     let (title, detail) = match attempt.outcome.result.as_str() {
         "challenged" => ("Answered with the challenge".to_owned(), String::new()),
         "abandoned" => ("Gave up before it was answered".to_owned(), line.result_description.clone()),
@@ -173,8 +174,13 @@ fn answer(line: &Line, attempt: &Attempt) -> Entry {
             let code = attempt.outcome.code.map(|code| code.to_string()).unwrap_or_default();
             (format!("Refused with {code} {}", attempt.outcome.message), line.result_description.clone())
         }
+        _ if disabled => {
+            let detail = "It proved who it is, and was told status disabled.".to_owned();
+            ("Refused: its enrollment is disabled".to_owned(), detail)
+        }
         _ => ("Registration accepted".to_owned(), "It polls for the outcome.".to_owned()),
     };
+    let usual = Entry::of(line, "registration", title);
     let detail = [Some(detail), fault(attempt.fault.as_ref())].into_iter().flatten().collect::<Vec<_>>();
     Entry {
         time: line.ended(),
@@ -182,7 +188,8 @@ fn answer(line: &Line, attempt: &Attempt) -> Entry {
         operation_id: attempt.operation_id.clone(),
         causes: attempt.causes.clone(),
         data: json!({ "code": attempt.outcome.code, "reason": attempt.reason, "fault": attempt.fault.as_ref().map(|it| &it.kind) }),
-        ..Entry::of(line, "registration", title)
+        result: if disabled { Verdict::Refused } else { usual.result },
+        ..usual
     }
 }
 

@@ -61,9 +61,9 @@ impl Line {
     }
 }
 
-/// So many microseconds later.
+/// So many microseconds later; never earlier, though milliseconds alone are counted.
 pub(super) fn after(time: Timestamp, micros: u64) -> Timestamp {
-    time.plus_millis(i64::try_from(micros / 1_000).unwrap_or(0))
+    time.plus_millis(i64::try_from(micros / 1_000).unwrap_or(0)).max(time)
 }
 
 /// What a line tells.

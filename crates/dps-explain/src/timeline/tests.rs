@@ -193,6 +193,19 @@ fn open(timeline: &Timeline) -> Vec<&'static str> {
 }
 
 #[test]
+fn entries_of_one_millisecond_keep_their_order_and_a_disabled_enrollment_is_a_refusal() {
+    let mut record = register(0);
+    record.time = Timestamp::parse("2026-12-01T00:00:00.1239Z").unwrap();
+    record.steps = vec![Step { name: "findEnrollment", micros: 20 }, Step { name: "verify", micros: 20 }];
+    record.micros = 60;
+    record.status = Some(Status::Disabled);
+    let timeline = timeline(&[Event::Attempt(Box::new(record))], 0);
+    assert_eq!(kinds(&timeline), ["connection", "match", "attestation", "allocation", "registration"]);
+    let last = timeline.entries.last().unwrap();
+    assert_eq!((last.result, last.title.as_str()), (Verdict::Refused, "Refused: its enrollment is disabled"));
+}
+
+#[test]
 fn registration_is_told_from_its_connection_to_the_hub_in_order() {
     let events = [
         on_hub(9_000),

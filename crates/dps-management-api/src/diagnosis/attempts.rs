@@ -147,7 +147,10 @@ fn line(kept: &Kept) -> Result<Value, Error> {
         "operation": row["operationName"],
         "registrationId": id,
         "protocol": record["protocol"],
-        "result": result(row["resultType"].as_str().unwrap_or_default()),
+        "result": match record["status"].as_str() {
+            Some("disabled") => "refused",
+            _ => result(row["resultType"].as_str().unwrap_or_default()),
+        },
         "error": error,
         "causes": record["causes"].as_array().cloned().unwrap_or_default(),
         "record": row,

@@ -7,6 +7,7 @@ mod drift;
 mod hub_events;
 mod inbox;
 mod rehearsals;
+mod shown;
 mod timeline;
 
 use std::io;
@@ -23,6 +24,7 @@ use http::request::Parts;
 
 pub(crate) use self::hub_events::TellingHubs;
 pub use self::inbox::Unknown;
+pub use self::shown::{LastShown, Remembering};
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::provisioning_services::named;
@@ -48,6 +50,7 @@ pub(crate) enum Action {
     IgnoreUnknown,
     Drift,
     HubEvents,
+    Shown,
 }
 
 /// What operators may ask about devices.
@@ -63,6 +66,8 @@ pub struct Diagnosis {
     pub attempts: Option<Arc<dyn Attempts>>,
     /// Devices that no enrollment knows.
     pub unknown: Option<Unknown>,
+    /// What refused devices showed last.
+    pub shown: Option<Arc<dyn Remembering>>,
 }
 
 /// The attempt log, as it can be asked.
@@ -108,6 +113,7 @@ impl ManagementApi {
             Action::Timeline => {
                 self.timeline(&instance, &route.names.registration_id, head, call.time()).await
             }
+            Action::Shown => self.show_last(&instance, &route.names.registration_id),
             Action::Drift => self.drift(&instance, &route.names.registration_id).await,
             Action::Causes => Ok(causes::list()),
             Action::Cause => causes::get(&route.names.item),

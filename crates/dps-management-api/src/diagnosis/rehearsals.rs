@@ -48,13 +48,29 @@ impl ManagementApi {
         })?;
         let body = Member::body(body)?;
         body.only(&MEMBERS)?;
-        let asked = asked(&body, caller)?;
+        let asked = self.asked(instance, &body, caller)?;
         let proposed = proposed(&body.get("proposed"))?;
         let mut rehearsal = rehearsals.run(instance, asked, proposed).await?;
         if let Some(explain) = &self.diagnosis.explain {
             explain.explain(&mut rehearsal.record).await;
         }
         encode(rehearsal).map(Answer::shown)
+    }
+
+    /// The question; what the device showed last stands for itself where the body does not say otherwise.
+    fn asked(&self, instance: &Instance, body: &Member<'_>, caller: SocketAddr) -> Result<Asked, Error> {
+        let evidence = body.get("evidence");
+        evidence.object()?;
+        if !evidence.get("lastShown").boolean()?.unwrap_or(false) {
+            return asked(body, caller);
+        }
+        evidence.only(&["lastShown"])?;
+        let id = body.get("registrationId").required()?;
+        let last = self.last_shown(instance, id)?;
+        let said = asked(body, last.peer)?;
+        let protocol = if body.get("protocol").value().is_some() { said.protocol } else { last.protocol };
+        let api_version = said.api_version.or_else(|| last.api_version.clone());
+        Ok(Asked { shown: last.evidence()?, protocol, api_version, ..said })
     }
 }
 
@@ -89,7 +105,7 @@ fn asked(body: &Member<'_>, caller: SocketAddr) -> Result<Asked, Error> {
 fn shown(evidence: &Member<'_>) -> Result<Shown, Error> {
     const KINDS: [&str; 4] = ["certificateChain", "sasToken", "symmetricKey", "tpm"];
     evidence.object()?;
-    evidence.only(&KINDS)?;
+    evidence.only(&["certificateChain", "sasToken", "symmetricKey", "tpm", "lastShown"])?;
     let given: Vec<&str> = KINDS.into_iter().filter(|kind| evidence.get(kind).value().is_some()).collect();
     if given.len() > 1 {
         return Err(evidence.wrong(&format!("holds {}; a device shows one of them", given.join(" and "))));

@@ -5,18 +5,23 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use dps_access::{AccessControl, KeyFetch};
+use dps_attestation::sas_token::sign_for_device;
 use dps_core::enrollment::group_lane::GroupLane;
 use dps_core::enrollment::{Enrollments, KeyRings};
 use dps_core::ports::{Clock, HostNames, Hosting, NoRegions, NoWebhook, Store};
 use dps_core::{Instances, Lifecycle, Rehearsals};
 use dps_events::attempt_log::{Found, Lookup};
-use dps_events::{AttemptLog, AttemptReader, AttemptRecord, Event, EventSink, ManagementCallRecord};
-use dps_management_api::diagnosis::{Attempts, Explain, Unknown};
+use dps_events::{
+    AttemptLog, AttemptReader, AttemptRecord, Event, EventSink, ManagementCallRecord, Presented,
+};
+use dps_management_api::diagnosis::{Attempts, Explain, LastShown, Remembering, Unknown};
 use dps_management_api::{Body, Diagnosis, Insights, InstanceResources, ManagementApi};
 use dps_model::enrollment::AllocationPolicy;
 use dps_model::instance::{AccessPolicy, Instance, Resource, Right};
 use dps_model::network::NetworkAccess;
-use dps_model::{Channel, Error, Etag, IdScope, Protocol, Secret, Timestamp, TlsSession};
+use dps_model::{
+    Channel, Error, Etag, IdScope, Protocol, RegistrationId, Secret, Timestamp, TlsSession, TrackingId,
+};
 use dps_monitor::alerts::archive::Archive;
 use dps_monitor::alerts::book::RuleBook;
 use dps_monitor::destinations::{Batch, DeliveryError, Destination};
@@ -149,6 +154,26 @@ struct ByReason;
 impl Explain for ByReason {
     async fn explain(&self, record: &mut AttemptRecord) {
         record.client = record.reason.map(str::to_owned);
+    }
+}
+
+/// It remembers `dev-1` alone, which showed a token of the key 1.
+struct OneRefused;
+
+impl Remembering for OneRefused {
+    fn last(&self, _: &str, registration_id: &str) -> Option<Arc<LastShown>> {
+        let id = RegistrationId::parse("dev-1").unwrap();
+        let scope = IdScope::parse("0ne00ABCDEF").unwrap();
+        let token = sign_for_device(&scope, &id, &Secret::new(vec![1; 32]), NOW + 60);
+        let shown = LastShown {
+            tracking_id: TrackingId::fresh(),
+            time: Timestamp::from_millis((NOW - 60) * 1_000),
+            protocol: Protocol::AmqpWs,
+            peer: "198.51.100.4:9".parse().unwrap(),
+            api_version: None,
+            presented: Presented::default().with_sas_token(&token.into()),
+        };
+        (registration_id == "dev-1").then(|| Arc::new(shown))
     }
 }
 
@@ -323,6 +348,7 @@ impl Bed {
             rehearsals: Some(Arc::new(rehearsals.unwrap())),
             explain: Some(Arc::new(ByReason)),
             drift: None,
+            shown: Some(Arc::new(OneRefused)),
             attempts: Some(Arc::new(Log(log.reader()))),
             unknown: Some(Unknown { inbox: Arc::clone(&inbox), enrollments: Arc::clone(&enrollments) }),
         };

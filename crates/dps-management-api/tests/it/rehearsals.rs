@@ -74,6 +74,31 @@ async fn refusal_tells_candidates_and_is_explained() {
 }
 
 #[tokio::test]
+async fn what_a_device_showed_last_is_rehearsed_and_its_token_told_to_nobody() {
+    let bed = enrolled().await;
+    let told =
+        bed.call(rehearse(&json!({"registrationId": "dev-1", "evidence": {"lastShown": true}}))).await.ok();
+    assert_eq!(told["outcome"]["status"], "wouldFail", "let in; there is no hub");
+    assert_eq!(told["record"]["protocol"], "AmqpWs");
+    assert!(told["record"]["peer"].as_str().unwrap().starts_with("198.51.100.4:"));
+    let of = |id: &str| {
+        let uri = format!("{DEFAULT}/providers/Muster.Diagnosis/devices/{id}/shown?api-version=2026-11-01");
+        ask("GET", "").uri(&uri)
+    };
+    let shown = bed.call(of("dev-1")).await.ok();
+    assert_eq!((&shown["sasToken"], &shown["certificates"]), (&json!(true), &json!([])));
+    assert_eq!((&shown["protocol"], &shown["address"]), (&json!("AmqpWs"), &json!("198.51.100.4")));
+    assert!(!shown.to_string().contains("sig="), "{shown}");
+    assert_eq!(bed.call(of("dev-2")).await.status, 404);
+    let body = json!({"registrationId": "dev-2", "evidence": {"lastShown": true}});
+    let (status, _, message) = bed.call(rehearse(&body)).await.refusal();
+    assert!(status == 404 && message.contains("not remembered"), "{status} {message}");
+    let body = json!({"registrationId": "dev-1", "evidence": {"lastShown": true, "symmetricKey": key(1)}});
+    let (status, _, message) = bed.call(rehearse(&body)).await.refusal();
+    assert!(status == 400 && message.contains("has no member \"symmetricKey\""), "{status} {message}");
+}
+
+#[tokio::test]
 async fn question_that_is_wrong_is_refused_by_member() {
     let bed = enrolled().await;
     let device = |evidence: Value| json!({"registrationId": "dev-1", "evidence": evidence});

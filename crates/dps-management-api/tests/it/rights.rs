@@ -23,7 +23,7 @@ use crate::page::short;
 const MISSING: &str = "nobody";
 
 /// Every route with what whoever is let in is answered on `second`, and whether that changes anything.
-const CASES: [(&str, &str, u16, bool); 78] = [
+const CASES: [(&str, &str, u16, bool); 79] = [
     ("GET", "/providers/Microsoft.Devices/operations", 200, false),
     ("POST", "{subscription}/checkProvisioningServiceNameAvailability", 200, false),
     ("GET", "{subscription}/provisioningServices", 200, false),
@@ -111,6 +111,7 @@ const CASES: [(&str, &str, u16, bool); 78] = [
     ("GET", "{service}{diagnosis}/devices/{registrationId}/timeline", 200, false),
     ("GET", "{service}{diagnosis}/devices/{registrationId}/drift", 404, false),
     ("POST", "{service}{diagnosis}/hubEvents", 200, false),
+    ("GET", "{service}{diagnosis}/devices/{registrationId}/shown", 200, false),
     ("GET", "{service}{diagnosis}/causes", 200, false),
     ("GET", "{service}{diagnosis}/causes/{cause}", 200, false),
     ("GET", "{service}{diagnosis}/inbox", 200, false),

@@ -79,6 +79,7 @@ impl Controls {
             rules: Arc::clone(&rooms.rules),
             settings: Arc::clone(settings),
             inbox: Arc::clone(&outside.inbox),
+            shown: outside.shown.clone(),
             faults: Arc::clone(&self.faults.book),
             clock: Arc::clone(&self.clock),
             first,

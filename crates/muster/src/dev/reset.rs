@@ -22,6 +22,7 @@ use tokio::sync::{Mutex, RwLock};
 use super::clock::DevClock;
 use super::faults::FaultBook;
 use super::limits::{RESET_PAGE, RESET_PATIENCE};
+use crate::server::last_shown::LastShownMemory;
 
 /// What may be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
@@ -111,6 +112,8 @@ pub struct Reset {
     pub settings: Arc<SettingsBook>,
     /// Devices that no enrollment knows.
     pub inbox: Arc<Inbox>,
+    /// What refused devices showed last.
+    pub shown: LastShownMemory,
     /// Fault rules.
     pub faults: Arc<FaultBook>,
     /// The clock.
@@ -202,6 +205,7 @@ impl Reset {
 
     async fn forget_monitoring(&self) -> Result<(), Error> {
         self.settings.forget(|_| false).await.map_err(Error::internal)?;
+        self.shown.clear();
         for group in self.inbox.list(|_| true) {
             match self.inbox.delete(&group.id).await {
                 // It made room for another one meanwhile.

@@ -77,8 +77,7 @@ impl Server {
     ) -> anyhow::Result<Self> {
         let directory = DataDir::open(&options.data_dir)?;
         directory.remove("dev.env")?; // of a process that was killed
-        let ports = bind(options)?;
-        let controls = Controls::default();
+        let (ports, controls) = (bind(options)?, Controls::default());
         let clock = controls.clock();
         let hubs = hub_names(options)?;
         let authority = Authority::open(&directory, clock.now())?;
@@ -86,7 +85,7 @@ impl Server {
         let hosting =
             DevHosting::new(authority, Arc::clone(&tls), Arc::clone(&clock), INSTANCE, &options.hosts, &hubs);
         let store = Arc::new(SqliteStore::open(OpenOptions::in_directory(directory.path())).await?);
-        let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
+        let shared = Arc::clone(&store) as Arc<dyn Store>;
         let settings = Settings::open(shared.as_ref()).await?;
         let metrics = Arc::new(Metrics::new());
         let plan = Plan {
@@ -110,6 +109,7 @@ impl Server {
             settings: Arc::clone(&watching.settings),
             attempts: watching.attempts.clone(),
             inbox: Arc::clone(&watching.inbox),
+            shown: watching.shown.clone(),
             metrics: Arc::clone(&metrics),
         };
         let own = OwnHubs::open(&outside, &settings, options, hubs, hook)?;
@@ -122,7 +122,7 @@ impl Server {
         dps_core::enrollment::mend(outside.store.as_ref(), &rooms.instances).await?;
         rooms.life.resume().await;
         controls.begin(&rooms, &outside, own.hubs, &watching.settings, own.first);
-        let ends = vec![(options.hosts.first().cloned().unwrap_or_default(), certificate_end)];
+        let host = options.hosts.first().cloned().unwrap_or_default();
         let running = Running::start(Run {
             rooms,
             outside,
@@ -131,7 +131,7 @@ impl Server {
             metrics,
             probe_interval: Duration::from_secs(limits::LINK_PROBE_INTERVAL),
             certificates: None,
-            certificate_ends: Arc::new(move || ends.clone()),
+            certificate_ends: Arc::new(move || vec![(host.clone(), certificate_end)]),
         });
         if let Some(settings) = telemetry_of_environment(environment::variable).map_err(anyhow::Error::msg)? {
             watching.export(&settings, outbound_tls(&directory)?, &running.health)?;

@@ -84,6 +84,7 @@ impl Server {
             settings: Arc::clone(&watching.settings),
             attempts: watching.attempts.clone(),
             inbox: Arc::clone(&watching.inbox),
+            shown: watching.shown.clone(),
             metrics: Arc::clone(&metrics),
         };
         let hosting = OwnHosting::new(Arc::clone(&certificates), &config.instances);

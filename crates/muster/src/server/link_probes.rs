@@ -37,14 +37,37 @@ impl LinkProbes {
         let chance = RandomState::new();
         for round in 0_u64.. {
             let begun = tokio::time::Instant::now();
-            self.round(|link| match round {
+            let linked = self.linked();
+            self.round(&linked, |link| match round {
                 // Who starts a server wants to know.
                 0 => Duration::ZERO,
                 _ => self.jitter(chance.hash_one((round, link))),
             })
             .await;
-            tokio::time::sleep_until(begun + self.interval).await;
+            self.watch(linked, begun + self.interval).await;
         }
+    }
+
+    /// Until the next round asks the links that are new or changed: who mends one wants to know.
+    async fn watch(self: &Arc<Self>, mut known: Vec<(Link, LinkedHub)>, until: tokio::time::Instant) {
+        let look = Duration::from_secs(limits::LINK_CHANGE_LOOK);
+        while tokio::time::Instant::now() + look < until {
+            tokio::time::sleep(look).await;
+            let now = self.linked();
+            let same = |(link, hub): &&(Link, LinkedHub)| {
+                known.iter().any(|(other, before)| other == link && before.connection == hub.connection)
+            };
+            let changed: Vec<_> = now.iter().filter(|it| !same(it)).cloned().collect();
+            if !changed.is_empty() {
+                self.round(&changed, |_| Duration::ZERO).await;
+            }
+            known = now;
+        }
+        tokio::time::sleep_until(until).await;
+    }
+
+    fn linked(&self) -> Vec<(Link, LinkedHub)> {
+        self.instances.all().iter().flat_map(|instance| linked(instance)).collect()
     }
 
     /// So long after its turn a link is probed.
@@ -54,14 +77,13 @@ impl LinkProbes {
         Duration::from_millis(random % most.max(1))
     }
 
-    /// Asks every link once.
-    async fn round(self: &Arc<Self>, wait: impl Fn(&Link) -> Duration) {
-        let linked: Vec<(Link, LinkedHub)> =
-            self.instances.all().iter().flat_map(|instance| linked(instance)).collect();
+    /// Asks these links once, and forgets those that are no more.
+    async fn round(self: &Arc<Self>, asked: &[(Link, LinkedHub)], wait: impl Fn(&Link) -> Duration) {
+        let linked = self.linked();
         self.links.keep(|link| linked.iter().any(|(other, _)| other == link));
         let places = Arc::new(Semaphore::new(limits::MAX_LINK_PROBES));
         let mut probes = JoinSet::new();
-        for (link, hub) in linked {
+        for (link, hub) in asked.iter().cloned() {
             let (own, places, wait) = (Arc::clone(self), Arc::clone(&places), wait(&link));
             probes.spawn(async move {
                 tokio::time::sleep(wait).await;

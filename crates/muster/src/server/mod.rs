@@ -10,6 +10,7 @@ mod error_pages;
 mod explaining;
 mod fronts;
 pub mod health;
+pub mod last_shown;
 mod link_probes;
 pub mod place;
 mod plain_apis;

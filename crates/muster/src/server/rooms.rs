@@ -35,6 +35,7 @@ use super::explaining::ExplainRehearsals;
 use super::fronts::{
     Core, Gated, HealthFront, HealthSlot, ManagementFront, PortalFront, PortalPages, ServiceFront,
 };
+use super::last_shown::LastShownMemory;
 use super::place::WorkspacePlace;
 use super::plain_apis::PlainApis;
 
@@ -59,6 +60,8 @@ pub struct Outside {
     pub attempts: AttemptReader,
     /// Devices that no enrollment knows.
     pub inbox: Arc<Inbox>,
+    /// What refused devices showed last.
+    pub shown: LastShownMemory,
 }
 
 /// What differs between the ways to run a server.
@@ -216,6 +219,7 @@ fn diagnosis(
         unknown: Some(unknown),
         explain: Some(Arc::new(ExplainRehearsals(dps_core::Known::new(Arc::clone(instances))))),
         drift: None,
+        shown: Some(Arc::new(outside.shown.clone())),
     })
 }
 

@@ -19,6 +19,7 @@ use tokio::task::AbortHandle;
 use super::diagnostic_settings::DiagnosticSettings;
 use super::explaining::Explaining;
 use super::health::Health;
+use super::last_shown::LastShownMemory;
 use super::place::WorkspacePlace;
 use super::rollups;
 use super::rooms::{Outside, Site};
@@ -57,6 +58,8 @@ pub struct Watching {
     pub attempts: AttemptReader,
     /// Devices that no enrollment knows.
     pub inbox: Arc<Inbox>,
+    /// What refused devices showed last.
+    pub shown: LastShownMemory,
     place: WorkspacePlace,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
@@ -81,7 +84,9 @@ impl Watching {
         let telemetry = Telemetry::default();
         let listener = rollups::counting(&rollups, telemetry.recording(listener));
         let inbox = Arc::new(Inbox::open(state).await?);
-        let listener = unknown::noting(&inbox, workspace.recording(diagnostics.delivering(listener)));
+        let shown = LastShownMemory::default();
+        let listener = shown.noting(diagnostics.delivering(listener));
+        let listener = unknown::noting(&inbox, workspace.recording(listener));
         let attempts = log.reader();
         let explaining = Explaining::default();
         let explainer = explaining.explainer(Arc::clone(&clock));
@@ -92,6 +97,7 @@ impl Watching {
             settings,
             attempts,
             inbox,
+            shown,
             place,
             clock,
             metrics,

@@ -142,6 +142,33 @@ async fn stale_key_is_told_once_and_its_end_too() {
     task.abort();
 }
 
+#[tokio::test(start_paused = true)]
+async fn link_that_was_changed_is_asked_at_once() {
+    let answers = Mutex::new(VecDeque::from([Err(HubError::Unauthorized("401001".into())), Ok(())]));
+    let (asked, mut when) = mpsc::channel(16);
+    let (told, _heard) = mpsc::channel(16);
+    let begun = tokio::time::Instant::now();
+    let instances = Instances::open(Arc::new(MemoryStore::new()), instance(), |_, _| {}).await.unwrap();
+    let probes = Arc::new(LinkProbes {
+        instances: Arc::new(instances),
+        hubs: Arc::new(Scripted { answers, asked, begun }),
+        clock: Arc::new(PausedClock(begun)),
+        sink: Arc::new(Told(told)),
+        links: Arc::default(),
+        interval: Duration::from_hours(1),
+    });
+    let task = tokio::spawn(Arc::clone(&probes).run());
+    when.recv().await.unwrap();
+    let change = |kept: &mut Instance| {
+        kept.linked_hubs[0].connection.key = Secret::new(vec![2; 32]);
+        Ok(())
+    };
+    let of = probes.instances.default_instance();
+    probes.instances.change(&of, None, change).await.unwrap();
+    assert!(when.recv().await.unwrap() < Duration::from_secs(60), "long before its turn");
+    task.abort();
+}
+
 fn code_of_stale_key() -> u32 {
     dps_model::Error::from(HubError::Unauthorized(String::new())).code.row().code
 }
