@@ -1,8 +1,9 @@
 // Drives the portal of a `muster dev` with a browser: every page, every step of the article, what a hostile id can do.
 //
-//   node run.mjs --muster PATH [--seeder PATH] [--full] [-k NAME] [--shots DIR] [--require ROUTES]
+//   node run.mjs --muster PATH [--seeder PATH] [--full] [-k NAME] [--shots DIR] [--require ROUTES] [--dist DIR]
+//       [--pictures DIR]
 //   node run.mjs --muster PATH --env DEV.ENV --url http://127.0.0.1:8080    against a server that runs already
-import { existsSync, mkdirSync, mkdtempSync, readdirSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -12,7 +13,7 @@ import { seed } from "./harness/seed.mjs";
 import { attach, start } from "./harness/server.mjs";
 
 const { values: asked } = parseArgs({
-  options: { muster: { type: "string" }, seeder: { type: "string" }, full: { type: "boolean" }, env: { type: "string" }, url: { type: "string" }, shots: { type: "string" }, k: { type: "string", short: "k" }, require: { type: "string" } },
+  options: { muster: { type: "string" }, seeder: { type: "string" }, full: { type: "boolean" }, env: { type: "string" }, url: { type: "string" }, shots: { type: "string" }, k: { type: "string", short: "k" }, require: { type: "string" }, dist: { type: "string" }, pictures: { type: "string" } },
 });
 if (asked.muster === undefined) {
   console.error("--muster PATH names the binary to test");
@@ -61,7 +62,7 @@ try {
       muster,
       seeder,
       full,
-      open: async (options) => (portals.push(await open(browser, options?.server ?? server, shots, options)), portals[portals.length - 1]),
+      open: async (options) => (portals.push(await open(browser, options?.server ?? server, shots, { dist: asked.dist, ...options })), portals[portals.length - 1]),
       /** Something that is ended with the case, however that ends. */
       lasting: (made) => (ends.push(made), made),
     };
@@ -84,6 +85,11 @@ try {
 } finally {
   await browser.close();
   await server.stop();
+}
+// The guide's pictures are made anew: those that are there, of all that were taken.
+if (asked.pictures !== undefined) {
+  const pictures = resolve(asked.pictures);
+  for (const name of readdirSync(pictures)) if (existsSync(join(shots, name))) copyFileSync(join(shots, name), join(pictures, name));
 }
 console.log(`${passed} passed, ${failed.length} failed, ${left.length} left out; pictures in ${shots}`);
 if (failed.length > 0) process.exit(1);

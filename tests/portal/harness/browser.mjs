@@ -1,6 +1,6 @@
 // Debian's Chromium, driven by playwright-core. A page that breaks its content security policy, or throws, fails its case.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
@@ -14,10 +14,11 @@ export const DESKTOP = { width: 1400, height: 900 };
 export const PHONE = { width: 390, height: 800 };
 
 /** A browser of its own for a case, and what a case does with it. */
-export async function open(browser, server, shots, { viewport = DESKTOP, theme = "light", origins = [] } = {}) {
+export async function open(browser, server, shots, { viewport = DESKTOP, theme = "light", origins = [], dist } = {}) {
   const context = await browser.newContext({ viewport, colorScheme: theme, locale: "en-GB", timezoneId: "UTC", ignoreHTTPSErrors: true, permissions: ["clipboard-read", "clipboard-write"] });
   context.setDefaultTimeout(15_000);
   const page = await context.newPage();
+  if (dist !== undefined) await serve(context, server, dist);
   const faults = [];
   page.on("pageerror", (error) => faults.push(`the page threw: ${error.message}`));
   await page.exposeFunction("violated", (what) => faults.push(`the page broke its content security policy: ${what}`));
@@ -86,6 +87,11 @@ export async function open(browser, server, shots, { viewport = DESKTOP, theme =
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(wide <= 1, `${what} is ${wide} px wider than the window`);
     },
+    /** What is seen without scrolling, as the pictures of the guide are. */
+    async picture(name) {
+      await page.mouse.move(0, 0);
+      await page.screenshot({ path: join(shots, `${name}.png`) });
+    },
     async shot(name) {
       await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
     },
@@ -95,4 +101,20 @@ export async function open(browser, server, shots, { viewport = DESKTOP, theme =
     },
   };
   return portal;
+}
+
+/** Pages of a folder in place of those in the binary, with its headers: for work on the pages. */
+async function serve(context, server, dist) {
+  const headers = {};
+  await context.route(`${new URL(server.portal).origin}/portal/**`, async (route) => {
+    const name = decodeURIComponent(new URL(route.request().url()).pathname).replace(/^\/portal\/?/, "") || "index.html";
+    const file = join(dist, name);
+    if (route.request().method() !== "GET" || !existsSync(file)) return route.continue();
+    if (headers.of === undefined) {
+      const real = (await route.fetch({ url: server.portal })).headers();
+      headers.of = Object.fromEntries(Object.entries(real).filter(([key]) => !/^(content-|etag|transfer)/.test(key) || key === "content-security-policy"));
+    }
+    const type = { html: "text/html", js: "text/javascript", css: "text/css", svg: "image/svg+xml" }[name.split(".").pop()];
+    return route.fulfill({ body: readFileSync(file), headers: { ...headers.of, "content-type": type ?? "application/octet-stream" } });
+  });
 }

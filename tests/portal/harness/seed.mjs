@@ -1,5 +1,5 @@
 // What the cases find: enrolled devices that registered, some that were refused, and which routes this server has.
-import { randomBytes } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import { request } from "node:https";
 
 export const HOSTILE = {
@@ -30,14 +30,21 @@ export async function seed(server) {
   return { keys, tracking, has: await routes(server) };
 }
 
-/** A register request as bytes, whatever the id is. */
-export function register(server, id) {
+/** A SAS token for `resource`, made with a base64 key. */
+export function token(resource, key, expiry, policy) {
+  const sr = encodeURIComponent(resource);
+  const sig = createHmac("sha256", Buffer.from(key, "base64")).update(`${sr}\n${expiry}`).digest("base64");
+  return `SharedAccessSignature sr=${sr}&sig=${encodeURIComponent(sig)}&se=${expiry}&skn=${policy}`;
+}
+
+/** A register request as bytes, whatever the id is; with a token of its own, or one that no key made. */
+export function register(server, id, shown = undefined) {
   const { MUSTER_DEVICE_HOST: host, MUSTER_HTTPS_PORT: port, MUSTER_ID_SCOPE: scope } = server.env;
   const body = JSON.stringify({ registrationId: id });
   return new Promise((done) => {
     const path = `/${scope}/registrations/${encodeURIComponent(id)}/register?api-version=2021-06-01`;
-    const token = `SharedAccessSignature sr=${encodeURIComponent(`${scope}/registrations/${id}`)}&sig=AAAA&se=4102444800&skn=registration`;
-    const call = request({ host: "127.0.0.1", port, path, method: "PUT", servername: host, rejectUnauthorized: false, headers: { Host: host, "Content-Type": "application/json", Authorization: token, "Content-Length": Buffer.byteLength(body) } }, (answer) => {
+    const sas = shown ?? `SharedAccessSignature sr=${encodeURIComponent(`${scope}/registrations/${id}`)}&sig=AAAA&se=4102444800&skn=registration`;
+    const call = request({ host: "127.0.0.1", port, path, method: "PUT", servername: host, rejectUnauthorized: false, headers: { Host: host, "Content-Type": "application/json", Authorization: sas, "Content-Length": Buffer.byteLength(body) } }, (answer) => {
       answer.resume();
       answer.on("end", done);
     });

@@ -96,14 +96,14 @@ export interface Attempts {
 const MOST_PAGES = 5;
 
 /** The latest of what devices did. */
-export async function readLatest(of: AttemptSearch, enough: number, signal?: AbortSignal): Promise<Attempts> {
+export async function readLatest(of: AttemptSearch, enough: number, signal?: AbortSignal, fits: (a: Attempt) => boolean = () => true): Promise<Attempts> {
   const value: Attempt[] = [];
   let position: string | undefined;
   let before: string | undefined;
   for (let pages = 0; pages < MOST_PAGES && value.length < enough; pages++) {
     const got = await readAttempts({ ...of, before, top: 200 }, signal);
     position ??= got.position;
-    value.push(...got.value.filter(isOfDevice));
+    value.push(...got.value.filter((a) => isOfDevice(a) && fits(a)));
     before = got.nextLink === undefined ? undefined : (new URL(got.nextLink).searchParams.get("before") ?? undefined);
     if (before === undefined) break;
   }
@@ -212,6 +212,38 @@ export interface Rehearsal {
 
 export async function rehearse(body: unknown): Promise<Rehearsal> {
   return (await known(call<Rehearsal>("POST", `${base()}/rehearsals`, { query: VERSION, body }))).body;
+}
+
+/** What a device showed when it was refused last, apart from its token. */
+export interface Shown {
+  trackingId: string;
+  time: string;
+  protocol: string;
+  address: string;
+  /** DER in base64, the device's own first. */
+  certificates: string[];
+  leftOut: number;
+  endorsementKey: string | null;
+  sasToken: boolean;
+}
+
+export async function readShown(registrationId: string, signal?: AbortSignal): Promise<Shown | null> {
+  try {
+    return await get<Shown>(`${base()}/devices/${segment(registrationId)}/shown`, { query: VERSION, signal });
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return null;
+    throw error;
+  }
+}
+
+/** Whether the device's hub still has it, and the cause where it has not. */
+export async function readDrift(registrationId: string, signal?: AbortSignal): Promise<{ onHub: string; causes: Cause[] } | null> {
+  try {
+    return await get<{ onHub: string; causes: Cause[] }>(`${base()}/devices/${segment(registrationId)}/drift`, { query: VERSION, signal });
+  } catch (error) {
+    if (error instanceof ApiError && error.status < 500) return null;
+    throw error;
+  }
 }
 
 export interface InboxItem {

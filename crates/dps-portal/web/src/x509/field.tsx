@@ -1,5 +1,5 @@
 // A field for a certificate: paste, drop or choose a file, and see at once what it is.
-import type { JSX } from "preact";
+import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Facts, Id, Note, Tag } from "../parts/basics";
 import { AreaField, FileButton } from "../parts/form";
@@ -26,7 +26,7 @@ export function useCertificates(text: string): Read {
   return read;
 }
 
-export function CertificateField(p: { label: string; value: string; onInput: (value: string) => void; read: Read; want: "leaf" | "ca"; hint?: string }): JSX.Element {
+export function CertificateField(p: { label: string; value: string; onInput: (value: string) => void; read: Read; want: "leaf" | "ca"; hint?: string; children?: ComponentChildren }): JSX.Element {
   const shown = p.read.certificates[0];
   return (
     <div class="stack wide">
@@ -34,6 +34,7 @@ export function CertificateField(p: { label: string; value: string; onInput: (va
       <div>
         <FileButton onText={p.onInput} />
       </div>
+      {p.children}
       {shown !== undefined && <Shown of={shown} want={p.want} more={p.read.certificates.length - 1} />}
     </div>
   );

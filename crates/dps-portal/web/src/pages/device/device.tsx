@@ -1,13 +1,14 @@
 // One device: why it was refused, where it is, and everything that happened to it in order.
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { readTimeline, type Timeline, type TimelineEntry } from "../../api/diagnosis";
+import { readDrift, readTimeline, type Cause, type Timeline, type TimelineEntry } from "../../api/diagnosis";
 import { deleteRegistration, read, readRegistration, type Enrollment, type Registration } from "../../api/enrollments";
-import { ApiError } from "../../api/client";
+import { ApiError, object, text } from "../../api/client";
 import { useLoad } from "../../api/load";
 import { may } from "../../api/session";
-import { Button, Card, CodeBox, Empty, Failure, LinkButton, Note, Page, Tag, Waiting, type Tone } from "../../parts/basics";
+import { Button, Card, CodeBox, Empty, Failure, Id, LinkButton, Note, Page, Tag, Waiting, type Tone } from "../../parts/basics";
 import { Causes } from "../../parts/causes";
+import { Mend } from "../mend/mend";
 import { ActionDialog } from "../../parts/dialog";
 import { toast } from "../../parts/toast";
 import { link, route } from "../../shell/route";
@@ -34,6 +35,17 @@ export function Device(): JSX.Element {
   const enrollment = useLoad<Enrollment | null>((signal) => orNothing(read<Enrollment>("enrollments", id, signal)), [id]);
   const [removing, setRemoving] = useState(false);
   const last = lastRefused(timeline.data);
+  const group = groupOf(timeline.data);
+  const assigned = registration.data?.status === "assigned";
+  // A hub is asked once for each assignment: it may be somebody else's.
+  const drift = useLoad((signal) => (assigned ? readDrift(id, signal) : Promise.resolve(null)), [id, assigned, registration.data?.etag]);
+  const missing: readonly Cause[] = drift.data?.onHub === "missing" ? drift.data.causes : [];
+  const mended = (): void => {
+    timeline.reload();
+    registration.reload();
+    enrollment.reload();
+    drift.reload();
+  };
   return (
     <Page
       title={id}
@@ -58,9 +70,15 @@ export function Device(): JSX.Element {
         </>
       }
     >
-      {last !== null && (
-        <Card title={last.still ? "Why it was refused" : "Why it was refused before"} about={`${ago(last.entry.time)}`}>
-          {(last.entry.causes ?? []).length > 0 ? <Causes of={last.entry.causes ?? []} /> : <p class="wrap">{last.entry.detail ?? last.entry.title}</p>}
+      {last !== null && !last.still && <LetIn of={registration.data ?? null} since={last.since} />}
+      {last !== null && last.still && (
+        <Card title={last.entry.result === "failed" ? "Why it failed" : "Why it was refused"} about={ago(last.entry.time)}>
+          <Why of={last.entry} device={id} onMended={mended} />
+        </Card>
+      )}
+      {missing.length > 0 && (
+        <Card title="Its hub does not have it any more">
+          <Causes of={missing} mend={(cause) => <Mend of={cause} device={id} onMended={mended} />} />
         </Card>
       )}
       {(timeline.data?.gaps ?? []).map((gap) => (
@@ -68,6 +86,14 @@ export function Device(): JSX.Element {
           {gap.title} {gap.since !== undefined && <span class="muted">since {at(gap.since)}</span>}
         </Note>
       ))}
+      {last !== null && !last.still && (
+        <details class="before">
+          <summary>Why it was refused before</summary>
+          <div class="padded-top">
+            <Why of={last.entry} device={null} onMended={mended} />
+          </div>
+        </details>
+      )}
       <div class="grid">
         <Card title="Timeline" span={8} flush>
           {timeline.data === undefined ? (
@@ -91,7 +117,13 @@ export function Device(): JSX.Element {
               <Waiting />
             ) : enrollment.data === null ? (
               <div class="stack">
-                <p class="muted">It has no individual enrollment. A group may let it in.</p>
+                {group === null ? (
+                  <p class="muted">It has no individual enrollment. A group may let it in.</p>
+                ) : (
+                  <p>
+                    By the group <a href={link("group", [group])}><bdi class="id">{group}</bdi></a>
+                  </p>
+                )}
                 <div>
                   <LinkButton small icon="plus" href={link("enrollments", [], { new: id })}>
                     Enroll it
@@ -126,17 +158,46 @@ export function Device(): JSX.Element {
   );
 }
 
+function Why({ of, device, onMended }: { of: TimelineEntry; device: string | null; onMended: () => void }): JSX.Element {
+  const causes = of.causes ?? [];
+  if (causes.length === 0) return <p class="wrap">{of.detail ?? of.title}</p>;
+  return device === null ? <Causes of={causes} /> : <Causes of={causes} mend={(cause) => <Mend of={cause} device={device} onMended={onMended} />} />;
+}
+
+function LetIn({ of, since }: { of: Registration | null; since: string }): JSX.Element {
+  return (
+    <Note tone="ok">
+      <strong>It is let in.</strong>{" "}
+      {of?.status === "assigned" ? (
+        <>
+          It was assigned to <Id>{of.assignedHub ?? ""}</Id> as <Id>{of.deviceId ?? ""}</Id> {ago(since)}.
+        </>
+      ) : (
+        <>It proved who it is {ago(since)}.</>
+      )}
+    </Note>
+  );
+}
+
+/** The group that it met last. */
+function groupOf(of: Timeline | undefined): string | null {
+  const met = (of?.entries ?? []).filter((e) => e.kind === "match" && e.result === "ok").pop();
+  const enrollment = object(object(met?.data)["enrollment"]);
+  return enrollment["kind"] === "EnrollmentGroup" ? text(enrollment["id"]) : null;
+}
+
 /** What ends a refusal: the device is let in. */
 const LET_IN = new Set(["assigned", "registration", "AttestationAttempt", "RegistrationAttempt"]);
 
-function lastRefused(of: Timeline | undefined): { entry: TimelineEntry; still: boolean } | null {
+function lastRefused(of: Timeline | undefined): { entry: TimelineEntry; still: boolean; since: string } | null {
   const known = [...(of?.entries ?? [])].sort((a, b) => Date.parse(a.time) - Date.parse(b.time));
   const bad = known.filter((e) => (e.result === "refused" || e.result === "failed") && e.kind !== "enrollmentChange").pop();
   if (bad === undefined) return null;
   // One attempt has several entries; the one that names a cause speaks for it.
   const named = known.filter((e) => e.trackingId === bad.trackingId && e.result !== "ok" && (e.causes ?? []).length > 0).pop();
   const after = known.slice(known.indexOf(bad) + 1);
-  return { entry: named ?? bad, still: !after.some((e) => e.result === "ok" && LET_IN.has(e.kind)) };
+  const good = after.filter((e) => e.result === "ok" && LET_IN.has(e.kind)).pop();
+  return { entry: named ?? bad, still: good === undefined, since: good?.time ?? bad.time };
 }
 
 /** Entries that are drawn at a time. */

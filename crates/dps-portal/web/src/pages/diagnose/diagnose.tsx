@@ -1,7 +1,7 @@
 // Diagnose: find an attempt by registration id or tracking id, or rehearse what would happen to a device now.
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { readAttempts, readCauses, readLatest, Unsupported, type Attempt, type CatalogueCause } from "../../api/diagnosis";
+import { readAttempts, readCauses, readLatest, Unsupported, type Attempt, type CatalogueCause, type Cause } from "../../api/diagnosis";
 import { useLoad } from "../../api/load";
 import { Button, Card, CodeBox, Empty, Facts, Failure, Id, Note, Page, Tabs, Waiting } from "../../parts/basics";
 import { Causes } from "../../parts/causes";
@@ -9,6 +9,7 @@ import { amend, go, link, route } from "../../shell/route";
 import { ago, at, duration } from "../../text/time";
 import { ResultTag } from "../overview/feed";
 import { familyTitle } from "../logs/saved";
+import { Mend } from "../mend/mend";
 import { DryRun } from "./dry-run";
 
 type Part = "find" | "dry-run" | "causes";
@@ -39,11 +40,13 @@ export function Diagnose(): JSX.Element {
 function Find(): JSX.Element {
   const q = route.value.query;
   const tracking = q.get("tracking") ?? "";
+  const cause = q.get("cause") ?? "";
+  const catalogue = useLoad((signal) => (cause === "" ? Promise.resolve([]) : readCauses(signal).catch(() => [])), [cause]);
   const [text, setText] = useState(tracking);
   const [refused, setRefused] = useState(true);
   // An attempt of this very moment is in the log a moment later.
   const [there, setThere] = useState(false);
-  const found = useLoad(async (signal) => (tracking === "" ? await readLatest(refused ? { refused } : {}, 30, signal) : await readAttempts({ trackingId: tracking, top: 10 }, signal)).value, [tracking, refused], tracking === "" ? 5000 : there ? 0 : 2000);
+  const found = useLoad(async (signal) => (tracking === "" ? await readLatest(refused || cause !== "" ? { refused: true } : {}, 30, signal, (a) => cause === "" || a.causes[0]?.code === cause) : await readAttempts({ trackingId: tracking, top: 10 }, signal)).value, [tracking, refused, cause], tracking === "" ? 5000 : there ? 0 : 2000);
   const some = (found.data ?? []).length > 0;
   useEffect(() => setThere(some), [some]);
   const search = (event: Event): void => {
@@ -59,7 +62,12 @@ function Find(): JSX.Element {
         <Button type="submit" kind="primary" icon="search">
           Find
         </Button>
-        {tracking === "" && (
+        {cause !== "" && (
+          <Button icon="close" label="Show every cause" onClick={() => amend({ cause: undefined })}>
+            {catalogue.data?.find((c) => c.code === cause)?.title ?? cause}
+          </Button>
+        )}
+        {tracking === "" && cause === "" && (
           <Button onClick={() => setRefused(!refused)}>{refused ? "Show all" : "Refused only"}</Button>
         )}
       </form>
@@ -106,12 +114,12 @@ function AttemptCard({ of, open }: { of: Attempt; open: boolean }): JSX.Element 
       {!shown && (of.causes[0] !== undefined ? <p class="wrap"><bdi>{of.causes[0].sentence}</bdi></p> : of.error !== null && <p class="muted small wrap">{of.error.message}</p>)}
       {shown && (
         <>
-          {of.causes.length > 0 ? <Causes of={of.causes} /> : of.error !== null && <Note tone="bad">{of.error.code} {of.error.message}</Note>}
+          {of.causes.length > 0 ? <Causes of={of.causes} {...(of.result === "ok" ? {} : { mend: (cause: Cause) => <Mend of={cause} device={of.registrationId ?? ""} onMended={() => undefined} /> })} /> : of.error !== null && <Note tone="bad">{of.error.code} {of.error.message}</Note>}
           <Facts
             of={[
               ["Tracking id", <Id>{of.trackingId}</Id>],
               ["Time", at(of.time)],
-              ["What the device was told", of.error === null ? "success" : `${of.error.code} ${of.error.name ?? ""}`],
+              ["What the device was told", of.event === "connection" ? "nothing: the connection ended" : of.error === null ? "success" : `${of.error.code} ${of.error.name ?? ""}`],
             ]}
           />
           {of.record !== undefined && of.record !== null && (

@@ -1,5 +1,5 @@
 // The form of an enrollment or a group, judged as one types; a conflict of versions is shown as a difference.
-import type { JSX } from "preact";
+import type { ComponentChildren, JSX } from "preact";
 import { useState } from "preact/hooks";
 import { readCertificates as readCas, readService } from "../../api/arm";
 import { read, write, type Attestation, type Kind } from "../../api/enrollments";
@@ -19,11 +19,15 @@ export interface FormProps {
   of: Document | null;
   /** What is known already, from the inbox or a failed attempt. */
   begin?: Partial<Draft>;
+  /** What the person should know first. */
+  intro?: ComponentChildren;
+  /** Whose certificate is wanted. */
+  issuer?: string | undefined;
   onClose: () => void;
   onDone: (written: Document) => void;
 }
 
-export function EnrollmentForm({ kind, of, begin, onClose, onDone }: FormProps): JSX.Element {
+export function EnrollmentForm({ kind, of, begin, intro, issuer, onClose, onDone }: FormProps): JSX.Element {
   const [base, setBase] = useState(of);
   const [d, setDraft] = useState<Draft>(() => (of === null ? { ...EMPTY, ...begin } : draftOf(of)));
   const [theirs, setTheirs] = useState<Document | null>(null);
@@ -90,6 +94,7 @@ export function EnrollmentForm({ kind, of, begin, onClose, onDone }: FormProps):
         return true;
       }}
     >
+      {intro}
       <div class="form">
         <TextField label={group ? "Group name" : "Registration id"} value={d.id} onInput={(id) => set({ id: id.trim() })} disabled={!isNew} mono required error={wrong.id ?? null} hint={group ? undefined : "The id that the device registers by. Case does not tell two ids apart."} />
         {!group && <TextField label="Device id on the hub" value={d.deviceId} onInput={(deviceId) => set({ deviceId })} mono error={wrong.deviceId ?? null} placeholder={d.id === "" ? "the registration id" : d.id} />}
@@ -146,7 +151,9 @@ export function EnrollmentForm({ kind, of, begin, onClose, onDone }: FormProps):
                 read={primary}
                 want={group ? "ca" : "leaf"}
                 hint={isNew ? "PEM, or base64 of DER. A file may be dropped here." : "Left empty, the certificate stays as it is."}
-              />
+              >
+                {issuer !== undefined && leaf !== undefined && group && <Wanted issuer={issuer} subject={leaf.subject} />}
+              </CertificateField>
               {mismatch && (
                 <div class="wide">
                   <Note
@@ -222,6 +229,18 @@ export function EnrollmentForm({ kind, of, begin, onClose, onDone }: FormProps):
         <AreaField label="Twin as JSON" value={d.twin} onInput={(twin) => set({ twin })} rows={6} error={wrong.twin ?? null} placeholder='{"tags": {"line": 7}, "properties": {"desired": {}}}' />
       </details>
     </ActionDialog>
+  );
+}
+
+/** Names as the server writes them may be in another order than the browser reads them. */
+function Wanted({ issuer, subject }: { issuer: string; subject: string }): JSX.Element {
+  const parts = (name: string): string => name.split(/,\s*/).map((p) => p.trim().toLowerCase()).sort().join(",");
+  return parts(issuer) === parts(subject) ? (
+    <Note tone="ok">This is the certificate that was missing.</Note>
+  ) : (
+    <Note tone="warn">
+      The missing certificate is that of <bdi class="id">{issuer}</bdi>; this is another one. It helps only if it issued that one, and the device sends the one between them.
+    </Note>
   );
 }
 

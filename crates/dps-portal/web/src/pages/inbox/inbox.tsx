@@ -1,18 +1,19 @@
 // The inbox: devices that asked and that no enrollment knows, to be let in or to be left out.
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
 import { forget, inboxAction, readInbox, Unsupported, type InboxItem } from "../../api/diagnosis";
 import { asApiError, useLoad } from "../../api/load";
 import { may } from "../../api/session";
 import { Button, Card, Empty, Facts, Failure, Id, Note, Page, Tag, Waiting } from "../../parts/basics";
-import { ActionDialog, Dialog } from "../../parts/dialog";
-import { Check, SelectField } from "../../parts/form";
+import { Dialog } from "../../parts/dialog";
+import { Check } from "../../parts/form";
 import { Table } from "../../parts/table";
 import { toast } from "../../parts/toast";
 import { link } from "../../shell/route";
 import { figure } from "../../text/number";
 import { ago, at } from "../../text/time";
+import { Accept } from "./accept";
+import { kindOf, titleOf } from "./words";
 
 export function Inbox(): JSX.Element {
   const ignored = useSignal(false);
@@ -91,10 +92,7 @@ export function Inbox(): JSX.Element {
         <Accept
           of={accepting.value}
           onClose={() => (accepting.value = null)}
-          onDone={() => {
-            toast("It is enrolled. The device is let in when it comes again.");
-            items.reload();
-          }}
+          onDone={items.reload}
         />
       )}
     </Page>
@@ -112,40 +110,6 @@ function Who({ of, onOpen }: { of: InboxItem; onOpen: () => void }): JSX.Element
       </button>
       {of.cause != null && <bdi class="muted small wrap because">{of.cause.sentence}</bdi>}
     </>
-  );
-}
-
-function Accept({ of, onClose, onDone }: { of: InboxItem; onClose: () => void; onDone: () => void }): JSX.Element {
-  const accepts = of.accepts ?? { individualEnrollment: true, enrollmentGroup: false };
-  const [whole, setWhole] = useState(!accepts.individualEnrollment && accepts.enrollmentGroup);
-  const devices = of.devices ?? [];
-  const [id, setId] = useState(devices[devices.length - 1]?.registrationId ?? "");
-  const nothing = whole ? !accepts.enrollmentGroup : of.kind === "idScope" || (!accepts.individualEnrollment && devices.length < 2);
-  return (
-    <ActionDialog
-      title={`Accept ${titleOf(of)}?`}
-      action="Accept"
-      disabled={nothing}
-      onClose={onClose}
-      run={async () => {
-        await inboxAction(of.id, "accept", whole ? { as: "enrollmentGroup" } : devices.length > 1 ? { id } : {});
-        onDone();
-      }}
-    >
-      <p>An enrollment is made from what the device showed. It is let in the next time that it asks.</p>
-      {of.kind === "issuer" && (
-        <Check
-          label="Accept every device of this issuer"
-          value={whole}
-          onChange={setWhole}
-          disabled={!accepts.enrollmentGroup}
-          hint={accepts.enrollmentGroup ? "Makes an enrollment group of the issuing CA." : "No device sent the issuing CA's certificate with its own. Upload it, or let a device send its chain."}
-        />
-      )}
-      {!whole && devices.length > 1 && <SelectField label="Device" value={id} of={devices.map((d) => [d.registrationId, d.registrationId] as const)} onChange={setId} />}
-      {nothing && <Note tone="warn">{of.kind === "idScope" ? "No provisioning service here has this ID scope. Give the device the right one." : "What it showed is not enough for an enrollment."}</Note>}
-      <Note>Accept only a device that you know: what it showed says who it is, not that it is yours.</Note>
-    </ActionDialog>
   );
 }
 
@@ -195,17 +159,4 @@ function Details({ of }: { of: InboxItem }): JSX.Element {
       {of.more === true && <p class="muted small">More devices were seen than are remembered.</p>}
     </>
   );
-}
-
-function titleOf(of: InboxItem): string {
-  if (of.title !== undefined && of.title !== "") return of.title;
-  const about = of.about ?? {};
-  const scope = about.idScope === undefined ? undefined : `ID scope ${about.idScope}`;
-  return about.issuer ?? scope ?? about.registrationId ?? of.devices?.[0]?.registrationId ?? of.id;
-}
-
-const KINDS: Record<string, string> = { issuer: "Certificates of an issuer", certificate: "Certificate", tpm: "TPM", symmetricKey: "Symmetric key", noEvidence: "Nothing", idScope: "Unknown ID scope" };
-
-function kindOf(of: InboxItem): string {
-  return KINDS[of.kind] ?? of.kind;
 }

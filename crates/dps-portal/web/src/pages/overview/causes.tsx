@@ -68,7 +68,7 @@ export function TopCauses({ ms }: { ms: number }): JSX.Element {
         data.length === 0 ? (
           <Empty title="No device was refused">In this time every device that asked was let in.</Empty>
         ) : (
-          <Ranking label="Causes" tone="c2" of={data.map((c) => ({ label: titled(c.name), value: c.count, hint: c.example, href: c.query === null ? link("diagnose") : link("logs", [], { q: c.query }) }))} />
+          <Ranking label="Causes" tone="c2" of={data.map((c) => ({ label: titled(c.name), value: c.count, hint: c.example, href: /^[A-Z][A-Z0-9_]+$/.test(c.name) || c.query === null ? link("diagnose", [], { cause: c.name }) : link("logs", [], { q: c.query }) }))} />
         )
       ) : error instanceof ApiError ? (
         <Failure error={error} retry={reload} />

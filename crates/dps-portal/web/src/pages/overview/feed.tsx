@@ -89,7 +89,9 @@ function Line({ of }: { of: Attempt }): JSX.Element {
       </span>
       <span class="wrap">
         {of.registrationId === null || of.registrationId === "" ? (
-          <span class="muted">{of.operation}</span>
+          <a class="muted" href={link("diagnose", [], { tracking: of.trackingId })}>
+            {of.operation}
+          </a>
         ) : (
           <a href={link("device", [of.registrationId])}>
             <bdi class="id">{of.registrationId}</bdi>

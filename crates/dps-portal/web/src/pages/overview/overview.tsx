@@ -12,6 +12,7 @@ import { figure, percent, plural } from "../../text/number";
 import { ago, at, grainFor, spanOf } from "../../text/time";
 import { Feed } from "./feed";
 import { TopCauses } from "./causes";
+import { Refused } from "./refused";
 
 const WINDOWS = { hour: 3_600_000, day: 86_400_000, week: 604_800_000 } as const;
 type Window = keyof typeof WINDOWS;
@@ -44,6 +45,7 @@ export function Overview(): JSX.Element {
       }
     >
       <div class="grid">
+        <Refused />
         <Figures window={window} />
         <State />
         <TopCauses ms={WINDOWS[window]} />

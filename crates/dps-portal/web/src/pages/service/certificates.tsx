@@ -126,7 +126,7 @@ function Upload({ of, onClose, onDone }: { of: CaCertificate | null; onClose: ()
   );
 }
 
-function Verify({ of, onClose, onDone }: { of: CaCertificate; onClose: () => void; onDone: () => void }): JSX.Element {
+export function Verify({ of, onClose, onDone }: { of: CaCertificate; onClose: () => void; onDone: () => void }): JSX.Element {
   const made = useLoad(() => verificationCode(of), [of.name]);
   const [text, setText] = useState("");
   const read = useCertificates(text);

@@ -14,7 +14,7 @@ import { toast } from "../../parts/toast";
 import { compact } from "../../text/number";
 import { ago, spanOf } from "../../text/time";
 
-interface Standing {
+export interface Standing {
   up: boolean;
   reason: string | null;
   since: string;
@@ -22,7 +22,7 @@ interface Standing {
 }
 
 /** How the server's own probes found the hubs; the metric says it where `/health` is not served. */
-async function readStanding(signal: AbortSignal): Promise<Map<string, Standing>> {
+export async function readStanding(signal: AbortSignal): Promise<Map<string, Standing>> {
   const out = new Map<string, Standing>();
   try {
     const health = object(await get<unknown>("/health", { signal }));
@@ -160,7 +160,7 @@ function Policy({ of, onDone }: { of: ProvisioningService; onDone: () => void })
   );
 }
 
-function HubForm({ of, service, onClose, onDone }: { of: LinkedHub | null; service: ProvisioningService; onClose: () => void; onDone: () => void }): JSX.Element {
+export function HubForm({ of, service, onClose, onDone }: { of: LinkedHub | null; service: ProvisioningService; onClose: () => void; onDone: () => void }): JSX.Element {
   const [connection, setConnection] = useState("");
   const [weight, setWeight] = useState(String(of?.allocationWeight ?? 1));
   const [applies, setApplies] = useState(of?.applyAllocationPolicy ?? true);

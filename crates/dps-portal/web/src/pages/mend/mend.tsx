@@ -1,0 +1,90 @@
+// Beneath a cause: what mends it here, what is to be changed on the device, and whether the device would be let in now.
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import type { Cause } from "../../api/diagnosis";
+import { may } from "../../api/session";
+import { Button, CodeBox } from "../../parts/basics";
+import { Check } from "./check";
+import { Doing } from "./doing";
+import { LinkCheck } from "./link-check";
+import { fact, waysOf, type Way } from "./ways";
+
+/** What an operator types; what a device is told begins otherwise. */
+const OPERATORS = /^muster (enrollment|enrollment-group|certificate|linked-hub|instance|registration) /;
+
+export function Mend({ of, device, onMended }: { of: Cause; device: string; onMended: () => void }): JSX.Element {
+  const [open, setOpen] = useState<Way | null>(null);
+  const [mended, setMended] = useState(0);
+  const ways = waysOf(of, device);
+  const fixes = of.fix ?? [];
+  const byCommand = fixes.filter((f) => OPERATORS.test(f.command ?? ""));
+  const onDevice = fixes.filter((f) => !OPERATORS.test(f.command ?? ""));
+  const shownTwice = ways.length > 0 && onDevice.every((f) => (f.command ?? "") === "") && byCommand.length === 0;
+  const ofHub = of.code.startsWith("HUB_");
+  const writable = may.value.writeEnrollments || may.value.configure;
+  return (
+    <div class="stack mend">
+      {ways.length > 0 && (
+        <>
+          <h3>Mend it here</h3>
+          <ul class="plain ways">
+            {ways.map((way, i) => (
+              <li key={way.label}>
+                <Button kind={i === 0 ? "primary" : "plain"} disabled={!writable} {...(writable ? {} : { title: "Your sign-in may only look" })} onClick={() => setOpen(way)}>
+                  {way.label}
+                </Button>
+                <span class="muted">{way.about}</span>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+      {onDevice.length > 0 && !(shownTwice && ways[0]?.does === "enable") && (
+        <>
+          <h3>{placed(of, ways.length > 0)}</h3>
+          <Fixes of={onDevice} />
+        </>
+      )}
+      {byCommand.length > 0 && (
+        <details open={ways.length === 0}>
+          <summary>From a command line</summary>
+          <Fixes of={byCommand} />
+        </details>
+      )}
+      {ofHub ? <LinkCheck hub={fact(of, "hub")} again={mended} /> : device !== "" && of.code !== "ASSIGNED_BUT_HUB_MISSING" && <Check device={device} again={mended} />}
+      {open !== null && (
+        <Doing
+          way={open}
+          device={device}
+          onClose={() => setOpen(null)}
+          onDone={() => {
+            setMended((n) => n + 1);
+            onMended();
+          }}
+        />
+      )}
+    </div>
+  );
+}
+
+function placed(of: Cause, other: boolean): string {
+  const where = /^(HUB|NO_HUB)_/.test(of.code) ? "At the hub" : of.code.startsWith("WEBHOOK_") ? "At the webhook" : "On the device";
+  return other ? `Or ${where.charAt(0).toLowerCase()}${where.slice(1)}` : where;
+}
+
+function Fixes({ of }: { of: NonNullable<Cause["fix"]> }): JSX.Element {
+  return (
+    <ol class="fixes">
+      {of.map((f, i) => (
+        <li key={i}>
+          <span class="wrap">{sentence(f.text)}</span>
+          {f.command !== undefined && f.command !== null && f.command !== "" && <CodeBox text={f.command} label="the command" />}
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,39 @@
+// Hubs and allocation: a link whose key was rolled at the hub, and a service without a hub. The hub is that of a second
+// server, which is reached as any hub elsewhere is.
+import { randomBytes } from "node:crypto";
+import { enroll, newKey, story } from "../harness/mend.mjs";
+import { start } from "../harness/server.mjs";
+
+let elsewhere;
+
+const link = {
+  shots: "mend-hub-link",
+  options: ["--host", "127.0.0.1", "--hub", "spare.hub"],
+  // The second server's CA is what this server trusts.
+  environment: async ({ muster, lasting }) => {
+    elsewhere = lasting(await start(muster));
+    return { SSL_CERT_FILE: elsewhere.env.MUSTER_CA_FILE };
+  },
+};
+
+export default [
+  story("a link whose key the hub refuses: it gets the right one", link, async (told) => {
+    const { server, portal, page, dialog } = told;
+    const right = elsewhere.env.MUSTER_HUB_CONNECTION_STRING;
+    const wrong = right.replace(/SharedAccessKey=.*/, `SharedAccessKey=${randomBytes(32).toString("base64")}`);
+    await server.muster("linked-hub", "create", "--connection-string", wrong);
+    const key = newKey();
+    await enroll(server, "welder-6", key, "--allocation-policy", "static", "--iot-hubs", "localhost");
+    const device = ["--registration-id", "welder-6", "--key", key];
+    await told.refused(...device);
+    await told.follow("welder-6", "The linked hub refused the service's own key");
+    await told.press("Give the link its right key");
+    await dialog.getByLabel("Connection string").fill(right);
+    await told.inDialog("Save");
+    await portal.toast("localhost is saved");
+    await page.getByText("Yes, the link works.").waitFor({ timeout: 30_000 });
+    await told.picture("4-mended");
+    await told.letIn(...device);
+    await page.getByText("assigned to").first().waitFor();
+  }),
+];

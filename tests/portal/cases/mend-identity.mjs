@@ -1,0 +1,67 @@
+// Who a device says it is: a typing error, a device that nobody enrolled, an id that is none, the wrong ID scope.
+import assert from "node:assert/strict";
+import { enroll, newKey, story } from "../harness/mend.mjs";
+
+export default [
+  story("a typing error in the enrollment: its id is corrected", { shots: "mend-id-typo" }, async (told) => {
+    const { server } = told;
+    const key = newKey();
+    await enroll(server, "pump-71", key);
+    const device = ["--registration-id", "pump-17", "--key", key];
+    await told.refused(...device);
+    await told.follow("pump-17", "An enrollment has nearly this registration id");
+    await told.press("Correct the enrollment's id");
+    await told.inDialog("Correct the id");
+    await told.wouldBeLetIn();
+    await told.letIn(...device);
+    await server.muster("enrollment", "show", "--registration-id", "pump-71").then(
+      () => assert.fail("the old enrollment is still there"),
+      () => undefined,
+    );
+  }),
+  story("a typing error on the device: the enrollment belongs to another", {}, async (told) => {
+    const { server, dialog } = told;
+    const key = newKey();
+    await enroll(server, "oven-12", key);
+    assert.ok((await server.provision("oven-12", key)).accepted);
+    await told.refused("--registration-id", "oven-21", "--key", key);
+    await told.follow("oven-21", "An enrollment has nearly this registration id");
+    await told.press("Correct the enrollment's id");
+    await dialog.getByText("it seems to be another device").waitFor();
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+    await told.page.getByText("Let the device register as oven-12", { exact: true }).waitFor();
+  }),
+  story("a device that nobody enrolled: it is accepted out of the inbox, and gets a key", { shots: "mend-id-inbox" }, async (told) => {
+    const { server, page, portal, dialog } = told;
+    await told.refused("--registration-id", "robot-42", "--key", newKey(), "--transport", "https");
+    await portal.signIn();
+    await page.getByRole("link", { name: "1 unknown one in the inbox" }).click();
+    const row = page.getByRole("row", { name: /robot-42/ });
+    await row.waitFor();
+    await portal.settled();
+    await told.picture("1-inbox");
+    await row.getByRole("button", { name: /^Accept/ }).click();
+    await told.picture("2-accept");
+    await dialog.getByRole("button", { name: "Accept", exact: true }).click();
+    const key = (await dialog.getByLabel("the primary key", { exact: true }).textContent()).trim();
+    await portal.accessible("the keys of an accepted device");
+    await told.picture("3-keys");
+    await dialog.getByRole("button", { name: "Done" }).click();
+    await page.getByText("Nobody unknown has asked").waitFor();
+    await page.getByLabel("Find a device by registration id").fill("robot-42");
+    await page.keyboard.press("Enter");
+    await told.letIn("--registration-id", "robot-42", "--key", key);
+  }),
+  story("an enrollment that is disabled: it is enabled", { shots: "mend-id-disabled" }, async (told) => {
+    const { server } = told;
+    const key = newKey();
+    await enroll(server, "crane-9", key, "--provisioning-status", "disabled");
+    const device = ["--registration-id", "crane-9", "--key", key];
+    await told.refused(...device);
+    await told.follow("crane-9", "The enrollment is disabled");
+    await told.press("Enable it");
+    await told.inDialog("Enable");
+    await told.wouldBeLetIn();
+    await told.letIn(...device);
+  }),
+];
