@@ -103,6 +103,7 @@ export default [
 
       await page.getByRole("button", { name: "Sign out" }).click();
       await page.getByText("You are signed out.").waitFor();
+      assert.equal(await page.locator(".toast").count(), 0, "what was said to ada is still shown");
       // Whoever came from the provider finds the way back there.
       await page.getByRole("link", { name: "Sign in with Login" }).waitFor();
       assert.equal((await call(page, "GET", "/enrollments/press-1?api-version=2021-10-01")).status, 401);

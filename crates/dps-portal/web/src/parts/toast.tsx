@@ -24,6 +24,11 @@ function dismiss(id: number): void {
   news.value = news.value.filter((n) => n.id !== id);
 }
 
+/** What was said to somebody is not for who signs in next. */
+export function dismissAll(): void {
+  news.value = [];
+}
+
 export function Toasts(): JSX.Element {
   return (
     <div class="toasts" role="status" aria-live="polite">

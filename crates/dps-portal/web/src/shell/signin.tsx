@@ -6,6 +6,7 @@ import { asApiError } from "../api/load";
 import { farewell, providers, signIn } from "../api/session";
 import { Button, Failure, Note } from "../parts/basics";
 import { Field } from "../parts/form";
+import { dismissAll } from "../parts/toast";
 import { ThemeButton } from "./portal";
 
 export function SignIn(): JSX.Element {
@@ -16,6 +17,7 @@ export function SignIn(): JSX.Element {
   useEffect(() => {
     document.title = "Sign in · Muster";
     field.current?.focus();
+    dismissAll();
   }, []);
 
   const wrong = judge(secret);
