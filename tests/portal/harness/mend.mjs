@@ -64,6 +64,16 @@ class Story {
     await this.elsewhere();
   }
 
+  /** The other way: by the commonest cause, to the devices that it befell. */
+  async followCause(device, title) {
+    const { page, portal } = this;
+    await portal.signIn();
+    await page.getByRole("region", { name: "Top causes of refusals" }).getByRole("link", { name: title }).click();
+    await page.getByRole("button", { name: "Show every cause" }).waitFor();
+    await page.getByRole("link", { name: device, exact: true }).click();
+    await this.sees(title);
+  }
+
   /** It is there without scrolling. */
   async sees(text) {
     const { page } = this;

@@ -17,7 +17,10 @@ export interface Out {
   count: number;
 }
 
-/** Who was refused and has not been let in since; newest first. */
+/** What befalls whoever comes by: nobody here waits for such a device. */
+const STRANGERS = new Set(["ENROLLMENT_NOT_FOUND", "EVIDENCE_MISSING", "ID_SCOPE_UNKNOWN", "REGID_CHARSET", "REGID_LENGTH", "ROUTE_NOT_FOUND", "API_VERSION_UNKNOWN", "TLS_NOT_SPOKEN"]);
+
+/** Who was refused and has not been let in since; devices that are known here before strangers, the newest first. */
 export function stillOut(newestFirst: readonly Attempt[]): Out[] {
   const seen = new Map<string, Out | null>();
   for (const a of newestFirst) {
@@ -27,7 +30,9 @@ export function stillOut(newestFirst: readonly Attempt[]): Out[] {
     if (known === undefined) seen.set(id, a.result === "ok" && !isDisabled(a) ? null : { last: a, count: 1 });
     else if (known !== null && (a.result !== "ok" || isDisabled(a))) known.count++;
   }
-  return [...seen.values()].filter((o): o is Out => o !== null && o.last.result !== "info");
+  const out = [...seen.values()].filter((o): o is Out => o !== null);
+  const stranger = (o: Out): number => (STRANGERS.has(o.last.causes[0]?.code ?? "") ? 1 : 0);
+  return out.sort((a, b) => stranger(a) - stranger(b));
 }
 
 /** It is answered with success, and gets nowhere. */
@@ -82,7 +87,7 @@ function One({ of: { last, count } }: { of: Out }): JSX.Element {
   const named = device !== null && device !== "";
   return (
     <a href={named ? link("device", [device]) : link("diagnose", [], { tracking: last.trackingId })}>
-      <bdi class={named ? "id" : "muted"}>{named ? device : "a device that gave no id"}</bdi>
+      <bdi class={`who${named ? " id" : " muted"}`} title={device ?? undefined}>{named ? device : "a device that gave no id"}</bdi>
       <span class="what">
         <strong>{cause?.title ?? last.error?.message ?? "It was refused"}</strong>
         {cause?.inferred === true && <Tag dot={false} tone="warn">likely</Tag>}
