@@ -1,6 +1,7 @@
 // Who a device says it is: a typing error, a device that nobody enrolled, an id that is none, the wrong ID scope.
 import assert from "node:assert/strict";
 import { enroll, newKey, story } from "../harness/mend.mjs";
+import { register } from "../harness/seed.mjs";
 
 export default [
   story("a typing error in the enrollment: its id is corrected", { shots: "mend-id-typo" }, async (told) => {
@@ -63,5 +64,31 @@ export default [
     await told.inDialog("Enable");
     await told.wouldBeLetIn();
     await told.letIn(...device);
+  }),
+  story("an ID scope that is spelt wrongly: the right one is there to be copied", { shots: "mend-id-scope" }, async (told) => {
+    const { server, page } = told;
+    const scope = server.env.MUSTER_ID_SCOPE;
+    const key = newKey();
+    await enroll(server, "meter-2", key);
+    const wrong = `${scope.slice(0, -1)}${scope.endsWith("0") ? "1" : "0"}`;
+    await register(server, "meter-2", undefined, wrong);
+    await told.follow("meter-2", "A provisioning service has nearly this id scope");
+    assert.equal((await page.getByLabel("the ID scope", { exact: true }).first().textContent()).trim(), scope);
+    await told.letIn("--registration-id", "meter-2", "--key", key);
+  }),
+  story("an id with a character that none may have: it is kept as the name on the hub", { shots: "mend-id-character" }, async (told) => {
+    const { server, page, dialog } = told;
+    await register(server, "pump@17");
+    await told.follow("pump@17", "The registration id has a character that is not allowed");
+    await told.press("Enroll it under an id that fits");
+    assert.equal(await dialog.getByLabel("Registration id").inputValue(), "pump-17");
+    await dialog.getByRole("button", { name: "Create", exact: true }).click();
+    const key = (await dialog.getByLabel("the primary key", { exact: true }).textContent()).trim();
+    await dialog.getByRole("button", { name: "Done" }).click();
+    const { accepted, said } = await server.device("--registration-id", "pump-17", "--key", key);
+    assert.ok(accepted && said.includes("as pump@17"), said);
+    await page.getByLabel("Find a device by registration id").fill("pump-17");
+    await page.keyboard.press("Enter");
+    await page.getByText("assigned", { exact: true }).first().waitFor();
   }),
 ];

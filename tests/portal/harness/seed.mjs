@@ -38,8 +38,9 @@ export function token(resource, key, expiry, policy) {
 }
 
 /** A register request as bytes, whatever the id is; with a token of its own, or one that no key made. */
-export function register(server, id, shown = undefined) {
-  const { MUSTER_DEVICE_HOST: host, MUSTER_HTTPS_PORT: port, MUSTER_ID_SCOPE: scope } = server.env;
+export function register(server, id, shown = undefined, idScope = undefined) {
+  const { MUSTER_DEVICE_HOST: host, MUSTER_HTTPS_PORT: port, MUSTER_ID_SCOPE: own } = server.env;
+  const scope = idScope ?? own;
   const body = JSON.stringify({ registrationId: id });
   return new Promise((done) => {
     const path = `/${scope}/registrations/${encodeURIComponent(id)}/register?api-version=2021-06-01`;

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Cause } from "../../api/diagnosis";
-import { may } from "../../api/session";
+import { instance, may } from "../../api/session";
 import { Button, CodeBox } from "../../parts/basics";
 import { Check } from "./check";
 import { Doing } from "./doing";
@@ -20,6 +20,7 @@ export function Mend({ of, device, onMended }: { of: Cause; device: string; onMe
   const byCommand = fixes.filter((f) => OPERATORS.test(f.command ?? ""));
   const onDevice = fixes.filter((f) => !OPERATORS.test(f.command ?? ""));
   const shownTwice = ways.length > 0 && onDevice.every((f) => (f.command ?? "") === "") && byCommand.length === 0;
+  const ofScope = of.code.startsWith("ID_SCOPE_");
   const ofHub = of.code.startsWith("HUB_");
   const writable = may.value.writeEnrollments || may.value.configure;
   return (
@@ -45,13 +46,19 @@ export function Mend({ of, device, onMended }: { of: Cause; device: string; onMe
           <Fixes of={onDevice} />
         </>
       )}
+      {ofScope && instance.value !== null && (
+        <div class="field">
+          <span class="label">The ID scope of {instance.value.name}</span>
+          <CodeBox text={instance.value.idScope} label="the ID scope" />
+        </div>
+      )}
       {byCommand.length > 0 && (
         <details open={ways.length === 0}>
           <summary>From a command line</summary>
           <Fixes of={byCommand} />
         </details>
       )}
-      {ofHub ? <LinkCheck hub={fact(of, "hub")} again={mended} /> : device !== "" && of.code !== "ASSIGNED_BUT_HUB_MISSING" && <Check device={device} again={mended} />}
+      {ofHub ? <LinkCheck hub={fact(of, "hub")} again={mended} /> : device !== "" && !ofScope && of.code !== "ASSIGNED_BUT_HUB_MISSING" && <Check device={device} again={mended} />}
       {open !== null && (
         <Doing
           way={open}
