@@ -1,6 +1,7 @@
 // Hubs and allocation: a link whose key was rolled at the hub, and a service without a hub. The hub is that of a second
 // server, which is reached as any hub elsewhere is.
 import { randomBytes } from "node:crypto";
+import { createServer } from "node:http";
 import { enroll, newKey, story } from "../harness/mend.mjs";
 import { start } from "../harness/server.mjs";
 
@@ -35,5 +36,29 @@ export default [
     await told.picture("4-mended");
     await told.letIn(...device);
     await page.getByText("assigned to").first().waitFor();
+  }),
+  story("a webhook that wants its key: its address is corrected", { shots: "mend-hub-webhook" }, async (told) => {
+    const { server, page, dialog } = told;
+    const hook = createServer((request, answer) => {
+      const allowed = request.url.includes("code=right");
+      answer.writeHead(allowed ? 200 : 401, { "Content-Type": "application/json" });
+      answer.end(allowed ? JSON.stringify({ iotHubHostName: "hub-2.localhost" }) : "{}");
+    });
+    await new Promise((done) => hook.listen(0, "127.0.0.1", done));
+    try {
+      const url = `http://127.0.0.1:${hook.address().port}/choose`;
+      const key = newKey();
+      await enroll(server, "shaper-5", key, "--allocation-policy", "custom", "--webhook-url", url, "--api-version", "2021-10-01");
+      const device = ["--registration-id", "shaper-5", "--key", key];
+      await told.refused(...device);
+      await told.follow("shaper-5", "The webhook answered that it is not authorized");
+      await told.press("Change the webhook's address");
+      await dialog.getByLabel("Webhook's URL").fill(`${url}?code=right`);
+      await told.inDialog("Save");
+      await told.letIn(...device);
+      await page.getByText("hub-2.localhost").first().waitFor();
+    } finally {
+      hook.close();
+    }
   }),
 ];

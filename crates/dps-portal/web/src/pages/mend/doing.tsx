@@ -13,7 +13,7 @@ import { Accept } from "../inbox/accept";
 import { Verify } from "../service/certificates";
 import { HubForm } from "../service/hubs";
 import { DeviceKey } from "./device-key";
-import { EnrollShown, Enable, Forget, LetAddressIn, RemoveFault, Rename, Signer } from "./small";
+import { EnrollShown, Enable, Forget, LetAddressIn, RemoveFault, Rename, Signer, Webhook } from "./small";
 import type { Way } from "./ways";
 
 export interface DoingProps {
@@ -44,6 +44,8 @@ export function Doing({ way, ...p }: DoingProps & { way: Way }): JSX.Element {
       return <Edit kind={way.kind} id={way.id} {...p} />;
     case "enroll":
       return <EnrollmentForm kind="enrollments" of={null} begin={{ id: way.id, deviceId: way.deviceId }} onClose={p.onClose} onDone={closing(p)} />;
+    case "webhook":
+      return <Webhook kind={way.kind} id={way.id} {...p} />;
     case "hub":
       return <Hub name={way.name} {...p} />;
     case "network":

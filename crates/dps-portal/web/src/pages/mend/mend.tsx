@@ -20,6 +20,8 @@ export function Mend({ of, device, onMended }: { of: Cause; device: string; onMe
   const byCommand = fixes.filter((f) => OPERATORS.test(f.command ?? ""));
   const onDevice = fixes.filter((f) => !OPERATORS.test(f.command ?? ""));
   const shownTwice = ways.length > 0 && onDevice.every((f) => (f.command ?? "") === "") && byCommand.length === 0;
+  // What it showed is not what is wrong with a device that was let in, or that never came to be judged.
+  const rehearsed = !/^(ID_SCOPE_|WEBHOOK_|ASSIGNED_)/.test(of.code);
   const ofScope = of.code.startsWith("ID_SCOPE_");
   const ofHub = of.code.startsWith("HUB_");
   const writable = may.value.writeEnrollments || may.value.configure;
@@ -58,7 +60,7 @@ export function Mend({ of, device, onMended }: { of: Cause; device: string; onMe
           <Fixes of={byCommand} />
         </details>
       )}
-      {ofHub ? <LinkCheck hub={fact(of, "hub")} again={mended} /> : device !== "" && !ofScope && of.code !== "ASSIGNED_BUT_HUB_MISSING" && <Check device={device} again={mended} />}
+      {ofHub ? <LinkCheck hub={fact(of, "hub")} again={mended} /> : rehearsed && device !== "" && <Check device={device} again={mended} />}
       {open !== null && (
         <Doing
           way={open}

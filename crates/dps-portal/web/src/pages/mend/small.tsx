@@ -7,11 +7,12 @@ import { deleteRegistration, erase, mechanism, read, write, type Attestation, ty
 import { useLoad } from "../../api/load";
 import { Facts, Id, Note } from "../../parts/basics";
 import { ActionDialog } from "../../parts/dialog";
+import { TextField } from "../../parts/form";
 import { toast } from "../../parts/toast";
 import { ago } from "../../text/time";
 import { pem } from "../../x509/certificate";
 import { CertificateField, Shown, useCertificates } from "../../x509/field";
-import { documentOf, draftOf, type Document } from "../enrollments/draft";
+import { documentOf, draftOf, judge, type Document } from "../enrollments/draft";
 import { Loading, type DoingProps } from "./doing";
 
 /** A document with another attestation, and all else as it was. */
@@ -160,6 +161,32 @@ export function Signer({ id, wanted, onClose, onDone }: DoingProps & { id: strin
     >
       <CertificateField label="The CA's new certificate" value={text} onInput={setText} read={certificates} want="ca" />
       {other && <Note tone="warn">The device's certificate asks for a CA with another key ({wanted}). This one would not let it in.</Note>}
+    </ActionDialog>
+  );
+}
+
+export function Webhook({ kind, id, onClose, onDone }: DoingProps & { kind: Kind; id: string }): JSX.Element {
+  const found = useLoad((signal) => read<Document>(kind, id, signal), [kind, id]);
+  const [typed, setTyped] = useState<string | null>(null);
+  if (found.data === undefined) return <Loading title={`The webhook of ${id}`} of={found} onClose={onClose} />;
+  const was = found.data;
+  const draft = draftOf(was);
+  const url = typed ?? draft.webhookUrl;
+  const wrong = judge({ ...draft, webhookUrl: url }, kind, false).webhookUrl ?? null;
+  return (
+    <ActionDialog
+      title={`The webhook of ${id}`}
+      action="Save"
+      wide
+      disabled={wrong !== null}
+      onClose={onClose}
+      run={async () => {
+        await write(kind, id, documentOf({ ...draft, webhookUrl: url.trim() }, kind, was), was.etag);
+        toast("The webhook's address is changed.");
+        onDone();
+      }}
+    >
+      <TextField label="Webhook's URL" value={url} onInput={setTyped} mono error={wrong} hint="Where the service asks for a device's hub. An Azure function wants its key at the end: ?code=…" />
     </ActionDialog>
   );
 }

@@ -15,6 +15,7 @@ type Doing =
   | { does: "shown"; id: string; what: "certificate" | "endorsementKey" }
   | { does: "edit"; kind: Kind; id: string }
   | { does: "enroll"; id: string; deviceId: string }
+  | { does: "webhook"; kind: Kind; id: string }
   | { does: "hub"; name: string | null }
   | { does: "network"; address: string | null }
   | { does: "fault"; rule: string }
@@ -138,7 +139,7 @@ function rest(of: Cause): Way[] {
     case "ASSIGNED_BUT_HUB_MISSING":
       return [{ does: "forget", label: "Forget its registration", about: "The device gets a new place when it registers again." }];
     default:
-      return of.code.startsWith("WEBHOOK_") && named !== null ? [{ does: "edit", ...named, label: "Change the webhook", about: "Its address, with ?code=… where it wants one, is part of the enrollment." }] : [];
+      return of.code.startsWith("WEBHOOK_") && named !== null ? [{ does: "webhook", ...named, label: "Change the webhook's address", about: `It is part of ${named.id}; a function's key belongs to it, as ?code=…` }] : [];
   }
 }
 
