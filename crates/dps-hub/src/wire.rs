@@ -31,14 +31,34 @@ fn stage(error: &reqwest::Error) -> &'static str {
     if !error.is_connect() {
         return "HTTP";
     }
-    // A failed handshake arrives within an error of I/O, which keeps it as what it is about.
-    let of_tls = |cause: &(dyn Error + 'static)| {
-        let within = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        cause.is::<rustls::Error>() || within.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
-    };
-    if causes(error).any(of_tls) {
+    if causes(error).any(is_tls) {
         return "TLS";
     }
     let of_dns = causes(error).any(|cause| cause.to_string().contains("dns error"));
     if of_dns { "DNS" } else { "TCP" }
+}
+
+/// A failed handshake arrives within errors of I/O, one in the other; each keeps what it is about out of its sources.
+fn is_tls(cause: &(dyn Error + 'static)) -> bool {
+    if cause.is::<rustls::Error>() {
+        return true;
+    }
+    let within = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    within.is_some_and(|within| is_tls(within))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Error;
+
+    use super::is_tls;
+
+    #[test]
+    fn handshake_is_found_within_errors_of_io() {
+        let handshake = rustls::Error::NoCertificatesPresented;
+        assert!(is_tls(&handshake));
+        assert!(is_tls(&Error::other(Error::other(handshake))));
+        assert!(!is_tls(&Error::other(Error::other("refused"))));
+        assert!(!is_tls(&Error::from_raw_os_error(111)));
+    }
 }

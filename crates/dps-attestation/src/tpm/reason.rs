@@ -120,13 +120,17 @@ impl TpmReason {
             Self::KeyMalformed { key: TpmKey::Endorsement, error } | Self::EnrolledKeyMalformed { error } => {
                 match error {
                     PublicAreaError::HostOrder { .. } => "EK_BYTE_ORDER",
-                    PublicAreaError::EccKey | PublicAreaError::NotRsa { .. } => "EK_ALGORITHM",
+                    PublicAreaError::EccKey
+                    | PublicAreaError::NotRsa { .. }
+                    | PublicAreaError::KeyBits { .. } => "EK_ALGORITHM",
                     PublicAreaError::Template { .. } | PublicAreaError::Attributes { .. } => "EK_TEMPLATE",
                     _ => "EK_PARSE",
                 }
             }
             Self::KeyMalformed { key: TpmKey::StorageRoot, error } => match error {
-                PublicAreaError::EccKey | PublicAreaError::NotRsa { .. } => "SRK_ALGORITHM",
+                PublicAreaError::EccKey
+                | PublicAreaError::NotRsa { .. }
+                | PublicAreaError::KeyBits { .. } => "SRK_ALGORITHM",
                 PublicAreaError::Template { .. } | PublicAreaError::Attributes { .. } => "SRK_TEMPLATE",
                 _ => "SRK_PARSE",
             },

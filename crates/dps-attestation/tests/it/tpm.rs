@@ -307,7 +307,7 @@ fn key_that_cannot_be_challenged_refused_with_its_reason() {
         ("EK_TEMPLATE", with(4, &[0, 7, 0, 0xb2]), "sign is set"),
         ("EK_PARSE", with(42, &[0, 6, 0, 192]), "192 bits"),
         ("EK_PARSE", with(46, &[0, 0x44]), "mode 0x0044"),
-        ("EK_PARSE", with(50, &[4, 0]), "1024 bits"),
+        ("EK_ALGORITHM", with(50, &[4, 0]), "1024 bits"),
         ("EK_PARSE", with(52, &[0, 0, 0, 3]), "exponent is 3"),
         ("EK_PARSE", with(58, &[0x7f]), "modulus"),
         ("EK_PARSE", with(area.len() - 1, &[2]), "modulus"),
