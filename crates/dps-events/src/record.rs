@@ -4,6 +4,7 @@ mod allocation;
 pub mod exchange;
 mod handshake;
 mod hub_connection;
+mod link_probe;
 mod polls;
 mod presented;
 
@@ -16,6 +17,7 @@ pub use allocation::{Allocation, Score};
 pub use exchange::{HubAnswer, WebhookExchange};
 pub use handshake::HandshakeRecord;
 pub use hub_connection::{HubConnectionRecord, HubDeviceName};
+pub use link_probe::LinkProbeRecord;
 pub use polls::PollsRecord;
 pub use presented::Presented;
 
@@ -52,7 +54,8 @@ impl Event {
             Self::ServiceCall(call) => &call.causes,
             Self::ManagementCall(call) => &call.causes,
             Self::Connection(connection) => &connection.causes,
-            Self::LinkProbe(_) | Self::Polls(_) | Self::HubConnection(_) => &[],
+            Self::LinkProbe(probe) => &probe.causes,
+            Self::Polls(_) | Self::HubConnection(_) => &[],
         }
     }
 
@@ -83,7 +86,8 @@ impl Event {
             Self::ServiceCall(call) => Some(&mut call.causes),
             Self::ManagementCall(call) => Some(&mut call.causes),
             Self::Connection(connection) => Some(&mut connection.causes),
-            Self::LinkProbe(_) | Self::Polls(_) | Self::HubConnection(_) => None,
+            Self::LinkProbe(probe) => Some(&mut probe.causes),
+            Self::Polls(_) | Self::HubConnection(_) => None,
         }
     }
 }
@@ -575,26 +579,4 @@ pub struct ConnectionRecord {
     /// The handshake, where it ended in there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handshake: Option<Box<HandshakeRecord>>,
-}
-
-/// What a probe of a linked hub told that an operator must hear.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LinkProbeRecord {
-    /// Its own correlation id.
-    pub tracking_id: TrackingId,
-    /// When the probe began.
-    pub time: Timestamp,
-    /// Microseconds until the hub had answered.
-    pub micros: u64,
-    /// Name of the instance.
-    pub instance: String,
-    /// The hub.
-    pub hub: String,
-    /// `Down`, `StillDown` or `Up`.
-    pub news: &'static str,
-    /// Since when the link is as it is.
-    pub since: Timestamp,
-    /// What the hub answered.
-    pub outcome: Outcome,
 }

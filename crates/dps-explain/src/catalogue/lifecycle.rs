@@ -6,25 +6,27 @@ pub(super) const ENTRIES: &[Entry] = &[
     inferred(
         "NEVER_POLLED",
         "Registered, never polled",
-        "The device got 202 with an operationId and did not ask for the result.",
+        "The device got 202 with an operationId and did not ask for the result. Told in the device's timeline; no log row has it.",
         "Look at the device's code after 202: it has to poll the operation after Retry-After until it is assigned.",
     ),
     inferred(
         "NEVER_SEEN_ON_HUB",
         "Assigned, never seen on the hub",
-        "The device was told its hub and did not connect to it.",
+        "The device was told its hub and did not connect to it. Told in the device's timeline; no log row has it.",
         "Look at the network between the device and the hub, and whether the device uses assignedHub and deviceId of the answer.",
     ),
     inferred(
         "CHALLENGE_NEVER_ANSWERED",
         "Challenge issued, never answered",
-        "The TPM was challenged and no second request came: on a device with one key slot its old identity is gone already.",
+        "The TPM was challenged and no second request came: on a device with one key slot its old identity is gone already. \
+         Told in the device's timeline; no log row has it.",
         "Look at the device's TPM: owner authorization, rights on /dev/tpm0, a resource manager.",
     ),
     inferred(
         "NOT_RETRIED_SINCE",
         "The service would accept now, the device has not tried since",
-        "The device was refused, its enrollment was mended since, and it has not come back.",
+        "The device was refused, its enrollment was mended since, and it has not come back. Told in the device's timeline; no \
+         log row has it.",
         "Make the device register again; for IoT Edge: iotedge system reprovision.",
     ),
     proven(
@@ -42,7 +44,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     proven(
         "ASSIGNED_BUT_HUB_MISSING",
         "Assigned, but the hub does not have the device",
-        "The registration says assigned, the hub has no such identity: it was deleted there.",
+        "The registration says assigned, the hub has no such identity: it was deleted there. Told when somebody asks whether \
+         the hub still has the device; no log row has it.",
         "Let the device register again, or delete the registration.",
     ),
     proven(

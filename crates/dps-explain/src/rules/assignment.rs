@@ -1,6 +1,6 @@
-//! Operations that failed after attestation had passed.
+//! Operations that failed after attestation had passed, and links that would make them fail.
 
-use dps_events::{AssignmentRecord, Outcome};
+use dps_events::{AssignmentRecord, Cause, LinkProbeRecord, Outcome};
 
 use super::{Findings, Told as _, word};
 
@@ -10,42 +10,11 @@ pub(super) fn explain(assignment: &AssignmentRecord, findings: &mut Findings) {
     };
     let told = cause.as_deref().unwrap_or(message);
     let hub = assignment.hub.as_deref().unwrap_or("the hub");
+    if let found @ Some(_) = at_hub(name, ("attestation passed, but ", hub, told), findings) {
+        found.fact("attempts", assignment.attempts.to_string());
+        return;
+    }
     match *name {
-        "HubUnauthorized" => {
-            findings
-                .add(
-                    "HUB_LINK_UNAUTHORIZED",
-                    format!("attestation passed, but {hub} refused the service's key: {}", said(told)),
-                )
-                .fact("hub", hub)
-                .command(
-                    "give the link its current connection string",
-                    format!("muster linked-hub update --linked-hub {} --connection-string @FILE", word(hub)),
-                )
-                .fix("the policy of that connection string needs RegistryReadWrite and ServiceConnect");
-        }
-        "HubNotFound" => {
-            findings
-                .add("HUB_NOT_FOUND", format!("attestation passed, but {hub} cannot be found: {told}"))
-                .fact("hub", hub)
-                .command("look at the links", "muster linked-hub list");
-        }
-        "HubUnreachable" => {
-            findings
-                .add("HUB_UNREACHABLE", format!("attestation passed, but {hub} cannot be reached: {told}"))
-                .fact("hub", hub)
-                .fact("attempts", assignment.attempts.to_string());
-        }
-        "HubThrottled" => {
-            findings
-                .add("HUB_THROTTLED", format!("attestation passed, but {hub} throttles: {told}"))
-                .fact("hub", hub);
-        }
-        "HubQuotaExceeded" => {
-            findings
-                .add("HUB_QUOTA_EXCEEDED", format!("attestation passed, but {hub} has no room: {told}"))
-                .fact("hub", hub);
-        }
         "ArgumentInvalid" => {
             findings
                 .add(
@@ -81,6 +50,45 @@ fn said(told: &str) -> String {
         || told.to_owned(),
         |message| message.trim_start_matches("ErrorCode:").replace(';', ": "),
     )
+}
+
+/// A linked hub that does not do what it is asked, whoever asks.
+fn at_hub<'a>(
+    name: &str,
+    (before, hub, told): (&str, &str, &str),
+    findings: &'a mut Findings,
+) -> Option<&'a mut Cause> {
+    let (code, does) = match name {
+        "HubUnauthorized" => ("HUB_LINK_UNAUTHORIZED", "refused the service's key"),
+        "HubNotFound" => ("HUB_NOT_FOUND", "cannot be found"),
+        "HubUnreachable" => ("HUB_UNREACHABLE", "cannot be reached"),
+        "HubThrottled" => ("HUB_THROTTLED", "throttles"),
+        "HubQuotaExceeded" => ("HUB_QUOTA_EXCEEDED", "has no room"),
+        _ => return None,
+    };
+    let told = if name == "HubUnauthorized" { said(told) } else { told.to_owned() };
+    let found = findings.add(code, format!("{before}{hub} {does}: {told}")).fact("hub", hub);
+    match name {
+        "HubUnauthorized" => found
+            .command(
+                "give the link its current connection string",
+                format!("muster linked-hub update --linked-hub {} --connection-string @FILE", word(hub)),
+            )
+            .fix("the policy of that connection string needs RegistryReadWrite and ServiceConnect"),
+        "HubNotFound" => found.command("look at the links", "muster linked-hub list"),
+        _ => found,
+    }
+}
+
+/// A link that does not work, told before a device needs it.
+pub(super) fn of_probe(probe: &LinkProbeRecord, findings: &mut Findings) {
+    let Outcome::Failed { name, message, cause, .. } = &probe.outcome else { return };
+    let told = cause.as_deref().unwrap_or(message);
+    if at_hub(name, ("", &probe.hub, told), findings).is_none() {
+        findings
+            .add("HUB_UNREACHABLE", format!("the link of {} does not work: {told}", probe.hub))
+            .fact("hub", probe.hub.clone());
+    }
 }
 
 fn webhook(assignment: &AssignmentRecord, name: &str, told: &str, findings: &mut Findings) {

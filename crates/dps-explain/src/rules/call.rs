@@ -23,9 +23,10 @@ pub(super) fn of_management(call: &ManagementCallRecord, findings: &mut Findings
             "POP_WRONG_CODE"
         }
         _ if proof => "POP_INVALID",
+        told if told.starts_with("HUB_LINK_UNAUTHORIZED") => "HUB_LINK_UNAUTHORIZED",
         told => code(name, told),
     };
-    let found = findings.add(code, told);
+    let found = findings.add(code, told.trim_start_matches("HUB_LINK_UNAUTHORIZED: "));
     if let Some(resource) = &call.resource_id {
         found.fact("resource", resource.clone());
     }

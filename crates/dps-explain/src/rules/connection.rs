@@ -1,11 +1,14 @@
 //! Connections that ended before there was a request: TLS by its alerts and errors, MQTT and AMQP by their first frames.
 
-use dps_events::{ConnectionRecord, HandshakeRecord};
+use dps_events::{ConnectionRecord, HandshakeRecord, HubDeviceName};
 
 use super::{Findings, Told as _, word};
 
 pub(super) fn explain(ended: &ConnectionRecord, findings: &mut Findings) {
     let reason = ended.reason.as_str();
+    if let Some(device) = ended.hub_device.as_ref().filter(|_| ended.stage == "connect") {
+        return refused_by_hub(ended, device, findings);
+    }
     let code = match ended.stage {
         "handshake" => handshake(reason, ended.handshake.as_deref()),
         "accept" => "CONNECTION_LIMIT",
@@ -58,6 +61,24 @@ fn sentence(code: &str, reason: &str, ended: &ConnectionRecord) -> String {
         ),
         _ => reason.to_owned(),
     }
+}
+
+/// A device that has its assignment, and shows its hub what that does not accept.
+fn refused_by_hub(ended: &ConnectionRecord, device: &HubDeviceName, findings: &mut Findings) {
+    let HubDeviceName { hub, device_id, module_id } = device;
+    let found = match module_id {
+        Some(module) => findings
+            .add(
+                "HUB_REFUSED_MODULE",
+                format!("{hub} refused {device_id} as its module {module}: {}", ended.reason),
+            )
+            .fact("module", module.clone()),
+        None => findings.add("HUB_REFUSED_DEVICE", format!("{hub} refused {device_id}: {}", ended.reason)),
+    };
+    found
+        .fact("hub", hub.clone())
+        .fact("device id", device_id.clone())
+        .fact("protocol", ended.protocol.as_str());
 }
 
 /// By the alert that the client sent, else by the names that the TLS library has for errors.

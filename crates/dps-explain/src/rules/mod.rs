@@ -32,7 +32,8 @@ pub fn explain(event: &Event, known: &Known) -> Vec<Cause> {
         Event::ServiceCall(service_call) => call::of_service(service_call, &mut findings),
         Event::ManagementCall(management_call) => call::of_management(management_call, &mut findings),
         Event::Connection(ended) => connection::explain(ended, &mut findings),
-        Event::LinkProbe(_) | Event::Polls(_) | Event::HubConnection(_) => {}
+        Event::LinkProbe(probe) => assignment::of_probe(probe, &mut findings),
+        Event::Polls(_) | Event::HubConnection(_) => {}
     }
     findings.ranked()
 }
@@ -60,6 +61,13 @@ pub fn missing_on_hub(registration_id: &str, hub: &str, device_id: &str) -> Vec<
             "let the device register again, from the beginning",
             format!("muster registration delete --registration-id {}", word(registration_id)),
         );
+    findings.ranked()
+}
+
+/// The cause of a gap in a device's story.
+pub(crate) fn of_gap(code: &str, sentence: String) -> Vec<Cause> {
+    let mut findings = Findings::default();
+    findings.add(code, sentence);
     findings.ranked()
 }
 

@@ -1,7 +1,8 @@
 use dps_attestation::SasMistake;
 use dps_events::{
     AssignmentRecord, AttemptRecord, Candidate, Cause, CertificateSummary, ConnectionRecord, Enrollment,
-    Event, HandshakeRecord, ManagementCallRecord, Operation, Outcome, SasSummary, WebhookCall,
+    Event, HandshakeRecord, HubDeviceName, LinkProbeRecord, ManagementCallRecord, Operation, Outcome,
+    SasSummary, WebhookCall,
 };
 use dps_model::{Channel, Error, ErrorCode, Protocol, Timestamp, TlsSession, TrackingId};
 
@@ -313,6 +314,57 @@ fn handshakes_are_told_by_alert_and_error() {
             })),
         }));
         assert_eq!(codes(&explain(&event, &Known::default())), [code], "{reason}");
+    }
+}
+
+#[test]
+fn hub_that_refuses_a_device_is_no_broken_protocol() {
+    for (module, code) in [(Some("sensor"), "HUB_REFUSED_MODULE"), (None, "HUB_REFUSED_DEVICE")] {
+        let event = Event::Connection(Box::new(ConnectionRecord {
+            tracking_id: TrackingId::fresh(),
+            time: Timestamp::from_millis(0),
+            micros: 1,
+            protocol: Protocol::Mqtt,
+            peer: "127.0.0.1:9".parse().unwrap(),
+            stage: "connect",
+            reason: "the key is another".into(),
+            causes: Vec::new(),
+            claimed: None,
+            hub_device: Some(HubDeviceName {
+                hub: "hub-1.example".into(),
+                device_id: "press-7".into(),
+                module_id: module.map(Into::into),
+            }),
+            handshake: None,
+        }));
+        let causes = explain(&event, &Known::default());
+        assert_eq!(codes(&causes), [code]);
+        assert!(causes[0].sentence.contains("hub-1.example refused press-7"), "{}", causes[0].sentence);
+    }
+}
+
+#[test]
+fn link_that_does_not_work_is_named_as_the_failure_that_it_will_be() {
+    for (error, code) in [
+        (Error::with(ErrorCode::HubUnauthorized, "401"), "HUB_LINK_UNAUTHORIZED"),
+        (Error::new(ErrorCode::HubNotFound).because("no such name"), "HUB_NOT_FOUND"),
+        (Error::new(ErrorCode::HubUnreachable).because("TCP: refused"), "HUB_UNREACHABLE"),
+        (Error::with(ErrorCode::ArgumentInvalid, "400"), "HUB_UNREACHABLE"),
+    ] {
+        let event = Event::LinkProbe(Box::new(LinkProbeRecord {
+            tracking_id: TrackingId::fresh(),
+            time: Timestamp::from_millis(0),
+            micros: 1,
+            instance: "dps".into(),
+            hub: "hub-1.example".into(),
+            news: "Down",
+            since: Timestamp::from_millis(0),
+            causes: Vec::new(),
+            outcome: Outcome::failed(&error),
+        }));
+        let causes = explain(&event, &Known::default());
+        assert_eq!(codes(&causes), [code]);
+        assert!(causes[0].sentence.contains("hub-1.example"), "{}", causes[0].sentence);
     }
 }
 

@@ -4,11 +4,12 @@
 use dps_model::Timestamp;
 use dps_model::limits::{GAP_PATIENCE_MS, POLL_TALLY_MS};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Sources;
 use super::entry::{Entry, Verdict};
 use super::line::{Assignment, Attempt, Line, Record};
+use crate::rules;
 
 /// Something that is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,9 +23,14 @@ pub struct Gap {
     pub since: Timestamp,
     /// What to do about it.
     pub detail: String,
+    /// Its code in the catalogue of causes, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<&'static str>,
     /// Nothing has made up for it.
     #[serde(skip)]
     pub open: bool,
+    #[serde(skip)]
+    whose: String,
     #[serde(skip)]
     tracking_id: String,
     #[serde(skip)]
@@ -43,10 +49,25 @@ impl Gap {
             result: Verdict::Gap,
             tracking_id: self.tracking_id.clone(),
             operation_id: self.operation_id.clone(),
-            causes: Vec::new(),
+            causes: self.causes(),
             data: json!({ "open": self.open }),
         }
     }
+
+    fn causes(&self) -> Vec<Value> {
+        let Some(code) = self.cause else { return Vec::new() };
+        let sentence = format!("{}: {}", self.whose, lower(&self.title));
+        rules::of_gap(code, sentence)
+            .into_iter()
+            .filter_map(|cause| serde_json::to_value(cause).ok())
+            .collect()
+    }
+}
+
+/// The title as it goes on in a sentence.
+fn lower(title: &str) -> String {
+    let mut letters = title.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// The gaps of lines, which are in order.
@@ -66,6 +87,9 @@ pub(super) fn of(lines: &[&Line], sources: &Sources<'_>) -> Vec<Gap> {
         }
     }
     gaps.extend(story.not_retried());
+    for gap in &mut gaps {
+        sources.registration_id.clone_into(&mut gap.whose);
+    }
     gaps
 }
 
@@ -189,9 +213,26 @@ fn gap(
         title: title.to_owned(),
         since: line.ended(),
         detail: detail.to_owned(),
+        cause: cause_of(kind, line),
         open,
+        whose: String::new(),
         tracking_id: line.correlation_id.clone(),
         operation_id: operation_id.map(str::to_owned),
+    }
+}
+
+/// The catalogue's code of a gap; of a refusal by a hub, that of the line that tells it.
+fn cause_of(kind: &str, line: &Line) -> Option<&'static str> {
+    match (kind, &line.properties) {
+        ("neverPolled", _) => Some("NEVER_POLLED"),
+        ("challengeNotAnswered", _) => Some("CHALLENGE_NEVER_ANSWERED"),
+        ("neverOnHub", _) => Some("NEVER_SEEN_ON_HUB"),
+        ("notRetried", _) => Some("NOT_RETRIED_SINCE"),
+        ("refusedByHub", Record::Connection(it)) => {
+            let as_module = it.hub_device.as_ref().is_some_and(|device| device.module_id.is_some());
+            Some(if as_module { "HUB_REFUSED_MODULE" } else { "HUB_REFUSED_DEVICE" })
+        }
+        _ => None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Lines of the attempt log, read back as far as a timeline needs them. Owns what is read; a member that is not there, or
 //! not yet known, is no error.
 
+use std::time::Duration;
+
 use dps_model::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -61,9 +63,9 @@ impl Line {
     }
 }
 
-/// So many microseconds later; never earlier, though milliseconds alone are counted.
+/// So many microseconds later, to the microsecond: steps of the same millisecond stay in their order.
 pub(super) fn after(time: Timestamp, micros: u64) -> Timestamp {
-    time.plus_millis(i64::try_from(micros / 1_000).unwrap_or(0)).max(time)
+    time.0.checked_add(Duration::from_micros(micros)).map_or(Timestamp::MAX, Timestamp)
 }
 
 /// What a line tells.

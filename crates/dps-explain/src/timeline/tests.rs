@@ -271,6 +271,9 @@ fn device_that_registers_and_never_polls_is_a_gap_after_its_time() {
     assert!(!open(&timeline(&events, 60_000)).contains(&"neverPolled"));
     let told = timeline(&events, 80_000);
     assert_eq!(open(&told), ["neverPolled", "neverOnHub"]);
+    assert_eq!(told.gaps[0].cause, Some("NEVER_POLLED"));
+    let entry = told.entries.iter().find(|entry| entry.kind == "neverPolled").unwrap();
+    assert_eq!(entry.causes[0]["sentence"], "dev-1: registered, never polled");
     // Registering again is another story: the gap stays in the first one, closed.
     let again =
         [accepted(0), assignment(5), accepted(90_000), assignment(90_005), polls(93_000), on_hub(95_000)];
@@ -289,6 +292,7 @@ fn hub_that_refuses_or_is_never_seen_is_named_where_the_hub_tells() {
     let told = timeline(&events, 100_000);
     assert_eq!(open(&told), ["refusedByHub"]);
     assert!(told.gaps[0].detail.contains("modules are not served"));
+    assert_eq!(told.gaps[0].cause, Some("HUB_REFUSED_MODULE"));
     assert!(told.entries.iter().any(|entry| entry.title == format!("Refused by {HUB} as module m1")));
     events.push(on_hub(5_000));
     assert!(open(&timeline(&events, 100_000)).is_empty());

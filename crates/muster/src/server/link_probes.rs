@@ -107,6 +107,7 @@ impl LinkProbes {
             hub: link.hub,
             news: news.name(),
             since: state.since,
+            causes: Vec::new(),
             outcome: match &news {
                 News::Up => Outcome::Success,
                 News::Down(error) | News::StillDown(error) => Outcome::failed(error),
