@@ -26,6 +26,7 @@ pub mod network;
 pub mod registration;
 pub mod secret;
 pub mod timestamp;
+pub mod twin;
 
 pub use api_version::ApiVersion;
 pub use channel::{Channel, Protocol, TlsSession};

@@ -348,6 +348,8 @@ pub const LINK_PROBE_JITTER: u64 = 20;
 pub const MAX_LINK_PROBES: usize = 16;
 /// Probes in a row without an answer after which a hub counts as down: one may be lost.
 pub const LINK_UNREACHABLE_PROBES: u32 = 2;
+/// Time that hubs have to say whether a link that is made works; who has not said is linked.
+pub const LINK_CHECK_PATIENCE: u64 = 5;
 /// Time from which a link that is still down is reported again.
 pub const LINK_REPORT_REPEAT: i64 = 3_600;
 
@@ -454,6 +456,8 @@ pub const MAX_TWIN_DEPTH: usize = 10;
 pub const MAX_TWIN_KEY: usize = 1_024;
 /// Longest text value in a twin section (IoT Hub: 4 KB).
 pub const MAX_TWIN_STRING: usize = 4_096;
+/// Bytes of a twin's key that a sentence about it repeats.
+pub const MAX_TWIN_NAME_SHOWN: usize = 64;
 /// Telemetry messages of one development hub that are kept in memory.
 pub const MAX_TELEMETRY_KEPT: usize = 1_000;
 /// Bytes of telemetry of one development hub that are kept in memory.

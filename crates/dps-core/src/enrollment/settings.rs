@@ -4,7 +4,7 @@
 use dps_model::enrollment::{
     AllocationPolicy, EnrollmentInput, EnrollmentSettings, InitialTwin, PlainWebhooks,
 };
-use dps_model::{Error, HubName, limits};
+use dps_model::{Error, HubName, limits, twin};
 
 /// Reads and checks them.
 pub(super) fn read(input: &EnrollmentInput, plain: PlainWebhooks) -> Result<EnrollmentSettings, Error> {
@@ -23,6 +23,9 @@ pub(super) fn read(input: &EnrollmentInput, plain: PlainWebhooks) -> Result<Enro
             // Azure's own words.
             return Err(Error::argument(
                 "A CustomAllocationDefinition is required when the allocation policy is set to 'Custom'",
+            )
+            .because(
+                "allocationPolicy is custom and customAllocationDefinition is missing: it needs webhookUrl and apiVersion",
             ));
         }
         None => {}
@@ -93,6 +96,10 @@ fn twin_fits(twin: Option<&InitialTwin>) -> Result<(), Error> {
                 "{name} has {size} bytes; at most {} are allowed",
                 limits::MAX_TWIN_SECTION
             )));
+        }
+        // Every hub would refuse it, of each device.
+        if let Some(section) = section {
+            twin::check(name, section).map_err(Error::argument)?;
         }
     }
     Ok(())

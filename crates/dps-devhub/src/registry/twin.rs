@@ -2,7 +2,7 @@
 //! Rules and bounds: IoT Hub, "Understand and use device twins" (tags, desired and reported properties).
 
 use dps_model::Timestamp;
-use dps_model::limits::{MAX_TWIN_DEPTH, MAX_TWIN_KEY, MAX_TWIN_SECTION, MAX_TWIN_STRING};
+use dps_model::limits::MAX_TWIN_SECTION;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -150,40 +150,9 @@ fn object<'a>(parent: &'a mut Map<String, Value>, key: &str, keep: bool) -> &'a 
     }
 }
 
-/// Refuses what a twin cannot hold. `$metadata` and `$version` at the top are ignored, as Azure does.
+/// Refuses what a twin cannot hold.
 fn check(section: &Map<String, Value>) -> Result<(), HubFailure> {
-    for (key, value) in section.iter().filter(|(key, _)| !matches!(key.as_str(), "$metadata" | "$version")) {
-        check_key(key)?;
-        check_value(value, 1)?;
-    }
-    Ok(())
-}
-
-fn check_key(key: &str) -> Result<(), HubFailure> {
-    let legal = |c: char| !c.is_control() && !matches!(c, '.' | '$' | ' ');
-    if key.is_empty() || key.len() > MAX_TWIN_KEY || !key.chars().all(legal) {
-        return Err(HubFailure::argument(format!(
-            "A twin's key has 1 to {MAX_TWIN_KEY} bytes, without '.', '$', spaces and control characters"
-        )));
-    }
-    Ok(())
-}
-
-fn check_value(value: &Value, depth: usize) -> Result<(), HubFailure> {
-    if depth > MAX_TWIN_DEPTH {
-        return Err(HubFailure::argument(format!("A twin nests at most {MAX_TWIN_DEPTH} levels")));
-    }
-    match value {
-        Value::String(text) if text.len() > MAX_TWIN_STRING => {
-            Err(HubFailure::argument(format!("A text in a twin has at most {MAX_TWIN_STRING} bytes")))
-        }
-        Value::Array(items) => items.iter().try_for_each(|item| check_value(item, depth + 1)),
-        Value::Object(nested) => nested.iter().try_for_each(|(key, value)| {
-            check_key(key)?;
-            check_value(value, depth + 1)
-        }),
-        _ => Ok(()),
-    }
+    dps_model::twin::check("The twin", section).map_err(HubFailure::argument)
 }
 
 fn check_size(section: &Map<String, Value>) -> Result<(), HubFailure> {
