@@ -15,6 +15,7 @@ mod hubs;
 mod insights;
 mod instance_resources;
 mod keys;
+mod links;
 pub mod logs;
 mod network;
 mod operations;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use dps_core::ports::Hubs;
 use dps_core::{Instances, Lifecycle};
 use dps_model::enrollment::AllocationPolicy;
 use dps_model::etag::IfMatch;
@@ -16,12 +17,20 @@ use crate::api_version::ApiVersion;
 use crate::operations::{Kind, Operation, Progress};
 use crate::resource_id::Parts;
 use crate::wanted::{Wanted, same_location};
-use crate::{description, keys};
+use crate::{description, keys, links};
 
 /// Where and how a client called.
 pub(crate) struct Caller<'a> {
     pub(crate) host: &'a str,
     pub(crate) version: ApiVersion,
+}
+
+/// Who is asked when a service is made or changed.
+pub(crate) struct Rooms<'a> {
+    pub(crate) instances: &'a Instances,
+    pub(crate) life: &'a Lifecycle,
+    /// What can be asked whether a link works.
+    pub(crate) hubs: Option<&'a Arc<dyn Hubs>>,
 }
 
 /// What a PUT may find.
@@ -49,26 +58,25 @@ fn is_at(instance: &Instance, parts: Parts<'_>) -> bool {
 }
 
 pub(crate) async fn put(
-    instances: &Instances,
-    life: &Lifecycle,
+    rooms: &Rooms<'_>,
     parts: Parts<'_>,
     body: &Value,
     conditions: Conditions,
     caller: &Caller<'_>,
 ) -> Result<Answer, Error> {
     let wanted = Wanted::read(body)?;
-    match instances.by_name(parts.name) {
+    match rooms.instances.by_name(parts.name) {
         Some(instance) if !is_at(&instance, parts) => Err(Error::new(ErrorCode::InstanceExists)
             .because("the provisioning service of that name has another resource id")),
         Some(_) if conditions.must_be_new => Err(Error::new(ErrorCode::EtagMismatch)),
-        Some(instance) => update(instances, life, &instance, &wanted, conditions, caller).await,
+        Some(instance) => update(rooms, &instance, &wanted, conditions, caller).await,
         None if conditions.if_match.is_some() => Err(Error::new(ErrorCode::EtagMismatch)),
-        None => create(life, parts, &wanted, caller).await,
+        None => create(rooms, parts, &wanted, caller).await,
     }
 }
 
 async fn create(
-    life: &Lifecycle,
+    rooms: &Rooms<'_>,
     parts: Parts<'_>,
     wanted: &Wanted,
     caller: &Caller<'_>,
@@ -92,15 +100,15 @@ async fn create(
         etag: Etag::fresh(),
     };
     let changed = wanted.apply(&mut instance)?;
-    let change = life.create(instance).await?;
-    Ok(answered(life, &change.instance, Kind::Create, caller)
+    links::check(rooms.hubs, wanted, &[]).await?;
+    let change = rooms.life.create(instance).await?;
+    Ok(answered(rooms.life, &change.instance, Kind::Create, caller)
         .versions(None, Some(change.instance.etag.clone()))
         .changed(changed))
 }
 
 async fn update(
-    instances: &Instances,
-    life: &Lifecycle,
+    rooms: &Rooms<'_>,
     instance: &Instance,
     wanted: &Wanted,
     conditions: Conditions,
@@ -121,8 +129,9 @@ async fn update(
         changed = wanted.apply(kept)?;
         Ok(())
     };
-    let change = instances.change(instance, if_match.as_ref(), apply).await?;
-    Ok(answered(life, &change.instance, Kind::Update, caller)
+    links::check(rooms.hubs, wanted, &instance.linked_hubs).await?;
+    let change = rooms.instances.change(instance, if_match.as_ref(), apply).await?;
+    Ok(answered(rooms.life, &change.instance, Kind::Update, caller)
         .versions(change.previous, Some(change.instance.etag.clone()))
         .changed(changed))
 }

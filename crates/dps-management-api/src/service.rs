@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use dps_access::{AccessControl, ControlCall};
-use dps_core::ports::Clock;
+use dps_core::ports::{Clock, Hubs};
 use dps_core::{CaCertificates, Instances, Lifecycle};
 use dps_events::{EventSink, Outcome};
 use dps_model::{Channel, Error, ErrorCode};
@@ -20,7 +20,7 @@ use crate::diagnosis::{Diagnosis, TellingHubs};
 use crate::insights::Insights;
 use crate::insights::rules::Samples;
 use crate::operations::Operation;
-use crate::provisioning_services::{self as services, Caller, Conditions, named};
+use crate::provisioning_services::{self as services, Caller, Conditions, Rooms, named};
 use crate::reject::{Shape, reject};
 use crate::request::{self, Body};
 use crate::route::{Action, Misrouted, Route};
@@ -36,6 +36,7 @@ pub struct ManagementApi {
     pub(crate) samples: Samples,
     pub(crate) diagnosis: Diagnosis,
     pub(crate) telling: TellingHubs,
+    hubs: Option<Arc<dyn Hubs>>,
     pub(crate) sink: Arc<dyn EventSink>,
     clock: Arc<dyn Clock>,
 }
@@ -60,6 +61,7 @@ impl ManagementApi {
             samples: Samples::default(),
             diagnosis: Diagnosis::default(),
             telling: TellingHubs::default(),
+            hubs: None,
             sink,
             clock,
         }
@@ -68,6 +70,11 @@ impl ManagementApi {
     /// With what operators may ask about devices.
     pub fn with_diagnosis(self, diagnosis: Diagnosis) -> Self {
         Self { diagnosis, ..self }
+    }
+
+    /// With hubs that are asked, when they are linked, whether the link works.
+    pub fn with_hubs(self, hubs: Arc<dyn Hubs>) -> Self {
+        Self { hubs: Some(hubs), ..self }
     }
 
     /// Answers one call, and records it as exactly one event. The request's extensions hold `Arc<Channel>`.
@@ -148,7 +155,8 @@ impl ManagementApi {
                 let wanted = request::json(&head.headers, body).await?;
                 let if_match = request::if_match(&head.headers)?;
                 let conditions = Conditions { if_match, must_be_new: request::must_be_new(&head.headers) };
-                services::put(instances, life, parts, &wanted, conditions, &caller).await
+                let rooms = Rooms { instances, life, hubs: self.hubs.as_ref() };
+                services::put(&rooms, parts, &wanted, conditions, &caller).await
             }
             Action::Get => Ok(Answer::shown(services::show(life, named(instances, parts)?.as_ref()))),
             Action::Patch => {

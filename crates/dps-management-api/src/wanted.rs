@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use dps_model::enrollment::AllocationPolicy;
+use dps_model::hub::LinkedHub;
 use dps_model::instance::{AccessPolicy, Instance};
 use dps_model::network::IpFilterRule;
 use dps_model::{Error, limits};
@@ -63,6 +64,13 @@ impl Wanted {
             }
         }
         Ok(Self { tags: body.get("tags").tags()?, ..Self::default() })
+    }
+
+    /// The links among the wanted that nobody has asked yet, each with its place in the list.
+    pub(crate) fn new_links(&self, kept: &[LinkedHub]) -> Result<Vec<(usize, LinkedHub)>, Error> {
+        let links = hubs::resolve(self.hubs.as_deref().unwrap_or_default(), kept)?;
+        let is_new = |link: &LinkedHub| !kept.iter().any(|other| other.connection == link.connection);
+        Ok(links.into_iter().enumerate().filter(|(_, link)| is_new(link)).collect())
     }
 
     /// Changes the instance; the members that are other than before.

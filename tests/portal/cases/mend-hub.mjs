@@ -22,7 +22,10 @@ export default [
     const { server, portal, page, dialog } = told;
     const right = elsewhere.env.MUSTER_HUB_CONNECTION_STRING;
     const wrong = right.replace(/SharedAccessKey=.*/, `SharedAccessKey=${randomBytes(32).toString("base64")}`);
+    // A hub that is there refuses a wrong key when it is linked. While it is down it is linked, as if its key was rolled later.
+    await server.muster("dev", "fault", "add", "hubDown", "--hub", "localhost", "--id", "down");
     await server.muster("linked-hub", "create", "--connection-string", wrong);
+    await server.muster("dev", "fault", "remove", "down");
     const key = newKey();
     await enroll(server, "welder-6", key, "--allocation-policy", "static", "--iot-hubs", "localhost");
     const device = ["--registration-id", "welder-6", "--key", key];

@@ -8,7 +8,7 @@ use dps_access::{AccessControl, KeyFetch};
 use dps_attestation::sas_token::sign_for_device;
 use dps_core::enrollment::group_lane::GroupLane;
 use dps_core::enrollment::{Enrollments, KeyRings};
-use dps_core::ports::{Clock, HostNames, Hosting, NoRegions, NoWebhook, Store};
+use dps_core::ports::{Clock, HostNames, Hosting, Hubs, NoRegions, NoWebhook, Store};
 use dps_core::{Instances, Lifecycle, Rehearsals};
 use dps_events::attempt_log::{Found, Lookup};
 use dps_events::{
@@ -304,6 +304,11 @@ impl Bed {
     /// One with what may be there for watching.
     pub async fn watching(watch: Watch) -> Self {
         Self::built(Arc::new(MemoryStore::new()), Semaphore::MAX_PERMITS, watch).await
+    }
+
+    /// The same, with hubs that are asked when they are linked.
+    pub fn with_hubs(self, hubs: Arc<dyn Hubs>) -> Self {
+        Self { api: self.api.with_hubs(hubs), ..self }
     }
 
     async fn built(store: Arc<dyn Store>, permits: usize, watch: Watch) -> Self {

@@ -11,6 +11,7 @@ mod diagnostic_settings;
 mod events;
 mod inbox;
 mod issuer;
+mod links;
 mod logs;
 mod metrics;
 mod page;

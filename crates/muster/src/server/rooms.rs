@@ -185,7 +185,7 @@ pub async fn join(outside: &Outside, site: Site, place: &WorkspacePlace) -> anyh
     let allowed = Arc::clone(&access);
     let management =
         ManagementApi::new(Arc::clone(&instances), life.clone(), allowed, insights, sink(), clock());
-    let management = management.with_diagnosis(diagnosis);
+    let management = management.with_diagnosis(diagnosis).with_hubs(Arc::clone(&hubs));
     http.push(Arc::new(ManagementFront(management)));
     http.push(Arc::new(ServiceFront(ServiceApi::new(
         Arc::clone(&enrollments),
