@@ -36,12 +36,14 @@ key = "leaf.key"
 [[instance]]
 name = "plant"
 hosts = ["{host}"]
-
-[[instance.hub]]
-connection = {{ file = "hub.txt" }}
-
+{links}
 [hubs]
 trusted_ca = "hub-ca.pem"
+probe_interval = "{probe}"
+"""
+LINK = """
+[[instance.hub]]
+connection = {{ file = "hub-{number}.txt" }}
 """
 
 
@@ -50,13 +52,13 @@ def openssl(folder, *arguments):
     subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
 
 
-def certificates(folder):
+def certificates(folder, host):
     """A root, an intermediate below it and the server's leaf, as an operator makes them."""
     (folder / "ca.ext").write_text("basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n")
     (folder / "leaf.ext").write_text(
-        f"basicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth\nsubjectAltName=DNS:{PRODUCTION}\n"
+        f"basicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth\nsubjectAltName=DNS:{host}\n"
     )
-    for name, subject in (("root", "Plant Root"), ("sub", "Plant Issuing"), ("leaf", PRODUCTION)):
+    for name, subject in (("root", "Plant Root"), ("sub", "Plant Issuing"), ("leaf", host)):
         openssl(folder, "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", f"{name}.key")
         openssl(folder, "req", "-new", "-key", f"{name}.key", "-subj", f"/CN={subject}", "-out", f"{name}.csr")
     sign = ("x509", "-req", "-days", "90", "-sha256")
@@ -70,19 +72,26 @@ def certificates(folder):
 
 
 class Production:
-    """A production server of this case's own."""
+    """A production server of this case's own; `links` are connection strings of its hubs."""
 
-    def __init__(self, case):
-        self.folder = case.scratch()
-        certificates(self.folder)
-        (self.folder / "hub.txt").write_text(case.hub_connection_string(case.first_hub) + "\n")
-        (self.folder / "hub.txt").chmod(0o600)
+    def __init__(self, case, host=PRODUCTION, address=PRODUCTION_ADDRESS, links=None, probe="60s"):
+        self.folder, self.host, self.address, self.probe = case.scratch(), host, address, probe
+        certificates(self.folder, host)
         (self.folder / "hub-ca.pem").write_text(case.ca_pem)
-        settings = SETTINGS.format(address=PRODUCTION_ADDRESS, host=PRODUCTION)
-        (self.folder / "muster.toml").write_text(settings)
+        self.link(links or [case.hub_connection_string(case.first_hub)])
         self.muster = str(case.muster)
         self.process = None
         case.at_end(self.kill)
+
+    def link(self, links):
+        """From the next start on it has those links."""
+        for number, text in enumerate(links):
+            file = self.folder / f"hub-{number}.txt"
+            file.write_text(text + "\n")
+            file.chmod(0o600)
+        told = "".join(LINK.format(number=number) for number in range(len(links)))
+        settings = SETTINGS.format(address=self.address, host=self.host, links=told, probe=self.probe)
+        (self.folder / "muster.toml").write_text(settings)
 
     def start(self):
         """Starts, and returns when it says that it is ready."""
@@ -100,7 +109,7 @@ class Production:
 
     def ready(self):
         try:
-            with urllib.request.urlopen(f"http://{PRODUCTION_ADDRESS}:8080/health/ready", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{self.address}:8080/health/ready", timeout=5) as answer:
                 return answer.status == 200
         except OSError:
             return False

@@ -5,4 +5,17 @@ there is none. A scenario checks what the device saw, that the right cause stand
 names the very things.
 """
 
-from diagnosis import allocation, connection, identity, management, rows, symmetric_key, tpm, x509  # noqa: F401
+from diagnosis import (  # noqa: F401
+    allocation,
+    connection,
+    enrollments,
+    identity,
+    links,
+    management,
+    preconditions,
+    rows,
+    symmetric_key,
+    timeline,
+    tpm,
+    x509,
+)

@@ -1,9 +1,10 @@
-"""Hubs and webhooks: rows 36, 38, 40, 41, 43 to 45 and 19."""
+"""Webhooks, and what became of a device on its hub: rows 40, 41, 43 to 45 and 66."""
 
 from cases.provisioning_matrix import SymmetricIndividual
 from diagnosis.scenario import assignment, expect_cause, scenario
 from harness.device_sdks import NodeHttp
 from harness.errors import expect, expect_that, refusal
+from harness.useless import ForeignTls, Mute
 from harness.raw_https import request
 from harness.webhook import Webhook
 
@@ -42,6 +43,31 @@ def webhook_names_no_hub(case):
 def webhook_names_a_foreign_hub(case):
     """A hub that it was not offered."""
     fails(case, lambda _: (200, {"iotHubHostName": "elsewhere.test"}), "WEBHOOK_NAMED_UNKNOWN_HUB", "elsewhere.test")
+
+
+@scenario("webhook-that-cannot-be-reached", 40, full=True)
+def webhook_unreachable(case):
+    """No name, no listener, a certificate of a foreign CA, an end without an answer: each is told as its stage."""
+    foreign, mute = ForeignTls(case), Mute(case)
+    for stage, url in (
+        ("DNS", "https://function.nowhere.test/api?code=s3cret"),
+        ("TCP", f"https://localhost:{case.port()}/api?code=s3cret"),
+        ("TLS", f"https://localhost:{foreign.port}/api?code=s3cret"),
+        ("HTTP", f"http://localhost:{mute.port}/api?code=s3cret"),
+    ):
+        registration_id = case.name()
+        definition = {"webhookUrl": url, "apiVersion": "2021-10-01"}
+        fields = {"allocationPolicy": "custom", "customAllocationDefinition": definition}
+        enrolled = SymmetricIndividual().enroll(case, registration_id, **fields)
+        error = refusal(None, NodeHttp().register, case, registration_id, enrolled.primary)
+        state = error.result["registrationState"]
+        words = (400207, "An error occurred while sending the request.")
+        expect((state["errorCode"], state["errorMessage"]), words, "what the device is told")
+        row = assignment(case, registration_id)
+        cause = expect_cause(row, "WEBHOOK_UNREACHABLE", f"{stage}:")
+        expect(row["properties"]["webhook"]["last"]["stage"], stage, "stage in the log")
+        expect_that(cause["sentence"].startswith("attestation passed"), cause["sentence"])
+        expect_that("s3cret" not in str(row), "the webhook's key is not in the log")
 
 
 @scenario("device-deleted-on-its-hub", 66)

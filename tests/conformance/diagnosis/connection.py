@@ -1,4 +1,4 @@
-"""TLS, ports and requests: rows 52 and 53's like, 25 and 48."""
+"""TLS, ports and requests: rows 25, 48, 49, 52 and 64."""
 
 import socket
 import ssl
@@ -10,7 +10,7 @@ from harness.event_log import Peer, clock
 from harness.raw_https import HttpDevice, request
 
 
-@scenario("server-certificate-not-trusted", 48, 52)
+@scenario("server-certificate-not-trusted", 48, 52, 64)
 def server_certificate_not_trusted(case):
     """A device with another root pinned says so in an alert."""
     context = ssl.create_default_context()
@@ -26,7 +26,7 @@ def server_certificate_not_trusted(case):
     expect_cause(case.log.of_connection(peer), "TLS_CLIENT_ALERT_UNKNOWN_CA")
 
 
-@scenario("no-tls-at-all", 48)
+@scenario("no-tls-at-all", 48, 64)
 def no_tls_at_all(case):
     """Plain MQTT on the port with TLS."""
     since = clock()

@@ -1,10 +1,11 @@
-"""TPMs: rows 56 to 59."""
+"""TPMs: rows 56 to 59, and 65."""
 
 import base64
 
 from cases.tpm import Device
+from diagnosis.enrollments import public_area, text
 from diagnosis.scenario import cause_of_answer, cause_of_device, scenario
-from harness.errors import expect_that, refusal
+from harness.errors import expect, expect_that, refusal
 from harness.raw_https import request
 
 
@@ -22,6 +23,37 @@ def another_endorsement_key(case):
     device.enroll(registration_id)
     cause = refused(stranger, registration_id, "EK_CHANGED")
     expect_that("enrollment update" in cause["fix"][0]["command"], f"fix {cause['fix']}")
+
+
+@scenario("endorsement-key-without-a-certificate", 65, needs=("swtpm",))
+def without_certificate(case):
+    """A TPM that came without a certificate of its maker: its endorsement key alone is enrolled, and is enough."""
+    device, registration_id = Device(case, "http"), case.name("tpm")
+    shown = device.enroll(registration_id)["attestation"]["tpm"]
+    expect(shown["endorsementKey"], device.endorsement_key, "what is enrolled")
+    expect(device.register(registration_id)["status"], "assigned", "status")
+    challenged, accepted = (row["properties"] for row in case.log.of_device(registration_id, least=2))
+    outcomes = (challenged["outcome"]["result"], accepted["outcome"]["result"])
+    expect(outcomes, ("challenged", "success"), "the two requests")
+    expect(challenged["chain"], [], "certificates that were presented")
+
+
+@scenario("keys-that-cannot-be-challenged", 59, needs=("swtpm",))
+def no_challenge(case):
+    """A device whose key is cut off, of too few bits or of another kind: 400004 as on Azure, and decoded."""
+    device = Device(case, "http")
+    for key, code, said in (
+        (text(base64.b64decode(device.endorsement_key)[:60]), "EK_PARSE", "58 follow"),
+        (text(public_area(bits=1024)), "EK_ALGORITHM", "1024 bits"),
+        (text(public_area(kind=0x0023)), "EK_ALGORITHM", "ECC"),
+    ):
+        registration_id = case.name("tpm")
+        device.enroll(registration_id)
+        path = f"/{case.id_scope}/registrations/{registration_id}/register?api-version=2019-03-31"
+        keys = {"endorsementKey": key, "storageRootKey": device.keys["storageRootKey"]}
+        answer = request(case, "PUT", path, {"registrationId": registration_id, "tpm": keys})
+        cause_of_answer(case, answer, 400, 400004, code, said)
+        case.service("deleteIndividualEnrollment", registration_id)
 
 
 @scenario("swapped-board", 58, needs=("swtpm",))

@@ -1,11 +1,17 @@
 """Certificates: rows 1 to 9, 11, 12, 14, 15 and 63."""
 
+import json
+from urllib.parse import quote
+
 from cases.provisioning_matrix import X509Group
 from diagnosis.scenario import cause_of_device, expect_cause, scenario
 from harness import pki
 from harness.credentials import Certificate, client_certificates, signing_certificates
 from harness.device_sdks import PROVISIONING, X509_REFUSED, NodeHttp, NodeMqtt, PythonMqtt
 from harness.errors import expect, expect_that, refusal
+from harness.paho import Paho
+from harness.raw_https import request
+from harness.raw_mqtt import REGISTER, RESPONSES, username
 
 
 def refused(case, registration_id, identity, code, *named, sdk=None, inferred=False, **options):
@@ -27,6 +33,51 @@ for SDK in PROVISIONING:
         leaf = pki.device(registration_id, chain["intermediate"])
         issuer = chain["intermediate"].certificate.subject.rfc4514_string()
         refused(case, registration_id, leaf, "X509_CHAIN_INCOMPLETE", issuer, sdk=sdk, inferred=True, leaf_only=True)
+
+
+WINDOWS = "Microsoft.Azure.Devices.Provisioning.Client/1.19.3 (.NET 6.0.25; Microsoft Windows 10.0.19045; X64)"
+LINUX = "Microsoft.Azure.Devices.Provisioning.Client/1.19.3 (.NET 6.0.25; Linux 5.15; X64)"
+
+
+def over_https(case, registration_id, files, agent):
+    """Registers as that client over HTTPS; the status."""
+    path = f"/{case.id_scope}/registrations/{registration_id}/register?api-version=2019-03-31"
+    body = {"registrationId": registration_id}
+    return request(case, "PUT", path, body, {"User-Agent": agent}, files=files).status
+
+
+def over_mqtt(case, registration_id, files, agent):
+    """The same over MQTT, which has the client's name in the user name."""
+    with Paho(case, registration_id, files=files) as client:
+        tail = f"api-version=2019-03-31&ClientVersion={quote(agent, safe='')}"
+        code, _ = client.connect(username(case.id_scope, registration_id, tail))
+        expect(code, 0, "CONNACK")
+        client.subscribe(RESPONSES)
+        client.client.publish(f"{REGISTER}1", json.dumps({"registrationId": registration_id}), qos=1)
+        client.next("published")
+        topic, _ = client.next("message")
+        return int(topic.split("/")[3])
+
+
+for TRANSPORT in (over_https, over_mqtt):
+
+    @scenario(f"windows-leaves-the-chain-away/{TRANSPORT.__name__}", 3)
+    def windows(case, transport=TRANSPORT):
+        """A client that names its platform, with the leaf alone as Schannel sends it: the machine's store is the fix. The
+        same bytes of a client on Linux do not ask for it; with the chain both are let in."""
+        chain = X509Group.chain(case.name("chain"))
+        case.enroll_group(case.name("group"), signing_certificates(chain["root"]))
+        for agent, is_windows in ((WINDOWS, True), (LINUX, False)):
+            registration_id = case.name()
+            leaf = Certificate(pki.device(registration_id, chain["intermediate"]), leaf_only=True)
+            files = leaf.files(case.scratch(), "leaf")
+            expect(transport(case, registration_id, files, agent), 401, f"status of {agent}")
+            issuer = chain["intermediate"].certificate.subject.rfc4514_string()
+            cause = cause_of_device(case, registration_id, "X509_CHAIN_INCOMPLETE", issuer, inferred=True)
+            told = any("intermediate certification authorities" in fix["text"] for fix in cause["fix"])
+            expect(told, is_windows, f"the store of Windows is told to {agent}")
+            whole = Certificate(leaf.identity).files(case.scratch(), "chain")
+            expect(transport(case, registration_id, whole, agent), 202, "with the chain")
 
 
 @scenario("chain-draws-its-broken-edge", 5, 8)

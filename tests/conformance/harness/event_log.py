@@ -71,6 +71,23 @@ class EventLog:
 
         return self._wait(f"a service call about {name}", wanted)
 
+    def of_link(self, hub):
+        """The last line that a probe of that hub's link wrote."""
+
+        def wanted(row):
+            return row["operationName"] == "LinkedHubProbe" and row["properties"]["hub"] == hub
+
+        return self._wait(f"the link of {hub}", wanted)[-1]
+
+    def of_hub_device(self, device_id):
+        """Refused connections of a device at a development hub."""
+
+        def wanted(row):
+            named = row["properties"].get("hubDevice") or {}
+            return row["operationName"] == "Connection" and named.get("deviceId") == device_id
+
+        return self._wait(f"the device {device_id} at a hub", wanted)
+
     def _only(self, what, wanted):
         rows = self._wait(what, wanted)
         expect(len(rows), 1, f"lines in the log about {what}")

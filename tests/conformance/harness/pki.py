@@ -72,6 +72,14 @@ def device(common_name, issuer=None, kind="ec", valid_days=(-1, 30)):
     return _sign(builder.add_extension(usage, critical=False), key, issuer)
 
 
+def server(host, issuer):
+    """A server's leaf for that host name."""
+    key = new_key("ec")
+    builder = _builder(host, key, issuer, (-1, 30))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+    return _sign(builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False), key, issuer)
+
+
 def authority(common_name, issuer=None, kind="ec", valid_days=(-2, 365)):
     """A root, or an intermediate below `issuer`."""
     key = new_key(kind)
