@@ -19,6 +19,12 @@ pub(super) fn entries(line: &Line, attempt: &Attempt) -> Vec<Entry> {
     entries.extend(attestation(line, attempt));
     entries.extend(allocation(line, attempt));
     entries.push(answer(line, attempt));
+    // A step that was not measured has no time of its own: it does not begin before the one that it follows.
+    let mut last = line.time;
+    for entry in &mut entries {
+        last = last.max(entry.time);
+        entry.time = last;
+    }
     entries
 }
 
