@@ -34,6 +34,7 @@ pub enum DiagnoseCommand {
     #[command(after_help = "Examples:
   muster test --cert leaf.pem --chain intermediate.pem
   muster test --registration-id robot-42 --key @device.key --proposed group.json
+  muster test --registration-id robot-42 --last-shown
   muster test --sas @device.token --from 203.0.113.7 -o json")]
     Test(Box<rehearsal::TestOptions>),
     /// Tell what happened to a device, from its first connection to the hub, and what is missing

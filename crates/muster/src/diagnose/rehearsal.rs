@@ -32,6 +32,9 @@ struct EvidenceOptions {
     /// Endorsement key of the device's TPM, base64, or @FILE that holds it
     #[arg(long, value_name = "KEY")]
     ek: Option<String>,
+    /// What the device showed when it was refused last, as the server remembers it
+    #[arg(long, requires = "registration_id")]
+    last_shown: bool,
 }
 
 #[derive(clap::Args)]
@@ -110,7 +113,10 @@ fn question(options: &TestOptions) -> Result<Value, Failure> {
 }
 
 fn evidence(options: &TestOptions) -> Result<Option<Value>, Failure> {
-    let EvidenceOptions { cert, sas, key, ek } = &options.evidence;
+    let EvidenceOptions { cert, sas, key, ek, last_shown } = &options.evidence;
+    if *last_shown {
+        return Ok(Some(json!({"lastShown": true})));
+    }
     if let Some(cert) = cert {
         let chain = std::iter::once(cert).chain(&options.chain).map(|path| certificate(path));
         return Ok(Some(json!({"certificateChain": chain.collect::<Result<Vec<_>, _>>()?})));

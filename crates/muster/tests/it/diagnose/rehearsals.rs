@@ -61,6 +61,16 @@ fn device_with_a_key_is_tested_before_it_is_enrolled_and_after() {
         site.muster("enrollment update --rid pump-1 --ps disabled").json();
         let disabled = refused(&site, test);
         assert_eq!(disabled["outcome"]["status"], "wouldBeDisabled");
+
+        // What it showed when it was refused is asked about once more, with nothing at hand.
+        let again = "test --rid pump-1 --last-shown -o json";
+        let proof = Proof::Key(Secret::new(vec![8; 32]));
+        let device = Device::new("pump-1", Protocol::Mqtt, proof, endpoint);
+        assert_eq!(device.connect(endpoint).await.unwrap().register().await.unwrap().status, 401);
+        assert_eq!(refused(&site, again)["causes"][0]["code"], "SAS_SIGNATURE_MISMATCH");
+        let new = STANDARD.encode([8; 32]);
+        site.muster(&format!("enrollment update --rid pump-1 --ps enabled --pk {new}")).json();
+        assert_eq!(site.muster(again).json()["outcome"]["status"], "wouldBeAssigned");
         site.server.stop();
     });
 }
