@@ -1,5 +1,6 @@
 // Hubs and allocation: a link whose key was rolled at the hub, and a service without a hub. The hub is that of a second
 // server, which is reached as any hub elsewhere is.
+import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import { enroll, newKey, story } from "../harness/mend.mjs";
@@ -32,7 +33,16 @@ export default [
     await told.refused(...device);
     await told.follow("welder-6", "The linked hub refused the service's own key");
     await told.press("Give the link its right key");
-    await dialog.getByLabel("Connection string").fill(right);
+    const string = dialog.getByLabel("Connection string");
+    await string.fill(right.replace(/HostName=[^;]+/, "HostName=127.0.0.1"));
+    await dialog.getByText("This is the string of 127.0.0.1, the link is to localhost.").waitFor();
+    assert.ok(await dialog.getByRole("button", { name: "Save" }).isDisabled());
+    // As it stands in a note, under that of another hub.
+    await string.fill("");
+    await page.evaluate((note) => navigator.clipboard.writeText(note), `Hub keys\nbackup: HostName=other.example;SharedAccessKeyName=a;SharedAccessKey=AAAA\nline: "${right}".\n`);
+    await string.focus();
+    await page.keyboard.press("ControlOrMeta+v");
+    assert.equal(await string.inputValue(), right);
     await told.inDialog("Save");
     await portal.toast("localhost is saved");
     await page.getByText("Yes, the link works.").waitFor({ timeout: 30_000 });

@@ -1,6 +1,7 @@
 // Form fields: a label, a hint, what is wrong as one types.
 import type { ComponentChildren, JSX } from "preact";
 import { useId, useState } from "preact/hooks";
+import { Button } from "./basics";
 
 interface Common {
   label: string;
@@ -75,6 +76,42 @@ export function TextField(
             </datalist>
           )}
         </>
+      )}
+    </Field>
+  );
+}
+
+/** A secret: hidden until it is asked to be shown. `pasted` picks it out of a text of several lines, which an input would join. */
+export function SecretField(p: Common & { value: string; onInput: (value: string) => void; pasted: (text: string) => string }): JSX.Element {
+  const [shown, setShown] = useState(false);
+  const [left, setLeft] = useState(false);
+  const paste = (event: ClipboardEvent): void => {
+    const text = event.clipboardData?.getData("text") ?? "";
+    const secret = p.pasted(text);
+    if (secret === text) return;
+    event.preventDefault();
+    p.onInput(secret);
+  };
+  return (
+    <Field label={p.label} hint={p.hint} error={p.value === "" && !left ? null : (p.error ?? null)} wide={p.wide === true}>
+      {(ids) => (
+        <div class="row">
+          <input
+            {...ids}
+            class="input mono grow"
+            {...({ type: shown ? "text" : "password" } as { type: "text" })}
+            value={p.value}
+            autocomplete="new-password"
+            spellcheck={false}
+            autocapitalize="none"
+            onInput={(event) => p.onInput(event.currentTarget.value)}
+            onPaste={paste}
+            onBlur={() => setLeft(true)}
+          />
+          <Button small onClick={() => setShown(!shown)}>
+            {shown ? "Hide" : "Show"}
+          </Button>
+        </div>
       )}
     </Field>
   );

@@ -8,11 +8,12 @@ import { useLoad } from "../../api/load";
 import { may } from "../../api/session";
 import { Button, Card, Empty, Facts, Failure, Id, Note, Page, Tag, Waiting } from "../../parts/basics";
 import { ActionDialog } from "../../parts/dialog";
-import { Check, SelectField, TextField } from "../../parts/form";
+import { Check, SecretField, SelectField, TextField } from "../../parts/form";
 import { Table } from "../../parts/table";
 import { toast } from "../../parts/toast";
 import { compact } from "../../text/number";
 import { ago, spanOf } from "../../text/time";
+import { bare, hostOf, judgeConnection, keyName, picked } from "./connection";
 
 export interface Standing {
   up: boolean;
@@ -119,10 +120,6 @@ function Link({ of }: { of: Standing | undefined }): JSX.Element {
   );
 }
 
-function keyName(connection: string): string {
-  return /SharedAccessKeyName=([^;]+)/i.exec(connection)?.[1] ?? "";
-}
-
 function Policy({ of, onDone }: { of: ProvisioningService; onDone: () => void }): JSX.Element {
   const [open, setOpen] = useState(false);
   const [policy, setPolicy] = useState(of.properties.allocationPolicy);
@@ -165,9 +162,11 @@ export function HubForm({ of, service, onClose, onDone }: { of: LinkedHub | null
   const [weight, setWeight] = useState(String(of?.allocationWeight ?? 1));
   const [applies, setApplies] = useState(of?.applyAllocationPolicy ?? true);
   const [location, setLocation] = useState(of?.location ?? service.location);
-  const host = /(?:^|;)\s*HostName=([^;]+)/i.exec(connection)?.[1]?.trim() ?? "";
+  const linked = of === null ? null : bare(hostOf(of.connectionString) || of.name);
+  const string = picked(connection, linked);
+  const host = hostOf(string);
   const wrong = {
-    connection: connection.trim() === "" ? (of === null ? "The hub's connection string is needed" : null) : missing(connection),
+    connection: judgeConnection(string, linked),
     weight: /^\d+$/.test(weight) && Number(weight) >= 1 && Number(weight) <= 1000 ? null : "A whole number from 1 to 1000",
   };
   return (
@@ -177,24 +176,22 @@ export function HubForm({ of, service, onClose, onDone }: { of: LinkedHub | null
       disabled={wrong.connection !== null || wrong.weight !== null || !may.value.configure}
       onClose={onClose}
       run={async () => {
-        const next: LinkedHub = { name: of?.name ?? host, connectionString: connection.trim() === "" ? (of?.connectionString ?? "") : connection.trim(), allocationWeight: Number(weight), applyAllocationPolicy: applies, location: location.trim() };
+        const next: LinkedHub = { name: of?.name ?? host, connectionString: string === "" ? (of?.connectionString ?? "") : string, allocationWeight: Number(weight), applyAllocationPolicy: applies, location: location.trim() };
         const others = service.properties.iotHubs;
         await writeService(service, { iotHubs: of === null ? [...others, next] : others.map((h) => (h.name === of.name ? next : h)) });
         toast(of === null ? "The hub is linked. Its link is asked within seconds." : `${of.name} is saved.`);
         onDone();
       }}
     >
-      <TextField
+      <SecretField
         label="Connection string"
-        type="password"
-        autocomplete="new-password"
         value={connection}
         onInput={setConnection}
-        mono
+        pasted={(text) => picked(text, linked)}
         error={wrong.connection}
-        hint={of === null ? "Of a hub's policy with the rights RegistryWrite and ServiceConnect, such as iothubowner." : "Left empty, the link keeps its key. Paste another one to roll it."}
+        hint={`${of === null ? "Of" : "Left empty, the link keeps its key. Another one is of"} a policy of the hub with RegistryReadWrite and ServiceConnect, such as iothubowner; the right to write includes that to read.`}
       />
-      {host !== "" && <Facts of={[["Hub", <Id>{host}</Id>], ["Policy", keyName(connection)]]} />}
+      {host !== "" && <Facts of={[["Hub", <Id>{host}</Id>], ["Policy", keyName(string)]]} />}
       <div class="form">
         <TextField label="Weight" type="number" value={weight} onInput={setWeight} error={wrong.weight} />
         <TextField label="Location" value={location} onInput={setLocation} />
@@ -202,9 +199,4 @@ export function HubForm({ of, service, onClose, onDone }: { of: LinkedHub | null
       <Check label="Takes new devices by the service's policy" value={applies} onChange={setApplies} hint="Otherwise only enrollments that name it send devices there." />
     </ActionDialog>
   );
-}
-
-function missing(connection: string): string | null {
-  const lacks = ["HostName", "SharedAccessKeyName", "SharedAccessKey"].find((part) => !new RegExp(`(^|;)\\s*${part}=[^;]+`, "i").test(connection));
-  return lacks === undefined ? null : `It lacks ${lacks}=…`;
 }
