@@ -112,6 +112,14 @@ impl Links {
         self.lock().retain(|link, _| linked(link));
     }
 
+    /// Why a link does not work, and since when; none when it does, or was not asked.
+    pub fn trouble(&self, instance: &str, hub: &str) -> Option<(Error, Timestamp)> {
+        let link = Link { instance: instance.to_owned(), hub: hub.to_owned() };
+        let states = self.lock();
+        let state = states.get(&link)?;
+        state.trouble.clone().map(|trouble| (trouble, state.since))
+    }
+
     /// Every link that was asked, in the order of names.
     pub fn all(&self) -> Vec<(Link, LinkState)> {
         let mut all: Vec<_> = self.lock().iter().map(|(link, state)| (link.clone(), state.clone())).collect();

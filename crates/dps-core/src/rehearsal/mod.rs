@@ -30,6 +30,7 @@ use crate::event::RegistrationEvent;
 use crate::evidence::Halt;
 use crate::instance::Instances;
 use crate::line::{Course, Line, names_itself};
+use crate::links::Links;
 use crate::plan::{Ask, Plan, Unfinished, Work};
 use crate::ports::{Clock, Regions, Store, Webhook};
 use crate::registration::Versioned;
@@ -50,6 +51,8 @@ pub struct Rehearsals {
     /// Never answered, so any will do.
     challenges: Secret,
     places: Semaphore,
+    /// What the probes of hubs tell.
+    links: Arc<Links>,
 }
 
 /// An enrollment as it might be, in place of or beside those that are there.
@@ -92,7 +95,13 @@ impl Rehearsals {
             challenges: Secret::new(random),
             clock,
             places: Semaphore::new(MAX_REHEARSALS),
+            links: Arc::default(),
         })
+    }
+
+    /// Knows by the probes which hubs would take no device now.
+    pub fn with_links(self, links: Arc<Links>) -> Self {
+        Self { links, ..self }
     }
 
     /// What would happen to the device. Errors: what is asked cannot be rehearsed (`ArgumentInvalid`, and those of a
@@ -120,7 +129,12 @@ impl Rehearsals {
         close(event, &end, webhooked.as_ref());
         let record = kept.take().ok_or_else(|| Error::internal("a rehearsal left no record"))?;
         let ground = Ground { instance, request: &request, previous: previous.as_ref(), webhooked };
-        Ok(report::make(&ground, &end, record))
+        let rehearsal = report::make(&ground, &end, record);
+        let trouble = rehearsal.hub.as_deref().and_then(|hub| self.links.trouble(&instance.name, hub));
+        Ok(match trouble {
+            Some((error, since)) => rehearsal.on_broken_link(error, since),
+            None => rehearsal,
+        })
     }
 
     /// The line of devices, over what is kept and what is proposed.

@@ -40,6 +40,28 @@ pub struct Rehearsal {
     pub record: Box<AttemptRecord>,
 }
 
+impl Rehearsal {
+    /// The same where the hub, when it was asked last, did not take the service's call: who is put on it, fails.
+    pub(super) fn on_broken_link(mut self, error: Error, since: Timestamp) -> Self {
+        if self.foreseen != Foreseen::Assigned {
+            return self;
+        }
+        let hub = self.hub.as_deref().unwrap_or("a hub");
+        let why = error.cause.as_deref().unwrap_or(&error.message);
+        self.summary = format!(
+            "The device would be let in, and fail: {hub} does not take this service's calls since {since}: {why}. Mend the \
+             link, not the device."
+        );
+        if let Some(last) = self.steps.last_mut() {
+            last.result = StepResult::Failed;
+            last.detail = format!("{hub} does not take this service's calls since {since}: {why}");
+        }
+        self.foreseen = Foreseen::Failed;
+        self.error = Some(error);
+        self
+    }
+}
+
 /// What a device would meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Foreseen {

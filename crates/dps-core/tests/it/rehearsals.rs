@@ -5,7 +5,8 @@ use std::sync::Arc;
 use dps_attestation::sas_token::sign_for_device;
 use dps_core::enrollment::group_lane::GroupLane;
 use dps_core::enrollment::{Enrollments, KeyRings};
-use dps_core::ports::{Collection, Page, Store, WebhookAnswer};
+use dps_core::links::{Link, Links};
+use dps_core::ports::{Clock as _, Collection, HubError, Page, Store, WebhookAnswer};
 use dps_core::rehearsal::{Asked, Foreseen, Proposed, Rehearsal, Shown, StepResult};
 use dps_core::{DeviceResponse, Rehearsals};
 use dps_model::network::{IpFilterAction, IpFilterRule, IpFilterTarget, IpMask};
@@ -238,6 +239,27 @@ async fn address_is_the_device_s_and_kept_out_as_it_would_be() {
     let (name, _, why) = stop(&kept_out);
     assert!(name == "address" && why.contains("\"keep-out\" (192.0.2.0/24) rejects 192.0.2.7"), "{why}");
     assert_eq!(run(&bed, from([192, 0, 3, 7]), None).await.unwrap().foreseen, Foreseen::Assigned);
+}
+
+#[tokio::test]
+async fn hub_that_refuses_the_service_is_foreseen_by_its_probe() {
+    let bed = Bed::new().await;
+    let device = bed.keyed("dev-1").await;
+    let links = Arc::new(Links::default());
+    let link = Link { instance: "dps".into(), hub: A.into() };
+    let tried = async || {
+        let asked = asked(Some("dev-1"), Shown::Key(key(&device)));
+        let rehearsals = rehearsals(&bed).with_links(Arc::clone(&links));
+        rehearsals.run(&bed.instances.default_instance(), asked, None).await.unwrap()
+    };
+    links.answered(&link, Err(HubError::Unauthorized("401001 wrong key".into())), bed.clock.now());
+    let told = tried().await;
+    assert_eq!((told.foreseen, told.error.unwrap().code), (Foreseen::Failed, ErrorCode::HubUnauthorized));
+    assert!(told.summary.contains(A) && told.summary.contains("Mend the link"), "{}", told.summary);
+    let last = told.steps.last().unwrap();
+    assert!(last.result == StepResult::Failed && last.detail.contains("401001 wrong key"), "{last:?}");
+    links.answered(&link, Ok(()), bed.clock.now());
+    assert_eq!(tried().await.foreseen, Foreseen::Assigned);
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,6 +29,9 @@ pub(super) fn signature(
             .fact("enrollment", found.group.as_deref().unwrap_or(&attempt.registration_id))
             .mended(attempt, found.group.as_deref(), found.mistake);
     }
+    if is_explained(known) {
+        return;
+    }
     if let Some((candidate, sentence)) = candidate {
         let group = candidate.enrollment.kind == "EnrollmentGroup";
         let id = word(&attempt.registration_id);
@@ -47,6 +50,11 @@ pub(super) fn signature(
     }
 }
 
+/// Is it proven what was done wrong? Then there is nothing else to suspect.
+pub(super) fn is_explained(known: &Known) -> bool {
+    !known.sas.is_empty()
+}
+
 trait Mended {
     fn mended(self, attempt: &AttemptRecord, group: Option<&str>, mistake: SasMistake) -> Self;
 }
@@ -61,13 +69,22 @@ impl Mended for Option<&mut dps_events::Cause> {
                 | SasMistake::DerivedForOtherCase
                 | SasMistake::GroupKeyNotDecoded,
                 Some(group),
-            ) => self.command(
-                "give the device this key, and let it use it as it is",
-                format!(
-                    "muster enrollment-group compute-device-key --enrollment-id {} --registration-id {id}",
-                    word(group)
-                ),
-            ),
+            ) => {
+                let shown = self.command(
+                    "give the device this key, and let it use it as it is",
+                    format!(
+                        "muster enrollment-group compute-device-key --enrollment-id {} --registration-id {id}",
+                        word(group)
+                    ),
+                );
+                match mistake {
+                    SasMistake::GroupKeyUsed | SasMistake::GroupKeyNotDecoded => shown.fix(
+                        "roll the group's key when all its devices have keys of their own: it was on a device, where it \
+                         does not belong",
+                    ),
+                    _ => shown,
+                }
+            }
             (SasMistake::DerivedFromIndividualKey, _) => self.command(
                 "give the device this key as it is",
                 format!("muster enrollment show --registration-id {id} --show-keys"),

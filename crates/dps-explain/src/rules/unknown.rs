@@ -32,6 +32,9 @@ pub(super) fn device(attempt: &AttemptRecord, known: &Known, told: &str, finding
         findings.add("EVIDENCE_MISSING", told);
     }
     sas::signature(attempt, known, None, findings);
+    if sas::is_explained(known) {
+        return sas::ahead(attempt, findings);
+    }
     tpm::holders(attempt, known, findings);
     for service in &known.elsewhere {
         findings

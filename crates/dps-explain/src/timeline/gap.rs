@@ -130,7 +130,9 @@ impl Story<'_> {
                 )
             });
         }
-        let operation = attempt.operation_id.as_deref().filter(|_| line.result_type == "Success")?;
+        // Whose enrollment is disabled is told so, and its operation does nothing.
+        let goes_on = line.result_type == "Success" && attempt.status.as_deref() != Some("disabled");
+        let operation = attempt.operation_id.as_deref().filter(|_| goes_on)?;
         let ended = later.iter().any(|line| ends(line, operation));
         if !ended && self.waited(line.ended(), GAP_PATIENCE_MS) {
             let detail = "The operation goes on, waits for a hub or a webhook, or its end is not in the log.";

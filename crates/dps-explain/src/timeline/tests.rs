@@ -199,7 +199,9 @@ fn entries_of_one_millisecond_keep_their_order_and_a_disabled_enrollment_is_a_re
     record.steps = vec![Step { name: "findEnrollment", micros: 20 }, Step { name: "verify", micros: 20 }];
     record.micros = 60;
     record.status = Some(Status::Disabled);
-    let timeline = timeline(&[Event::Attempt(Box::new(record))], 0);
+    let events = [Event::Attempt(Box::new(record))];
+    assert!(open(&timeline(&events, 3_600_000)).is_empty(), "nothing is waited for");
+    let timeline = timeline(&events, 0);
     assert_eq!(kinds(&timeline), ["connection", "match", "attestation", "allocation", "registration"]);
     let last = timeline.entries.last().unwrap();
     assert_eq!((last.result, last.title.as_str()), (Verdict::Refused, "Refused: its enrollment is disabled"));

@@ -110,6 +110,7 @@ impl Server {
             attempts: watching.attempts.clone(),
             inbox: Arc::clone(&watching.inbox),
             shown: watching.shown.clone(),
+            links: Arc::default(),
             metrics: Arc::clone(&metrics),
         };
         let own = OwnHubs::open(&outside, &settings, options, hubs, hook)?;

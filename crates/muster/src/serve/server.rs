@@ -85,6 +85,7 @@ impl Server {
             attempts: watching.attempts.clone(),
             inbox: Arc::clone(&watching.inbox),
             shown: watching.shown.clone(),
+            links: Arc::default(),
             metrics: Arc::clone(&metrics),
         };
         let hosting = OwnHosting::new(Arc::clone(&certificates), &config.instances);

@@ -8,6 +8,7 @@ use dps_core::drift::Drift;
 use dps_core::enrollment::find::Finder;
 use dps_core::enrollment::group_lane::GroupLane;
 use dps_core::enrollment::{Enrollments, KeyRings};
+use dps_core::links::Links;
 use dps_core::ports::{Clock, Hosting, Hubs, Regions, Store, Webhook};
 use dps_core::{Instances, Lifecycle, Operations, Provisioning, Rehearsals, Throttle};
 use dps_device_api::foreign::{ForeignFront, HttpFront};
@@ -62,6 +63,8 @@ pub struct Outside {
     pub inbox: Arc<Inbox>,
     /// What refused devices showed last.
     pub shown: LastShownMemory,
+    /// How linked hubs are.
+    pub links: Arc<Links>,
 }
 
 /// What differs between the ways to run a server.
@@ -212,6 +215,7 @@ fn diagnosis(
     let (clock, enrollments) = (Arc::clone(&outside.clock), Arc::clone(enrollments));
     let unknown = Unknown { inbox: Arc::clone(&outside.inbox), enrollments: Arc::clone(&enrollments) };
     let rehearsals = Rehearsals::new(Arc::clone(instances), enrollments, clock, regions, webhook)?;
+    let rehearsals = rehearsals.with_links(Arc::clone(&outside.links));
     let attempts = AttemptLogFiles::new(outside.attempts.clone(), telling_hubs);
     Ok(Diagnosis {
         rehearsals: Some(Arc::new(rehearsals)),

@@ -56,7 +56,7 @@ impl Running {
     pub fn start(run: Run) -> Self {
         let Run { rooms, outside, tls, ports, metrics, probe_interval, certificates, certificate_ends } = run;
         let Rooms { api, plain, health: slot, operations, instances, hubs, alerting, .. } = rooms;
-        let links = Arc::default();
+        let links = outside.links;
         let health = Health::new(Watched {
             throttle: outside.throttle,
             api: Arc::clone(&api),

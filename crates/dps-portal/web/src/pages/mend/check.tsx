@@ -61,6 +61,16 @@ function Told({ of, device }: { of: Answer; device: string }): JSX.Element {
       </Note>
     );
   }
+  if (of.outcome.status === "wouldFail") {
+    return (
+      <Note tone="bad">
+        <strong>It would be let in, and then fail.</strong>
+        <div class="wrap">
+          <bdi>{of.outcome.summary ?? of.outcome.message}</bdi>
+        </div>
+      </Note>
+    );
+  }
   const cause = of.causes?.[0];
   return (
     <Note tone="bad" actions={elsewhere}>
