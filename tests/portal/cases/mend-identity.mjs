@@ -5,15 +5,18 @@ import { register } from "../harness/seed.mjs";
 
 export default [
   story("a typing error in the enrollment: its id is corrected", { shots: "mend-id-typo" }, async (told) => {
-    const { server } = told;
+    const { server, page, dialog } = told;
     const key = newKey();
     await enroll(server, "pump-71", key);
     const device = ["--registration-id", "pump-17", "--key", key];
     await told.refused(...device);
     await told.follow("pump-17", "An enrollment has nearly this registration id");
     await told.press("Correct the enrollment's id");
+    await dialog.getByText("it never registered").waitFor();
     await told.inDialog("Correct the id");
     await told.wouldBeLetIn();
+    // What is done is no longer the first thing to do.
+    assert.ok(!(await page.getByRole("button", { name: "Enroll it as another device" }).or(page.getByRole("button", { name: "Correct the enrollment's id" })).first().getAttribute("class")).includes("primary"));
     await told.letIn(...device);
     await server.muster("enrollment", "show", "--registration-id", "pump-71").then(
       () => assert.fail("the old enrollment is still there"),

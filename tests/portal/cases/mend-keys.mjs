@@ -1,4 +1,5 @@
 // Symmetric keys: the group's key on a device, and a key that is nobody's. What is to be put on the device is shown.
+import assert from "node:assert/strict";
 import { enroll, newKey, story } from "../harness/mend.mjs";
 import { register, token } from "../harness/seed.mjs";
 
@@ -11,6 +12,9 @@ async function shownKey(told) {
   await portal.accessible("a device's key");
   await told.picture("3-mend");
   await dialog.getByRole("button", { name: "Done" }).click();
+  // What it showed before was made with another key, and says nothing now.
+  await told.page.getByText("Now put the key on the device").first().waitFor();
+  assert.equal(await told.page.getByText("No, it would still be refused").count(), 0);
   return key;
 }
 

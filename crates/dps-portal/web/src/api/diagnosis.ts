@@ -54,10 +54,18 @@ export interface TimelineEntry {
   data?: unknown;
 }
 
+/** Something that should have happened and did not. */
+export interface Gap {
+  kind: string;
+  title: string;
+  since?: string;
+  detail?: string;
+}
+
 export interface Timeline {
   registrationId: string;
   entries: TimelineEntry[];
-  gaps: { kind: string; title: string; since?: string }[];
+  gaps: Gap[];
 }
 
 /** A server that does not have a route answers 404, and the page says that it is not there. */

@@ -107,6 +107,26 @@ export function queryEnrollments(of: Search, from: string | null, size: number, 
   return page("/enrollments/query", { query: sql("enrollments", "registrationId", of) }, from, size, signal);
 }
 
+/** Some whose ids hold a text: those that begin with it, which are found at once, and what one page of a search finds. */
+export async function queryEnrollmentsHolding(text: string, most: number, signal?: AbortSignal): Promise<Enrollment[]> {
+  const begin = await queryEnrollments({ text, status: "", type: "" }, null, most, signal);
+  if (begin.rows.length >= most) return begin.rows;
+  const holding = `CONTAINS(registrationId, '${text.replace(/'/g, "''")}', true)`;
+  const within = await page<Enrollment>("/enrollments/query", { query: `SELECT * FROM enrollments WHERE ${holding}` }, null, most, signal);
+  return [...begin.rows, ...within.rows];
+}
+
+/** Ids of the enrollments and groups that name a hub, as far as one page of a search finds them. */
+export async function whoNames(hub: string, most: number, signal?: AbortSignal): Promise<{ ids: string[]; more: boolean }> {
+  const name = `'${hub.replace(/'/g, "''")}'`;
+  const query = (table: string): string => `SELECT * FROM ${table} WHERE iotHubHostName = ${name} OR ARRAY_CONTAINS(iotHubs, ${name})`;
+  const [one, groups] = await Promise.all([
+    page<Enrollment>("/enrollments/query", { query: query("enrollments") }, null, most, signal),
+    page<Group>("/enrollmentGroups/query", { query: query("enrollmentGroups") }, null, most, signal),
+  ]);
+  return { ids: [...groups.rows.map((g) => g.enrollmentGroupId), ...one.rows.map((e) => e.registrationId)], more: one.next !== null || groups.next !== null };
+}
+
 export function queryGroups(of: Search, from: string | null, size: number, signal?: AbortSignal): Promise<PageOf<Group>> {
   return page("/enrollmentGroups/query", { query: sql("enrollmentGroups", "enrollmentGroupId", of) }, from, size, signal);
 }

@@ -34,7 +34,7 @@ export const pages: readonly Place[] = [
   { page: "metrics", show: Metrics, section: "Watch", nav: "Metrics", icon: "metrics" },
   { page: "alerts", show: Alerts, section: "Watch", nav: "Alerts", icon: "alerts" },
   { page: "settings", show: Settings, section: "Watch", nav: "Diagnostic settings", icon: "settings" },
-  { page: "enrollments", show: Enrollments, section: "Devices", nav: "Enrollments", icon: "enrollments", under: ["enrollment", "device"] },
+  { page: "enrollments", show: Enrollments, section: "Devices", nav: "Enrollments", icon: "enrollments", under: ["enrollment"] },
   { page: "groups", show: Groups, section: "Devices", nav: "Enrollment groups", icon: "groups", under: ["group"] },
   { page: "inbox", show: Inbox, section: "Devices", nav: "Inbox", icon: "inbox" },
   { page: "enrollment", show: EnrollmentPage, section: "Devices" },

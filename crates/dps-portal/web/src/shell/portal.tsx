@@ -7,6 +7,7 @@ import { Button, Failure, Note, Page, Waiting } from "../parts/basics";
 import { Icon, type IconName } from "../parts/icon";
 import { Toasts } from "../parts/toast";
 import { asApiError } from "../api/load";
+import { LONGEST, trackingIn } from "../text/tracking";
 import { go, link, route } from "./route";
 import { nextTheme, theme } from "./theme";
 import { SignIn } from "./signin";
@@ -146,8 +147,6 @@ function Navigation({ open, current }: { open: boolean; current: string }): JSX.
   );
 }
 
-const TRACKING = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-
 function Find(): JSX.Element {
   const search = (event: SubmitEvent): void => {
     event.preventDefault();
@@ -157,13 +156,14 @@ function Find(): JSX.Element {
     if (text === "") return;
     input.value = "";
     input.blur();
-    if (TRACKING.test(text)) go("diagnose", [], { tracking: text });
-    else go("device", [text]);
+    const tracking = trackingIn(text);
+    if (tracking !== null) go("diagnose", [], { tracking });
+    else go("device", [text.slice(0, 200)]);
   };
   return (
     <form class="find" role="search" onSubmit={search}>
       <Icon name="search" />
-      <input id="find" name="find" type="search" placeholder="Find a device or a tracking id" aria-label="Find a device by registration id or tracking id" autocomplete="off" spellcheck={false} maxLength={200} />
+      <input id="find" name="find" type="search" placeholder="Find a device or a tracking id" aria-label="Find a device by registration id or tracking id" autocomplete="off" spellcheck={false} maxLength={LONGEST} />
       <kbd aria-hidden="true">/</kbd>
     </form>
   );

@@ -1,13 +1,15 @@
 // One device: why it was refused, where it is, and everything that happened to it in order.
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { readDrift, readTimeline, type Cause, type Timeline, type TimelineEntry } from "../../api/diagnosis";
+import { readDrift, readTimeline, type Cause, type Gap, type Timeline, type TimelineEntry } from "../../api/diagnosis";
 import { deleteRegistration, read, readRegistration, type Enrollment, type Registration } from "../../api/enrollments";
 import { ApiError, object, text } from "../../api/client";
 import { useLoad } from "../../api/load";
 import { may } from "../../api/session";
 import { Button, Card, CodeBox, Empty, Failure, Id, LinkButton, Note, Page, Tag, Waiting, type Tone } from "../../parts/basics";
 import { Causes } from "../../parts/causes";
+import { lastRefused } from "./since";
+import { NearOnes, useNear } from "./near";
 import { Mend } from "../mend/mend";
 import { ActionDialog } from "../../parts/dialog";
 import { toast } from "../../parts/toast";
@@ -40,6 +42,8 @@ export function Device(): JSX.Element {
   // A hub is asked once for each assignment: it may be somebody else's.
   const drift = useLoad((signal) => (assigned ? readDrift(id, signal) : Promise.resolve(null)), [id, assigned, registration.data?.etag]);
   const missing: readonly Cause[] = drift.data?.onHub === "missing" ? drift.data.causes : [];
+  const unknown = timeline.data?.entries.length === 0 && registration.data === null && enrollment.data === null;
+  const near = useNear(id, unknown);
   const mended = (): void => {
     timeline.reload();
     registration.reload();
@@ -70,6 +74,7 @@ export function Device(): JSX.Element {
         </>
       }
     >
+      {unknown && near !== undefined && near.length > 0 && <NearOnes of={near} id={id} />}
       {last !== null && !last.still && <LetIn of={registration.data ?? null} since={last.since} />}
       {last !== null && last.still && (
         <Card title={last.entry.result === "failed" ? "Why it failed" : "Why it was refused"} about={ago(last.entry.time)}>
@@ -82,9 +87,7 @@ export function Device(): JSX.Element {
         </Card>
       )}
       {(timeline.data?.gaps ?? []).map((gap) => (
-        <Note tone="warn" key={gap.kind}>
-          {gap.title} {gap.since !== undefined && <span class="muted">since {at(gap.since)}</span>}
-        </Note>
+        <Missing of={gap} key={gap.kind} />
       ))}
       {last !== null && !last.still && (
         <details class="before">
@@ -124,11 +127,13 @@ export function Device(): JSX.Element {
                     By the group <a href={link("group", [group])}><bdi class="id">{group}</bdi></a>
                   </p>
                 )}
-                <div>
-                  <LinkButton small icon="plus" href={link("enrollments", [], { new: id })}>
-                    Enroll it
-                  </LinkButton>
-                </div>
+                {(!unknown || near?.length === 0) && (
+                  <div>
+                    <LinkButton small icon="plus" href={link("enrollments", [], { new: id })}>
+                      Enroll it
+                    </LinkButton>
+                  </div>
+                )}
               </div>
             ) : (
               <div class="row">
@@ -186,18 +191,33 @@ function groupOf(of: Timeline | undefined): string | null {
   return enrollment["kind"] === "EnrollmentGroup" ? text(enrollment["id"]) : null;
 }
 
-/** What ends a refusal: the device is let in. */
-const LET_IN = new Set(["assigned", "registration", "AttestationAttempt", "RegistrationAttempt"]);
+/** A device that was let in just now may be on its way to its hub. */
+const ON_ITS_WAY_MS = 5 * 60_000;
 
-function lastRefused(of: Timeline | undefined): { entry: TimelineEntry; still: boolean; since: string } | null {
-  const known = [...(of?.entries ?? [])].sort((a, b) => Date.parse(a.time) - Date.parse(b.time));
-  const bad = known.filter((e) => (e.result === "refused" || e.result === "failed") && e.kind !== "enrollmentChange").pop();
-  if (bad === undefined) return null;
-  // One attempt has several entries; the one that names a cause speaks for it.
-  const named = known.filter((e) => e.trackingId === bad.trackingId && e.result !== "ok" && (e.causes ?? []).length > 0).pop();
-  const after = known.slice(known.indexOf(bad) + 1);
-  const good = after.filter((e) => e.result === "ok" && LET_IN.has(e.kind)).pop();
-  return { entry: named ?? bad, still: good === undefined, since: good?.time ?? bad.time };
+/** The words for a device that its hub has not seen yet, while that is no wonder. */
+function waiting(kind: string, title: string, since: string | undefined): string | null {
+  const young = since !== undefined && Date.now() - Date.parse(since) < ON_ITS_WAY_MS;
+  const hub = /never seen on (\S+)/.exec(title)?.[1];
+  return kind === "neverOnHub" && young && hub !== undefined ? `Waiting for it to connect to ${hub}` : null;
+}
+
+function Missing({ of: { kind, title, since, detail } }: { of: Gap }): JSX.Element {
+  const hopeful = waiting(kind, title, since);
+  return (
+    <Note tone={hopeful === null ? "warn" : "plain"}>
+      <strong>{hopeful ?? title}.</strong> {since !== undefined && <span class="muted">since {at(since)}</span>}
+      {detail !== undefined && detail !== "" && <div class="small wrap"><bdi>{detail}</bdi></div>}
+    </Note>
+  );
+}
+
+/** An entry as it is drawn: what went well by itself is not green when what it told was not. */
+function drawn(e: TimelineEntry): { title: string; tone: Tone; said: string | null; mark: string } {
+  const told = e.kind === "polls" ? text(object(e.data)["status"]) : null;
+  if (e.result === "ok" && (told === "failed" || told === "disabled")) return { title: e.title, tone: "warn", said: `told: ${told}`, mark: "gap" };
+  const hopeful = waiting(e.kind, e.title, e.time);
+  if (hopeful !== null) return { title: hopeful, tone: "plain", said: "waiting", mark: "info" };
+  return { title: e.title, tone: TONES[e.result], said: e.result === "info" ? null : e.result, mark: e.result };
 }
 
 /** Entries that are drawn at a time. */
@@ -218,15 +238,15 @@ export function Entries({ of }: { of: readonly TimelineEntry[] }): JSX.Element {
         </Button>
       </div>
       <ol class="plain timeline">
-        {shown.map((e, i) => (
-          <li key={`${e.time}${e.kind}${i}`} class={e.result}>
+        {shown.map((e, i) => [e, drawn(e), i] as const).map(([e, as, i]) => (
+          <li key={`${e.time}${e.kind}${i}`} class={as.mark}>
             <span class="num small muted" title={at(e.time)}>
               {at(e.time)}
             </span>
             <div class="stack tight">
               <div class="row">
-                <strong class="wrap">{e.title}</strong>
-                {e.result !== "info" && <Tag tone={TONES[e.result]}>{e.result}</Tag>}
+                <strong class="wrap">{as.title}</strong>
+                {as.said !== null && <Tag tone={as.tone}>{as.said}</Tag>}
                 {typeof e.durationMs === "number" && e.durationMs > 0 && <span class="muted small num">{duration(e.durationMs)}</span>}
               </div>
               {e.detail !== undefined && e.detail !== null && e.detail !== "" && (

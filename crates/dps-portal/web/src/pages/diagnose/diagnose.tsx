@@ -1,19 +1,20 @@
 // Diagnose: find an attempt by registration id or tracking id, or rehearse what would happen to a device now.
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { readAttempts, readCauses, readLatest, Unsupported, type Attempt, type CatalogueCause, type Cause } from "../../api/diagnosis";
+import { readAttempts, readCauses, readLatest, readTimeline, Unsupported, type Attempt, type CatalogueCause, type Cause } from "../../api/diagnosis";
 import { useLoad } from "../../api/load";
 import { Button, Card, CodeBox, Empty, Facts, Failure, Id, Note, Page, Tabs, Waiting } from "../../parts/basics";
 import { Causes } from "../../parts/causes";
 import { amend, go, link, route } from "../../shell/route";
 import { ago, at, duration } from "../../text/time";
+import { LONGEST, trackingIn } from "../../text/tracking";
 import { ResultTag } from "../overview/feed";
 import { familyTitle } from "../logs/saved";
 import { Mend } from "../mend/mend";
+import { letInAfter } from "../device/since";
 import { DryRun } from "./dry-run";
 
 type Part = "find" | "dry-run" | "causes";
-const TRACKING = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export function Diagnose(): JSX.Element {
   const q = route.value.query;
@@ -49,16 +50,21 @@ function Find(): JSX.Element {
   const found = useLoad(async (signal) => (tracking === "" ? await readLatest(refused || cause !== "" ? { refused: true } : {}, 30, signal, (a) => cause === "" || a.causes[0]?.code === cause) : await readAttempts({ trackingId: tracking, top: 10 }, signal)).value, [tracking, refused, cause], tracking === "" ? 5000 : there ? 0 : 2000);
   const some = (found.data ?? []).length > 0;
   useEffect(() => setThere(some), [some]);
+  useEffect(() => {
+    if (tracking !== "") setText(tracking);
+  }, [tracking]);
   const search = (event: Event): void => {
     event.preventDefault();
     const wanted = text.trim();
-    if (wanted === "" || TRACKING.test(wanted)) amend({ tracking: wanted });
-    else go("device", [wanted]);
+    const named = trackingIn(wanted);
+    if (named !== null) setText(named);
+    if (wanted === "" || named !== null) amend({ tracking: named ?? "" });
+    else go("device", [wanted.slice(0, 200)]);
   };
   return (
     <Card flush busy={found.loading && found.data === undefined}>
       <form class="row toolbar" onSubmit={search}>
-        <input class="input grow" type="search" aria-label="Registration id or tracking id" placeholder="Registration id or tracking id" value={text} maxLength={200} spellcheck={false} onInput={(event) => setText(event.currentTarget.value)} />
+        <input class="input grow" type="search" aria-label="Registration id or tracking id" placeholder="Registration id or tracking id" value={text} maxLength={LONGEST} spellcheck={false} onInput={(event) => setText(event.currentTarget.value)} />
         <Button type="submit" kind="primary" icon="search">
           Find
         </Button>
@@ -74,7 +80,7 @@ function Find(): JSX.Element {
       {found.data === undefined ? (
         <div class="body">{found.error === null ? <Waiting lines={5} /> : <Failure error={found.error} retry={found.reload} />}</div>
       ) : found.data.length === 0 ? (
-        <Empty title={tracking === "" ? "No device was refused" : "No attempt has this tracking id"}>{tracking !== "" && <span>It may be older than what is kept, or of another server.</span>}</Empty>
+        <Empty title={tracking === "" ? "No device was refused" : "No attempt has this tracking id"}>{tracking !== "" && <span>It may be older than what is kept, or of another server. <a href={link("device", [tracking])}>Is it the id of a device?</a></span>}</Empty>
       ) : (
         <ul class="plain attempts">
           {found.data.map((a) => (
@@ -90,6 +96,12 @@ function Find(): JSX.Element {
 
 function AttemptCard({ of, open }: { of: Attempt; open: boolean }): JSX.Element {
   const [shown, setShown] = useState(open);
+  const device = of.registrationId ?? "";
+  const asked = shown && of.result !== "ok" && device !== "";
+  // An old attempt is not mended when the device was let in since.
+  const later = useLoad((signal) => (asked ? readTimeline(device, signal).then((t) => letInAfter(t, of), () => null) : Promise.resolve(null)), [asked, of.trackingId], asked ? 5000 : 0);
+  const since = later.data ?? null;
+  const mends = of.result !== "ok" && later.data !== undefined && since === null;
   return (
     <div class="stack">
       <div class="row">
@@ -114,7 +126,12 @@ function AttemptCard({ of, open }: { of: Attempt; open: boolean }): JSX.Element 
       {!shown && (of.causes[0] !== undefined ? <p class="wrap"><bdi>{of.causes[0].sentence}</bdi></p> : of.error !== null && <p class="muted small wrap">{of.error.message}</p>)}
       {shown && (
         <>
-          {of.causes.length > 0 ? <Causes of={of.causes} {...(of.result === "ok" ? {} : { mend: (cause: Cause) => <Mend of={cause} device={of.registrationId ?? ""} onMended={() => undefined} /> })} /> : of.error !== null && <Note tone="bad">{of.error.code} {of.error.message}</Note>}
+          {since !== null && (
+            <Note tone="ok">
+              <strong>It was let in since,</strong> at {at(since)}. <a href={link("device", [device])}>How it is now</a>
+            </Note>
+          )}
+          {of.causes.length > 0 ? <Causes of={of.causes} {...(mends ? { mend: (cause: Cause) => <Mend of={cause} device={device} onMended={later.reload} /> } : {})} /> : of.error !== null && <Note tone="bad">{of.error.code} {of.error.message}</Note>}
           <Facts
             of={[
               ["Tracking id", <Id>{of.trackingId}</Id>],

@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
+import { object, text } from "../../api/client";
 import { erase, mechanism, queryRegistrations, read, write, type Attestation, type CertificateInfo, type Enrollment, type Kind, type Registration } from "../../api/enrollments";
 import { asApiError, useLoad } from "../../api/load";
 import { PAGE, usePages } from "../../api/pages";
@@ -201,6 +202,34 @@ function RegistrationCard({ of, id }: { of: Registration | undefined; id: string
   );
 }
 
+/** What a hub answered is a document: its sentence is told, the whole stands beneath. */
+function Told({ code, message }: { code: number | undefined; message: string }): JSX.Element {
+  const said = sentenceOf(message);
+  if (said === null) return <span class="wrap">{code} {message}</span>;
+  return (
+    <div class="stack tight">
+      <span class="wrap">
+        {code} The answer was: {said}.
+      </span>
+      <details>
+        <summary class="small">The whole answer</summary>
+        <CodeBox text={message} label="the whole answer" />
+      </details>
+    </div>
+  );
+}
+
+/** "IotHubUnauthorizedAccess, Unauthorized" of a hub's document; none of a plain sentence. */
+export function sentenceOf(message: string): string | null {
+  try {
+    const of = object(JSON.parse(message));
+    const told = text(of["Message"]) ?? text(of["message"]) ?? text(of["ExceptionMessage"]);
+    return told === null ? null : told.replace(/^ErrorCode:\s*/i, "").replace(/;\s*/g, ", ").replace(/[.\s]+$/, "");
+  } catch {
+    return null;
+  }
+}
+
 export function RegistrationFacts({ of }: { of: Registration }): JSX.Element {
   return (
     <Facts
@@ -209,7 +238,7 @@ export function RegistrationFacts({ of }: { of: Registration }): JSX.Element {
         ["Hub", <Id>{of.assignedHub ?? ""}</Id>],
         ["Device id", <Id>{of.deviceId ?? ""}</Id>],
         ["How", of.substatus ?? ""],
-        ...(of.errorMessage === undefined || of.errorMessage === null ? [] : ([["Error", `${of.errorCode ?? ""} ${of.errorMessage}`]] as const)),
+        ...(of.errorMessage === undefined || of.errorMessage === null ? [] : ([["Error", <Told code={of.errorCode} message={of.errorMessage} />]] as const)),
         ["First registered", at(of.createdDateTimeUtc)],
         ["Last registered", at(of.lastUpdatedDateTimeUtc)],
       ]}

@@ -9,12 +9,15 @@ import { link } from "../../shell/route";
 
 type Answer = Rehearsal | "forgotten" | ApiError;
 
-export function Check({ device, again }: { device: string; again: number }): JSX.Element {
+/** `accepted` devices were enrolled with new keys, which what they showed before was not made with. */
+export function Check({ device, again, accepted, onAnswer }: { device: string; again: number; accepted: boolean; onAnswer: (good: boolean) => void }): JSX.Element {
   const [busy, setBusy] = useState(false);
   const [answer, setAnswer] = useState<Answer | null>(null);
   const ask = async (): Promise<void> => {
     setBusy(true);
-    setAnswer(await asked(device));
+    const got = await asked(device);
+    setAnswer(got);
+    onAnswer(isGood(got));
     setBusy(false);
   };
   useEffect(() => {
@@ -28,7 +31,7 @@ export function Check({ device, again }: { device: string; again: number }): JSX
         </Button>
         <span class="muted small">A dry run with what the device showed. Nothing is written.</span>
       </div>
-      <div role="status">{answer !== null && !busy && <Told of={answer} device={device} />}</div>
+      <div role="status">{answer !== null && !busy && <Told of={answer} device={device} accepted={accepted} />}</div>
     </div>
   );
 }
@@ -42,7 +45,20 @@ async function asked(device: string): Promise<Answer> {
   }
 }
 
-function Told({ of, device }: { of: Answer; device: string }): JSX.Element {
+function isGood(of: Answer): boolean {
+  return of !== "forgotten" && !(of instanceof ApiError) && (of.outcome.accepted ?? of.outcome.status === "wouldBeAssigned");
+}
+
+/** What is left to do when a key was shown for the device. */
+export function PutTheKey(): JSX.Element {
+  return (
+    <Note>
+      <strong>Now put the key on the device</strong> and let it try again. This page says so when it is let in.
+    </Note>
+  );
+}
+
+function Told({ of, device, accepted }: { of: Answer; device: string; accepted: boolean }): JSX.Element {
   const elsewhere = (
     <LinkButton small href={link("diagnose", [], { registration: device })}>
       Try another key or certificate
@@ -52,8 +68,7 @@ function Told({ of, device }: { of: Answer; device: string }): JSX.Element {
     return <Note actions={elsewhere}>What this device showed is not remembered: it was not refused since the server started.</Note>;
   }
   if (of instanceof ApiError) return <Failure error={of} />;
-  const good = of.outcome.accepted ?? of.outcome.status === "wouldBeAssigned";
-  if (good) {
+  if (isGood(of)) {
     return (
       <Note tone="ok">
         <strong>Yes, it would be let in.</strong> {of.hub !== undefined && of.hub !== null && <>It would be assigned to <bdi class="id">{of.hub}</bdi>. </>}
@@ -72,6 +87,7 @@ function Told({ of, device }: { of: Answer; device: string }): JSX.Element {
     );
   }
   const cause = of.causes?.[0];
+  if (accepted && cause?.code.startsWith("SAS_") === true) return <PutTheKey />;
   return (
     <Note tone="bad" actions={elsewhere}>
       <strong>No, it would still be refused</strong> with what it showed last.

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import type { Cause } from "../../api/diagnosis";
 import { instance, may } from "../../api/session";
 import { Button, CodeBox } from "../../parts/basics";
-import { Check } from "./check";
+import { Check, PutTheKey } from "./check";
 import { Doing } from "./doing";
 import { LinkCheck } from "./link-check";
 import { fact, waysOf, type Way } from "./ways";
@@ -15,6 +15,10 @@ const OPERATORS = /^muster (enrollment|enrollment-group|certificate|linked-hub|i
 export function Mend({ of, device, onMended }: { of: Cause; device: string; onMended: () => void }): JSX.Element {
   const [open, setOpen] = useState<Way | null>(null);
   const [mended, setMended] = useState(0);
+  // A key was shown to be put on the device, which it has not come back with.
+  const [handed, setHanded] = useState(false);
+  const [accepted, setAccepted] = useState(false);
+  const [good, setGood] = useState(false);
   const ways = waysOf(of, device);
   const fixes = of.fix ?? [];
   const byCommand = fixes.filter((f) => OPERATORS.test(f.command ?? ""));
@@ -33,7 +37,7 @@ export function Mend({ of, device, onMended }: { of: Cause; device: string; onMe
           <ul class="plain ways">
             {ways.map((way, i) => (
               <li key={way.label}>
-                <Button kind={i === 0 ? "primary" : "plain"} disabled={!writable} {...(writable ? {} : { title: "Your sign-in may only look" })} onClick={() => setOpen(way)}>
+                <Button kind={i === 0 && !good ? "primary" : "plain"} disabled={!writable} {...(writable ? {} : { title: "Your sign-in may only look" })} onClick={() => setOpen(way)}>
                   {way.label}
                 </Button>
                 <span class="muted">{way.about}</span>
@@ -60,14 +64,22 @@ export function Mend({ of, device, onMended }: { of: Cause; device: string; onMe
           <Fixes of={byCommand} />
         </details>
       )}
-      {ofHub ? <LinkCheck hub={fact(of, "hub")} again={mended} /> : rehearsed && device !== "" && <Check device={device} again={mended} />}
+      {handed && (
+        <div role="status">
+          <PutTheKey />
+        </div>
+      )}
+      {ofHub ? <LinkCheck hub={fact(of, "hub")} again={mended} onAnswer={setGood} /> : rehearsed && device !== "" && <Check key={String(handed)} device={device} again={mended} accepted={accepted} onAnswer={setGood} />}
       {open !== null && (
         <Doing
           way={open}
           device={device}
           onClose={() => setOpen(null)}
           onDone={() => {
-            setMended((n) => n + 1);
+            // What the device showed before says nothing of a key that it is to be given now.
+            if (open.does === "deviceKey") setHanded(true);
+            else setMended((n) => n + 1);
+            setAccepted(open.does === "accept");
             onMended();
           }}
         />

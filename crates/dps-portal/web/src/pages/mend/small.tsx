@@ -3,14 +3,14 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { readService, writeService } from "../../api/arm";
 import { dev, readShown, type Shown as ShownLast } from "../../api/diagnosis";
-import { deleteRegistration, erase, mechanism, read, write, type Attestation, type Enrollment, type Group, type Kind } from "../../api/enrollments";
+import { deleteRegistration, erase, mechanism, read, write, type Attestation, type CertificateInfo, type Enrollment, type Group, type Kind, type Registration } from "../../api/enrollments";
 import { useLoad } from "../../api/load";
 import { Facts, Id, Note } from "../../parts/basics";
 import { ActionDialog } from "../../parts/dialog";
 import { TextField } from "../../parts/form";
 import { toast } from "../../parts/toast";
 import { ago } from "../../text/time";
-import { pem } from "../../x509/certificate";
+import { pem, type Certificate } from "../../x509/certificate";
 import { CertificateField, Shown, useCertificates } from "../../x509/field";
 import { documentOf, draftOf, judge, type Document } from "../enrollments/draft";
 import { Loading, type DoingProps } from "./doing";
@@ -65,6 +65,7 @@ export function Rename({ from, device, onClose, onDone }: DoingProps & { from: s
         of={[
           ["It is now", <Id>{from}</Id>],
           ["It will be", <Id>{device}</Id>],
+          [`As ${from}`, registered(state)],
         ]}
       />
       <p>An id cannot be changed, so the enrollment is made anew under the id of the device, with the same keys and settings, and the old one is deleted.</p>
@@ -76,6 +77,12 @@ export function Rename({ from, device, onClose, onDone }: DoingProps & { from: s
       {lacks && <Note tone="bad">The certificate that the device showed is not remembered. Let it ask again, then come back.</Note>}
     </ActionDialog>
   );
+}
+
+function registered(of: Registration | undefined): string {
+  if (of === undefined || of.status === "unassigned") return "it never registered";
+  const when = ago(of.lastUpdatedDateTimeUtc ?? of.createdDateTimeUtc ?? "");
+  return of.status === "assigned" ? `it last registered ${when}` : `it is ${of.status}, ${when}`;
 }
 
 /** Keys are copied, a TPM's key stands in the document, and of certificates the device's own is taken. */
@@ -114,7 +121,12 @@ export function EnrollShown({ id, what, device, onClose, onDone }: DoingProps & 
       {lacks ? (
         <Note tone="bad">What the device showed is not remembered. Let it ask again, then come back.</Note>
       ) : what === "certificate" ? (
-        own.certificates[0] !== undefined && <Shown of={own.certificates[0]} want="leaf" />
+        own.certificates[0] !== undefined && (
+          <>
+            <Replaced was={was.attestation.x509?.clientCertificates?.primary?.info} by={own.certificates[0]} />
+            <Shown of={own.certificates[0]} want="leaf" />
+          </>
+        )
       ) : (
         <Facts
           of={[
@@ -129,6 +141,35 @@ export function EnrollShown({ id, what, device, onClose, onDone }: DoingProps & 
       </Note>
     </ActionDialog>
   );
+}
+
+/** The enrolled certificate beside the new one: a renewal has the subject and the issuer that it had. */
+function Replaced({ was, by }: { was: CertificateInfo | undefined; by: Certificate }): JSX.Element | null {
+  if (was === undefined) return null;
+  const subject = sameName(was.subjectName, by.subject);
+  const issuer = sameName(was.issuerName, by.issuer);
+  const alone = by.selfSigned && sameName(was.subjectName, was.issuerName);
+  return (
+    <>
+      <Facts
+        of={[
+          ["Subject until now", <bdi class="wrap">{was.subjectName}</bdi>],
+          ["Subject of the new one", <bdi class="wrap">{by.subject}</bdi>],
+          ["Issuer until now", <bdi class="wrap">{was.issuerName}</bdi>],
+          ["Issuer of the new one", <bdi class="wrap">{by.issuer}</bdi>],
+        ]}
+      />
+      <Note tone={subject && issuer && !alone ? "ok" : "warn"}>
+        {alone ? "Both are self-signed: no issuer vouches for the new one." : issuer ? "The issuer is the same." : "The issuer is another one."} {subject ? "The subject is the same." : "The subject is another one."}
+      </Note>
+    </>
+  );
+}
+
+/** Names are written with other spaces and in another order by who writes them. */
+function sameName(a: string, b: string): boolean {
+  const parts = (name: string): string => name.toLowerCase().split(/\s*[,+]\s*/).map((p) => p.replace(/\s*=\s*/, "=").trim()).sort().join(",");
+  return parts(a) === parts(b);
 }
 
 /** Keys begin alike: what tells them apart stands at the end. */

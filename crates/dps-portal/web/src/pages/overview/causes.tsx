@@ -1,5 +1,6 @@
 // What most often kept devices out, by cause where the server names causes, else by the reason in the row.
 import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
 import { useLoad } from "../../api/load";
 import { ApiError } from "../../api/client";
 import { isOfDevice, readAttempts, readCauses } from "../../api/diagnosis";
@@ -55,17 +56,26 @@ async function ofLogs(ms: number, signal: AbortSignal): Promise<Counted[]> {
   });
 }
 
-export function TopCauses({ ms }: { ms: number }): JSX.Element {
+/** `refused` is what the figures count: when it changes the causes are asked for again. */
+export function TopCauses({ ms, refused }: { ms: number; refused: number }): JSX.Element {
   const catalogue = useLoad((signal) => readCauses(signal).catch(() => []), []);
   const titled = (code: string): string => {
     const title = catalogue.data?.find((c) => c.code === code)?.title;
     return code === "" ? "Without a reason" : title === undefined ? code : title;
   };
-  const { data, error, reload } = useLoad((signal) => counted(ms, signal), [ms], 15_000);
+  // Figures are a moment ahead of the rows.
+  const [lags, setLags] = useState(false);
+  const { data, error, reload } = useLoad((signal) => counted(ms, signal), [ms], lags ? 2000 : 15_000);
+  useEffect(() => {
+    if (refused > 0) reload();
+  }, [refused]);
+  useEffect(() => setLags(data?.length === 0 && refused > 0), [data, refused]);
   return (
     <Card title="Top causes of refusals" span={8}>
       {data !== undefined ? (
-        data.length === 0 ? (
+        data.length === 0 && refused > 0 ? (
+          <Empty title="The causes are not counted yet">They follow the figures within seconds.</Empty>
+        ) : data.length === 0 ? (
           <Empty title="No device was refused">In this time every device that asked was let in.</Empty>
         ) : (
           <Ranking label="Causes" tone="c2" of={data.map((c) => ({ label: titled(c.name), value: c.count, hint: c.example, href: /^[A-Z][A-Z0-9_]+$/.test(c.name) || c.query === null ? link("diagnose", [], { cause: c.name }) : link("logs", [], { q: c.query }) }))} />

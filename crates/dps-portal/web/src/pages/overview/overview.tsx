@@ -1,6 +1,6 @@
 // The first page: how the service is, what devices do at this moment, and what keeps them from it.
 import type { JSX } from "preact";
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { readCertificates, readService } from "../../api/arm";
 import { get } from "../../api/client";
 import { useLoad } from "../../api/load";
@@ -27,6 +27,7 @@ interface Health {
 
 export function Overview(): JSX.Element {
   const asked = route.value.query.get("window");
+  const [refused, setRefused] = useState(0);
   const window: Window = asked === "day" || asked === "week" ? asked : "hour";
   return (
     <Page
@@ -46,9 +47,9 @@ export function Overview(): JSX.Element {
     >
       <div class="grid">
         <Refused />
-        <Figures window={window} />
+        <Figures window={window} onRefused={setRefused} />
         <State />
-        <TopCauses ms={WINDOWS[window]} />
+        <TopCauses ms={WINDOWS[window]} refused={refused} />
         <Card title="Live" about="attempts as they come" span={8} flush>
           <Feed />
         </Card>
@@ -58,7 +59,8 @@ export function Overview(): JSX.Element {
   );
 }
 
-function Figures({ window }: { window: Window }): JSX.Element {
+/** `onRefused` is told how many did not get in, for what is said of them elsewhere. */
+function Figures({ window, onRefused }: { window: Window; onRefused: (count: number) => void }): JSX.Element {
   const ms = WINDOWS[window];
   const interval = window === "hour" ? "PT1M" : grainFor(ms);
   const every = window === "hour" ? 10_000 : 60_000;
@@ -67,6 +69,8 @@ function Figures({ window }: { window: Window }): JSX.Element {
 
   const shown = useMemo(() => rates(byStatus.data ?? []), [byStatus.data]);
   const all = shown.assigned + shown.refused + shown.failed;
+  const out = shown.refused + shown.failed;
+  useEffect(() => onRefused(out), [out]);
   if (byStatus.error !== null && byStatus.data === undefined) {
     return (
       <div class="s12">
@@ -184,12 +188,12 @@ const NAMES: Record<string, string> = { Mqtt: "MQTT", MqttWs: "MQTT over WebSock
 
 function State(): JSX.Element {
   const health = useLoad((signal) => get<Health>("/health", { signal }), [], 5000);
-  const down = useLoad((signal) => readMetrics({ namespace: MUSTER_NAMESPACE, metrics: "LinkedHubsDown", aggregation: "Maximum", timespan: spanOf(600_000), interval: "FULL", filter: "IotHubName eq '*'" }, signal), [], 30_000);
+  const measured = useLoad((signal) => readMetrics({ namespace: MUSTER_NAMESPACE, metrics: "LinkedHubsDown", aggregation: "Maximum", timespan: spanOf(600_000), interval: "FULL", filter: "IotHubName eq '*'" }, signal), [], 30_000);
   const state = health.data;
-  const hubs = state?.linkedHubs ?? hubsOf(down.data);
-  const failing = hubs.filter((h) => !h.up).length;
+  const hubs = state?.linkedHubs ?? hubsOf(measured.data);
+  const down = hubs.filter((h) => !h.up);
   return (
-    <Card title="State" span={4} actions={state !== undefined ? <Tag tone={state.status === "ok" ? "ok" : "bad"}>{state.status === "ok" ? "Healthy" : state.status}</Tag> : failing > 0 ? <Tag tone="bad">A hub is down</Tag> : undefined}>
+    <Card title="State" span={4} actions={<Condition status={state?.status} down={down.length} />}>
       {state?.reasons.map((reason) => (
         <Note tone="warn" key={reason}>
           {reason}
@@ -224,6 +228,13 @@ function State(): JSX.Element {
       )}
     </Card>
   );
+}
+
+/** A server that is well while a hub is not lets nobody in to that hub. */
+function Condition({ status, down }: { status: string | undefined; down: number }): JSX.Element | null {
+  if (status !== undefined && status !== "ok") return <Tag tone="bad">{status}</Tag>;
+  if (down > 0) return <Tag tone="bad">Degraded: {plural(down, "hub")} down</Tag>;
+  return status === undefined ? null : <Tag tone="ok">Healthy</Tag>;
 }
 
 function hubsOf(metrics: readonly Metric[] | undefined): Health["linkedHubs"] {

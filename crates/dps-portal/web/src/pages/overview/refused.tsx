@@ -1,9 +1,10 @@
 // The devices that asked last and were not let in, one line each, with what keeps them out: where somebody begins who was
 // told that a device does not work.
 import type { JSX } from "preact";
+import { useState } from "preact/hooks";
 import { readInbox, readLatest, type Attempt } from "../../api/diagnosis";
 import { useLoad } from "../../api/load";
-import { Card, Empty, Failure, LinkButton, Tag, Waiting } from "../../parts/basics";
+import { Button, Card, Empty, Failure, LinkButton, Tag, Waiting } from "../../parts/basics";
 import { link } from "../../shell/route";
 import { plural } from "../../text/number";
 import { ago, at } from "../../text/time";
@@ -43,6 +44,7 @@ function isDisabled(a: Attempt): boolean {
 export function Refused(): JSX.Element | null {
   const found = useLoad(async (signal) => stillOut((await readLatest({}, READ, signal)).value), [], 5000);
   const inbox = useLoad((signal) => readInbox(signal).then((all) => all.filter((i) => i.ignored !== true).length).catch(() => 0), [], 15_000);
+  const [all, setAll] = useState(false);
   const out = found.data;
   const unknown = inbox.data ?? 0;
   return (
@@ -65,7 +67,7 @@ export function Refused(): JSX.Element | null {
         <Empty title="None">Every device that asked of late was let in.</Empty>
       ) : (
         <ul class="plain out">
-          {out.slice(0, SHOWN).map((o) => (
+          {out.slice(0, all ? undefined : SHOWN).map((o) => (
             <li key={o.last.trackingId + o.last.time}>
               <One of={o} />
             </li>
@@ -74,7 +76,9 @@ export function Refused(): JSX.Element | null {
       )}
       {out !== undefined && out.length > SHOWN && (
         <div class="more">
-          <a href={link("diagnose")}>All {out.length}</a>
+          <Button small icon={all ? "up" : "down"} onClick={() => setAll(!all)}>
+            {all ? "Show fewer" : `Show all ${out.length}`}
+          </Button>
         </div>
       )}
     </Card>

@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { readService, writeService, type LinkedHub, type ProvisioningService } from "../../api/arm";
 import { get, object, list as listOf, text as textOf } from "../../api/client";
 import { MUSTER_NAMESPACE, readMetrics } from "../../api/insights";
+import { whoNames } from "../../api/enrollments";
 import { useLoad } from "../../api/load";
 import { may } from "../../api/session";
 import { Button, Card, Empty, Facts, Failure, Id, Note, Page, Tag, Waiting } from "../../parts/basics";
@@ -97,6 +98,7 @@ export function Hubs(): JSX.Element {
           }}
         >
           <p>Devices that are on it stay there. Those that register again are sent to another hub. Enrollments that name this hub alone have no place to send to.</p>
+          <Named hub={removing.name} />
         </ActionDialog>
       )}
     </Page>
@@ -117,6 +119,23 @@ function Link({ of }: { of: Standing | undefined }): JSX.Element {
       {of.reason !== null && <div class="small wrap">{of.reason}</div>}
       {of.asked !== "" && <div class="muted small">asked {ago(of.asked)}</div>}
     </div>
+  );
+}
+
+const NAMED = 20;
+
+/** Who would lose the hub. */
+function Named({ hub }: { hub: string }): JSX.Element | null {
+  const found = useLoad((signal) => whoNames(hub, NAMED, signal), [hub]);
+  if (found.error !== null) return null;
+  if (found.data === undefined) return <Waiting lines={1} />;
+  const { ids, more } = found.data;
+  if (ids.length === 0) return <p class="muted">{more ? "None of the enrollments that were looked through names it." : "No enrollment names it."}</p>;
+  return (
+    <Note tone="warn">
+      It is named by {ids.map((id, i) => <>{i > 0 && ", "}<bdi class="id">{id}</bdi></>)}
+      {more && " and perhaps others"}.
+    </Note>
   );
 }
 
