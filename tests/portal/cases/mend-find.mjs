@@ -18,6 +18,10 @@ export default [
     await near.getByText("not let in").waitFor();
     await portal.accessible("near ones");
     assert.equal(await page.getByRole("link", { name: "Enroll it", exact: true }).count(), 0);
+    // Spelt otherwise, its number is still that.
+    await find.fill("Oven 4471b");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Oven 4471b" }).waitFor();
     await near.getByRole("link", { name: "oven-4471-b" }).click();
     await told.sees("The SAS token is signed with another key");
     assert.equal(await page.getByRole("navigation", { name: "Pages" }).locator("[aria-current=page]").count(), 0);
@@ -52,5 +56,15 @@ export default [
     await out.getByRole("button", { name: "Show all 8" }).click();
     for (const id of ids) await out.getByRole("link", { name: `${id} ` }).getByText("Mend it").waitFor();
     await out.getByRole("button", { name: "Show fewer" }).click();
+    // While a hub is down the service is not healthy, well as the server may be.
+    await page.getByText("Healthy", { exact: true }).waitFor();
+    await page.route("**/health", async (route) => {
+      const answer = await route.fetch();
+      const health = await answer.json();
+      Object.assign(health.linkedHubs[0], { up: false, reason: "unauthorized" });
+      await route.fulfill({ response: answer, json: health });
+    });
+    await page.getByText("Degraded: 1 hub down").waitFor();
+    await page.unrouteAll({ behavior: "wait" });
   }),
 ];

@@ -5,9 +5,10 @@ import { certificateAuthority } from "../harness/pki.mjs";
 export default [
   {
     name: "a hub's weight is changed, and a link that lacks something is told as one types",
-    async run({ open }) {
+    async run({ open, server }) {
       const portal = await open();
       const { page } = portal;
+      await server.muster("enrollment", "create", "--registration-id", "sorter-3", "--attestation-type", "symmetricKey", "--allocation-policy", "static", "--iot-hubs", "hub-2.localhost");
       await portal.signIn();
       await portal.go("#/hubs");
       await page.getByRole("row", { name: /hub-1.localhost.*Works/ }).waitFor();
@@ -23,6 +24,11 @@ export default [
       await form.getByLabel("Connection string").fill("HostName=other.example;SharedAccessKeyName=iothubowner");
       await form.getByText("It lacks SharedAccessKey=").waitFor();
       await page.keyboard.press("Escape");
+      await page.getByRole("button", { name: "Unlink hub-2.localhost" }).click();
+      await form.getByText("It is named by sorter-3").waitFor();
+      await portal.accessible("unlinking a hub");
+      await page.keyboard.press("Escape");
+      await server.muster("enrollment", "delete", "--registration-id", "sorter-3");
     },
   },
   {

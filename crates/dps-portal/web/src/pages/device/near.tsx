@@ -18,10 +18,12 @@ const READ = 400;
 /** Words of a text that are looked for besides the whole of it. */
 const WORDS = 3;
 
-/** The text, and those of its words that look like ids. */
+/** The text, those of its words that look like ids, and its numbers, which are seldom mistyped. */
 function soughtIn(text: string): string[] {
-  const words = text.split(/[\s,;"'()]+/).filter((w) => w.length >= 4 && w !== text && /\d/.test(w));
-  return [text, ...words.slice(0, WORDS)].map((w) => w.toLowerCase());
+  const words = text.split(/[\s,;"'()]+/).filter((w) => w.length >= 4 && /\d/.test(w));
+  const numbers = text.match(/\d{4,}/g) ?? [];
+  const whole = text.toLowerCase();
+  return [whole, ...[...new Set([...words, ...numbers].map((w) => w.toLowerCase()))].filter((w) => w !== whole).slice(0, WORDS)];
 }
 
 async function findNear(text: string, signal: AbortSignal): Promise<Near[]> {
