@@ -254,7 +254,7 @@ export default [
       assert.ok((await server.provision("saw-1", key)).accepted);
       await page.getByRole("link", { name: "Timeline" }).click();
       await page.getByText("assigned", { exact: true }).first().waitFor();
-      await page.getByRole("heading", { name: "Why it was refused before" }).waitFor();
+      await page.getByText("Why it was refused before").waitFor();
     },
   },
 ];
