@@ -100,19 +100,9 @@ impl Server {
         };
         let mut watching = Watching::open(plan, listener).await?;
         let env = announce(options, &directory, &ports, &settings, &hubs)?;
-        let outside = Outside {
-            store: shared,
-            clock: Arc::clone(&clock),
-            sink: controls.sink(watching.sink()),
-            throttle: Arc::new(Throttle::new(options.limits, Arc::clone(&clock))),
-            rollups: Arc::clone(&watching.rollups),
-            settings: Arc::clone(&watching.settings),
-            attempts: watching.attempts.clone(),
-            inbox: Arc::clone(&watching.inbox),
-            shown: watching.shown.clone(),
-            links: Arc::default(),
-            metrics: Arc::clone(&metrics),
-        };
+        let throttle = Arc::new(Throttle::new(options.limits, Arc::clone(&clock)));
+        let outside = watching.outside(shared, Arc::clone(&clock), throttle, Arc::clone(&metrics));
+        let outside = Outside { sink: controls.sink(watching.sink()), ..outside };
         let own = OwnHubs::open(&outside, &settings, options, hubs, hook)?;
         let faults = &controls.faults;
         let mut site = site(&outside, &directory, &settings, options, &own, faults, hosting).await?;

@@ -75,19 +75,7 @@ impl Server {
         let mut watching = Watching::open(plan, Box::new(|_| {})).await?;
         let bounds = throttle::Bounds::default();
         let throttle = Arc::new(Throttle::of(config.limits.throttles, bounds, Arc::clone(&clock)));
-        let outside = Outside {
-            store: shared,
-            clock,
-            sink: watching.sink(),
-            throttle,
-            rollups: Arc::clone(&watching.rollups),
-            settings: Arc::clone(&watching.settings),
-            attempts: watching.attempts.clone(),
-            inbox: Arc::clone(&watching.inbox),
-            shown: watching.shown.clone(),
-            links: Arc::default(),
-            metrics: Arc::clone(&metrics),
-        };
+        let outside = watching.outside(shared, clock, throttle, Arc::clone(&metrics));
         let hosting = OwnHosting::new(Arc::clone(&certificates), &config.instances);
         tell(&config.regions);
         let regions = Arc::new(ReloadableRegions::new(std::mem::take(&mut config.regions)));

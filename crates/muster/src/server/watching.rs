@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dps_core::ports::Clock;
+use dps_core::Throttle;
+use dps_core::ports::{Clock, Store};
 use dps_events::recorder::Listener;
 use dps_events::{AttemptLog, AttemptReader, EventSink, Metrics, Recorder};
 use dps_monitor::MonitorState;
@@ -108,6 +109,29 @@ impl Watching {
             recorder,
             upkeep,
         })
+    }
+
+    /// What rooms are given of it, with what else they stand on.
+    pub fn outside(
+        &self,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        throttle: Arc<Throttle>,
+        metrics: Arc<Metrics>,
+    ) -> Outside {
+        Outside {
+            store,
+            clock,
+            sink: self.sink(),
+            throttle,
+            rollups: Arc::clone(&self.rollups),
+            settings: Arc::clone(&self.settings),
+            metrics,
+            attempts: self.attempts.clone(),
+            inbox: Arc::clone(&self.inbox),
+            shown: self.shown.clone(),
+            links: Arc::default(),
+        }
     }
 
     /// Where closed events go.
