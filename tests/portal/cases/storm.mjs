@@ -36,17 +36,22 @@ async function started({ muster, lasting }) {
   return { server, key };
 }
 
+/** Somebody looks at the portal while the storm goes on. */
+async function signedIn(context) {
+  const { server, key } = await started(context);
+  const portal = await context.open({ server });
+  const { page } = portal;
+  page.setDefaultTimeout(PATIENCE.timeout);
+  await portal.signIn();
+  return { server, key, portal, page, blowing: context.lasting(storm(server, key)) };
+}
+
 export default [
   {
     name: "while a storm of registrations goes on, every page stays bounded, shows what is new and can be used",
     needs: ["attempts"],
     async run(context) {
-      const { server, key } = await started(context);
-      const portal = await context.open({ server });
-      const { page } = portal;
-      page.setDefaultTimeout(PATIENCE.timeout);
-      await portal.signIn();
-      const blowing = context.lasting(storm(server, key));
+      const { portal, page, blowing } = await signedIn(context);
 
       // The overview: figures grow, the feed is new each time and never longer.
       const lines = page.locator(".feed li");
@@ -104,14 +109,11 @@ export default [
     name: "logs are asked while a storm writes them",
     needs: ["queries"],
     async run(context) {
-      const { server, key } = await started(context);
-      const portal = await context.open({ server });
-      const { page } = portal;
-      page.setDefaultTimeout(PATIENCE.timeout);
-      await portal.signIn();
-      const blowing = context.lasting(storm(server, key));
+      const { portal, page, blowing } = await signedIn(context);
       const ask = async (query, shown) => {
         await portal.go("#/overview");
+        // The page takes a query when it opens: the one before must be gone.
+        await page.getByRole("heading", { name: "Overview" }).waitFor();
         await portal.go(`#/logs?q=${encodeURIComponent(query)}`);
         await page.getByRole("button", { name: "Run", exact: true }).click();
         await shown.first().waitFor();
